@@ -1,0 +1,18 @@
+//! The neighbours of Punchdown, played by small servers.
+//!
+//! [`portabilling`] answers what a PortaBilling answers, [`espf`] sends events as
+//! its EventSender does, and [`oms`] is an order management system that takes
+//! orders now and tells how they ended later. All three speak real HTTP, so what
+//! works against them has been through a socket. Each has knobs for the faults
+//! that the real one shows and a ledger of what it was asked.
+//!
+//! Nothing here knows Punchdown: a neighbour that did could not find its mistakes.
+
+mod client;
+mod lock;
+mod moment;
+mod server;
+
+pub mod espf;
+pub mod oms;
+pub mod portabilling;

@@ -1,0 +1,240 @@
+//! An order management system that speaks TM Forum's TMF641 v4.1, asynchronously.
+//!
+//! An order is acknowledged now, in progress soon, and completed or failed later,
+//! when a notice tells of it. It never asks whether it has seen an order before:
+//! neither `externalId` nor an idempotency key makes two requests one, so a request
+//! that was sent twice shows as two orders.
+
+mod life;
+mod notices;
+mod orders;
+mod routes;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+pub use notices::{Notify, NotifyAuth};
+pub use orders::OrderSeen;
+
+use crate::client::http_client;
+use crate::lock::lock;
+use crate::server::{Server, Tasks};
+use notices::Hub;
+use orders::Orders;
+
+/// How long the receiver of a notice may take to answer.
+const NOTICE_TIMEOUT: Duration = Duration::from_secs(15);
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub listen: SocketAddr,
+    /// Ids, fates and times of orders are drawn from it, in the order of arrival.
+    pub seed: u64,
+    pub base_path: String,
+    /// The token that clients must bear, when there is one.
+    pub bearer: Option<String>,
+    /// Who is told of changes, besides those registered at the hub.
+    pub notify: Option<Notify>,
+    /// The time between a request and its answer. An order is made at its beginning.
+    pub answer_after: Duration,
+    /// The time between the answer to an order and its end.
+    pub completes_after: Range<Duration>,
+    /// The share of orders that end failed.
+    pub fail_share: f64,
+    pub manners: Manners,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            seed: 0,
+            base_path: "/tmf-api/serviceOrdering/v4".to_owned(),
+            bearer: None,
+            notify: None,
+            answer_after: Duration::ZERO,
+            completes_after: Duration::from_millis(50)..Duration::from_millis(150),
+            fail_share: 0.0,
+            manners: Manners::default(),
+        }
+    }
+}
+
+/// How it misbehaves: shares of orders, from 0 to 1.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Manners {
+    /// Every notice of the order is sent twice, with the same `eventId`.
+    pub repeats_notice: f64,
+    /// The order ends, and its notices are sent, before it is answered.
+    pub early_notice: f64,
+    /// The order is made, and the connection closes without an answer.
+    pub loses_answer: f64,
+    /// No notice of the order is sent.
+    pub loses_notice: f64,
+    /// HTTP 503, and no order is made.
+    pub busy: f64,
+}
+
+/// What it was asked, up to now.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    pub orders: Vec<OrderSeen>,
+    /// `POST /serviceOrder`, `GET /serviceOrder/{id}`, and how often.
+    pub requests: BTreeMap<String, u64>,
+    /// The values of the header `Idempotency-Key` on `POST /serviceOrder`, and how often.
+    pub idempotency_keys: BTreeMap<String, u64>,
+}
+
+/// A running OMS. It stops when its last handle is dropped.
+#[derive(Clone)]
+pub struct Oms {
+    shared: Arc<Shared>,
+    server: Arc<Server>,
+}
+
+struct Shared {
+    seed: u64,
+    base_path: String,
+    bearer: Option<String>,
+    answer_after: Duration,
+    knobs: Mutex<Knobs>,
+    orders: Mutex<Orders>,
+    asked: Mutex<Asked>,
+    hubs: Mutex<Vec<Hub>>,
+    hold_answers: watch::Sender<bool>,
+    hold_completion: watch::Sender<bool>,
+    unanswered: AtomicUsize,
+    client: reqwest::Client,
+    tasks: Tasks,
+}
+
+/// The settings that can be changed while it runs.
+#[derive(Clone)]
+struct Knobs {
+    notify: Option<Notify>,
+    completes_after: Range<Duration>,
+    fail_share: f64,
+    manners: Manners,
+}
+
+#[derive(Default)]
+struct Asked {
+    /// Requests for an order, the refused ones too: they number the fates.
+    orders: u64,
+    registrations: u64,
+    requests: BTreeMap<String, u64>,
+    idempotency_keys: BTreeMap<String, u64>,
+}
+
+impl Oms {
+    pub async fn start(settings: Settings) -> io::Result<Self> {
+        let listen = settings.listen;
+        let tasks = Tasks::default();
+        let shared = Arc::new(Shared::new(settings, tasks.clone()));
+        let server = Server::start(listen, routes::all(&shared), tasks).await?;
+        let server = Arc::new(server);
+        Ok(Self { shared, server })
+    }
+
+    /// The address below which `serviceOrder` is.
+    pub fn url(&self) -> String {
+        self.server.url() + &self.shared.base_path
+    }
+
+    pub fn set_notify(&self, notify: Option<Notify>) {
+        lock(&self.shared.knobs).notify = notify;
+    }
+
+    /// For orders that come from now on, as the two below.
+    pub fn set_manners(&self, manners: Manners) {
+        lock(&self.shared.knobs).manners = manners;
+    }
+
+    pub fn set_fail_share(&self, share: f64) {
+        lock(&self.shared.knobs).fail_share = share;
+    }
+
+    pub fn set_completes_after(&self, after: Range<Duration>) {
+        lock(&self.shared.knobs).completes_after = after;
+    }
+
+    /// While true, orders are made but not answered.
+    pub fn hold_answers(&self, hold: bool) {
+        self.shared.hold_answers.send_replace(hold);
+    }
+
+    /// While true, orders stay in progress.
+    pub fn hold_completion(&self, hold: bool) {
+        self.shared.hold_completion.send_replace(hold);
+    }
+
+    /// Requests for an order that were not answered yet. One whose client closed the
+    /// connection does not count.
+    pub fn unanswered(&self) -> usize {
+        self.shared.unanswered.load(Ordering::Relaxed)
+    }
+
+    /// Orders that were answered and have not ended.
+    pub fn waiting(&self) -> usize {
+        lock(&self.shared.orders).waiting()
+    }
+
+    pub fn ledger(&self) -> Ledger {
+        let asked = lock(&self.shared.asked);
+        Ledger {
+            orders: lock(&self.shared.orders).seen().cloned().collect(),
+            requests: asked.requests.clone(),
+            idempotency_keys: asked.idempotency_keys.clone(),
+        }
+    }
+
+    /// The orders that carry this `externalId`, in the order of arrival.
+    pub fn orders_of(&self, external_id: &str) -> Vec<OrderSeen> {
+        let orders = lock(&self.shared.orders);
+        orders.of(external_id).cloned().collect()
+    }
+
+    /// Stops at once, and returns when its port is free. Orders end where they stand.
+    pub async fn stop(&self) {
+        self.server.stop().await;
+    }
+}
+
+impl Shared {
+    fn new(settings: Settings, tasks: Tasks) -> Self {
+        Self {
+            seed: settings.seed,
+            base_path: settings.base_path.trim_end_matches('/').to_owned(),
+            bearer: settings.bearer,
+            answer_after: settings.answer_after,
+            knobs: Mutex::new(Knobs {
+                notify: settings.notify,
+                completes_after: settings.completes_after,
+                fail_share: settings.fail_share,
+                manners: settings.manners,
+            }),
+            orders: Mutex::default(),
+            asked: Mutex::default(),
+            hubs: Mutex::default(),
+            hold_answers: watch::Sender::new(false),
+            hold_completion: watch::Sender::new(false),
+            unanswered: AtomicUsize::new(0),
+            client: http_client(NOTICE_TIMEOUT),
+            tasks,
+        }
+    }
+}
+
+/// Waits until what is held is released.
+async fn released(hold: &watch::Sender<bool>) {
+    let mut held = hold.subscribe();
+    // The sender is borrowed for as long as this waits, so the wait cannot fail.
+    held.wait_for(|held| !*held).await.ok();
+}

@@ -1,0 +1,288 @@
+//! The resources: orders, their cancellation, and the hub.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::body::Bytes;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::header::{AUTHORIZATION, LOCATION};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::life::{self, Fate};
+use super::notices::{self, Hub};
+use super::orders::{Filter, Refused, is_state};
+use super::{Shared, released};
+use crate::lock::lock;
+use crate::server::hang_up;
+
+/// A refusal as TM Forum writes it.
+struct Refusal(StatusCode, &'static str);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self(status, reason) = self;
+        let document = json!({
+            "code": status.as_u16().to_string(),
+            "reason": reason,
+            "status": status.as_u16().to_string(),
+        });
+        (status, Json(document)).into_response()
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Unknown => Self(StatusCode::NOT_FOUND, "there is no such order"),
+            Refused::Final => Self(StatusCode::CONFLICT, "the order has ended"),
+        }
+    }
+}
+
+fn bad_request(reason: &'static str) -> Refusal {
+    Refusal(StatusCode::BAD_REQUEST, reason)
+}
+
+pub(super) fn all(shared: &Arc<Shared>) -> Router {
+    let resources = Router::new()
+        .route("/serviceOrder", post(create).get(list))
+        .route("/serviceOrder/{id}", get(read).patch(patch))
+        .route("/cancelServiceOrder", post(cancel))
+        .route("/hub", post(register))
+        .route("/hub/{id}", delete(unregister));
+    let below = if shared.base_path.is_empty() {
+        resources
+    } else {
+        Router::new().nest(&shared.base_path, resources)
+    };
+    below
+        .layer(middleware::from_fn_with_state(Arc::clone(shared), front))
+        .with_state(Arc::clone(shared))
+}
+
+/// In front of every request: it is written down, and its bearer is looked at.
+async fn front(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let path = path.strip_prefix(&shared.base_path).unwrap_or(path);
+    let resource = match path.match_indices('/').nth(1) {
+        Some((end, _)) => format!("{}/{{id}}", &path[..end]),
+        None => path.to_owned(),
+    };
+    let asked = format!("{} {resource}", request.method());
+    *lock(&shared.asked).requests.entry(asked).or_default() += 1;
+    if !may_ask(&shared, request.headers()) {
+        return Refusal(StatusCode::UNAUTHORIZED, "the token is not accepted").into_response();
+    }
+    next.run(request).await
+}
+
+fn may_ask(shared: &Shared, headers: &HeaderMap) -> bool {
+    shared.bearer.as_ref().is_none_or(|token| {
+        let wanted = format!("Bearer {token}");
+        headers
+            .get(AUTHORIZATION)
+            .is_some_and(|value| *value == wanted)
+    })
+}
+
+/// One request that is not answered yet. It counts until it is answered or given
+/// up, for hyper drops the work for a client that has gone.
+struct Unanswered<'a>(&'a AtomicUsize);
+
+impl<'a> Unanswered<'a> {
+    fn count(counter: &'a AtomicUsize) -> Self {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Self(counter)
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn create(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    let _unanswered = Unanswered::count(&shared.unanswered);
+    let fate = draw_fate(&shared, &headers);
+    if fate.busy {
+        tokio::time::sleep(shared.answer_after).await;
+        return Refusal(StatusCode::SERVICE_UNAVAILABLE, "busy, ask again").into_response();
+    }
+    let order = match posted_order(&body) {
+        Ok(order) => order,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let document = {
+        let mut orders = lock(&shared.orders);
+        orders.add(&fate.id, order, fate.loses_notice, fate.repeats_notice);
+        orders.document(&fate.id)
+    };
+    let (answering, answered) = oneshot::channel();
+    let ended = life::begin(&shared, &fate, answered);
+    if fate.early_notice {
+        answering.send(()).ok();
+        ended.await.ok();
+        return answer_order(&shared, &fate, document).await;
+    }
+    let answer = answer_order(&shared, &fate, document).await;
+    drop(answering);
+    answer
+}
+
+async fn answer_order(shared: &Shared, fate: &Fate, document: Option<Value>) -> Response {
+    tokio::time::sleep(shared.answer_after).await;
+    released(&shared.hold_answers).await;
+    if fate.loses_answer {
+        return hang_up();
+    }
+    lock(&shared.orders).answered(&fate.id);
+    let place = format!("{}/serviceOrder/{}", shared.base_path, fate.id);
+    (StatusCode::CREATED, [(LOCATION, place)], Json(document)).into_response()
+}
+
+/// Writes the request's key down and draws what is in store for it.
+fn draw_fate(shared: &Shared, headers: &HeaderMap) -> Fate {
+    let knobs = lock(&shared.knobs).clone();
+    let mut asked = lock(&shared.asked);
+    asked.orders += 1;
+    if let Some(key) = headers.get("idempotency-key") {
+        let key = String::from_utf8_lossy(key.as_bytes()).into_owned();
+        *asked.idempotency_keys.entry(key).or_default() += 1;
+    }
+    Fate::draw(shared.seed, asked.orders, &knobs)
+}
+
+fn posted_order(body: &[u8]) -> Result<Value, Refusal> {
+    let order = json_of(body)?;
+    let items = order["serviceOrderItem"].as_array();
+    let items = items.filter(|items| !items.is_empty());
+    let items = items.ok_or(bad_request("serviceOrderItem is required"))?;
+    let complete = |item: &Value| {
+        let has = |name: &str| item.get(name).is_some_and(|value| !value.is_null());
+        has("id") && has("action") && item["service"].is_object()
+    };
+    if !items.iter().all(complete) {
+        return Err(bad_request("every item needs id, action and service"));
+    }
+    Ok(order)
+}
+
+fn json_of(body: &[u8]) -> Result<Value, Refusal> {
+    serde_json::from_slice(body).map_err(|_| bad_request("the body is not JSON"))
+}
+
+async fn list(
+    State(shared): State<Arc<Shared>>,
+    Query(mut query): Query<HashMap<String, String>>,
+) -> Response {
+    tokio::time::sleep(shared.answer_after).await;
+    let place = |name| query.get(name).and_then(|text| text.parse::<usize>().ok());
+    let (offset, limit) = (place("offset"), place("limit"));
+    let filter = Filter {
+        id: query.remove("id"),
+        external_id: query.remove("externalId"),
+        state: query.remove("state"),
+    };
+    let found = lock(&shared.orders).documents(&filter);
+    let total = found.len();
+    let page: Vec<Value> = found
+        .into_iter()
+        .skip(offset.unwrap_or(0))
+        .take(limit.unwrap_or(usize::MAX))
+        .collect();
+    let counts = [
+        ("x-total-count", total.to_string()),
+        ("x-result-count", page.len().to_string()),
+    ];
+    (counts, Json(page)).into_response()
+}
+
+async fn read(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Refusal> {
+    tokio::time::sleep(shared.answer_after).await;
+    let document = lock(&shared.orders).document(&id);
+    document.map(Json).ok_or(Refused::Unknown.into())
+}
+
+async fn patch(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Json<Value>, Refusal> {
+    tokio::time::sleep(shared.answer_after).await;
+    let change = json_of(&body)?;
+    let state = change["state"].as_str().filter(|word| is_state(word));
+    let state = state.ok_or(bad_request("only the state can be changed"))?;
+    let document = {
+        let mut orders = lock(&shared.orders);
+        orders.change(&id, state, None)?;
+        orders.document(&id)
+    };
+    notices::spawn(&shared, &id);
+    document.map(Json).ok_or(Refused::Unknown.into())
+}
+
+/// Cancelling is a task of its own, which can fail while the request for it succeeds.
+async fn cancel(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Response, Refusal> {
+    tokio::time::sleep(shared.answer_after).await;
+    let task = json_of(&body)?;
+    let id = task["serviceOrder"]["id"].as_str();
+    let id = id.ok_or(bad_request("serviceOrder.id is required"))?;
+    let changed = lock(&shared.orders).change(id, "cancelled", None);
+    let state = match changed {
+        Ok(()) => {
+            notices::spawn(&shared, id);
+            "done"
+        }
+        Err(Refused::Final) => "terminatedWithError",
+        Err(Refused::Unknown) => return Err(Refused::Unknown.into()),
+    };
+    let document = json!({
+        "id": format!("cancel-{id}"),
+        "state": state,
+        "serviceOrder": { "id": id },
+        "cancellationReason": task["cancellationReason"],
+    });
+    Ok((StatusCode::CREATED, Json(document)).into_response())
+}
+
+/// The query of a registration is given back and never applied: there is only one
+/// kind of event.
+async fn register(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Response, Refusal> {
+    tokio::time::sleep(shared.answer_after).await;
+    let registration = json_of(&body)?;
+    let callback = registration["callback"].as_str();
+    let callback = callback.ok_or(bad_request("callback is required"))?;
+    let id = {
+        let mut asked = lock(&shared.asked);
+        asked.registrations += 1;
+        format!("hub-{}", asked.registrations)
+    };
+    lock(&shared.hubs).push(Hub {
+        id: id.clone(),
+        callback: callback.to_owned(),
+    });
+    let document = json!({ "id": id, "callback": callback, "query": registration["query"] });
+    Ok((StatusCode::CREATED, Json(document)).into_response())
+}
+
+async fn unregister(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
+    tokio::time::sleep(shared.answer_after).await;
+    let mut hubs = lock(&shared.hubs);
+    let before = hubs.len();
+    hubs.retain(|hub| hub.id != id);
+    if hubs.len() == before {
+        return Refusal(StatusCode::NOT_FOUND, "there is no such registration").into_response();
+    }
+    StatusCode::NO_CONTENT.into_response()
+}

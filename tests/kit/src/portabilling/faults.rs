@@ -1,0 +1,191 @@
+//! The faults that this PortaBilling can be told to show.
+//!
+//! A fault is laid down with the time when it strikes: the next so many calls, or
+//! a share of all calls drawn from the seed. The first that strikes is the answer;
+//! delays add up before it.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::lock::lock;
+
+/// One way for a call to go wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    /// HTTP 503, as a proxy in front of it answers.
+    Busy,
+    /// HTTP 500 with a page instead of a fault document.
+    HtmlPage,
+    /// HTTP 200 with nothing in it.
+    EmptyAnswer,
+    /// HTTP 500 with a fault document of this `faultcode`.
+    FaultCode(String),
+    /// The answer comes this much later.
+    Delay(Duration),
+    /// The connection closes and no answer comes.
+    HangUp,
+    /// `Session/login` alone: wrong credentials.
+    LoginRefused,
+    /// `Session/login` alone: locked out after too many attempts.
+    LoginLockedOut,
+    /// The status door alone: this HTTP status, and nothing is recorded.
+    StatusRefused(u16),
+}
+
+/// When a fault strikes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum When {
+    /// This many calls, from the next one on.
+    Next(u32),
+    /// This share of all calls, from 0 to 1.
+    Share(f64),
+}
+
+/// The knobs. They can be turned while calls are under way.
+#[derive(Debug)]
+pub struct Faults {
+    rules: Mutex<Rules>,
+    /// Sessions live only in the age in which they were granted.
+    age: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Rules {
+    list: Vec<Rule>,
+    chance: StdRng,
+}
+
+#[derive(Debug)]
+struct Rule {
+    fault: Fault,
+    when: When,
+    /// The only call that it strikes; all that it can when absent.
+    call: Option<String>,
+}
+
+/// What the faults make of one call.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Struck {
+    pub(super) delay: Duration,
+    pub(super) fault: Option<Fault>,
+}
+
+impl Faults {
+    pub(super) fn new(seed: u64) -> Self {
+        let list = Vec::new();
+        let chance = StdRng::seed_from_u64(seed);
+        Self {
+            rules: Mutex::new(Rules { list, chance }),
+            age: AtomicU64::new(0),
+        }
+    }
+
+    /// Lets `fault` strike whatever is called.
+    pub fn strike(&self, fault: Fault, when: When) {
+        self.lay_down(fault, when, None);
+    }
+
+    /// Lets `fault` strike one call, named as in the ledger: `Account/get_account_info`,
+    /// `espf/status`.
+    pub fn strike_on(&self, call: &str, fault: Fault, when: When) {
+        self.lay_down(fault, when, Some(call.to_owned()));
+    }
+
+    fn lay_down(&self, fault: Fault, when: When, call: Option<String>) {
+        lock(&self.rules).list.push(Rule { fault, when, call });
+    }
+
+    /// Ends every session and refresh token granted so far.
+    pub fn expire_sessions(&self) {
+        self.age.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes back all faults. Expired sessions stay expired.
+    pub fn clear(&self) {
+        lock(&self.rules).list.clear();
+    }
+
+    pub(super) fn age(&self) -> u64 {
+        self.age.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn struck(&self, call: &str) -> Struck {
+        let mut struck = Struck::default();
+        let rules = &mut *lock(&self.rules);
+        for rule in &mut rules.list {
+            if !rule.concerns(call) || !rule.when.strikes(&mut rules.chance) {
+                continue;
+            }
+            match &rule.fault {
+                Fault::Delay(longer) => struck.delay += *longer,
+                fault => {
+                    struck.fault = Some(fault.clone());
+                    break;
+                }
+            }
+        }
+        rules.list.retain(|rule| rule.when != When::Next(0));
+        struck
+    }
+}
+
+impl Rule {
+    fn concerns(&self, call: &str) -> bool {
+        let possible = match self.fault {
+            Fault::LoginRefused | Fault::LoginLockedOut => call == super::LOGIN,
+            Fault::StatusRefused(_) => call == super::STATUS,
+            _ => true,
+        };
+        possible && self.call.as_deref().is_none_or(|only| only == call)
+    }
+}
+
+impl When {
+    fn strikes(&mut self, chance: &mut StdRng) -> bool {
+        match self {
+            Self::Next(left) => {
+                let strikes = *left > 0;
+                *left = left.saturating_sub(1);
+                strikes
+            }
+            Self::Share(share) => chance.random::<f64>() < *share,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_strikes_as_often_as_it_was_told_and_only_where() {
+        let faults = Faults::new(1);
+        faults.strike_on("Account/get_account_info", Fault::Busy, When::Next(1));
+        faults.strike(Fault::LoginRefused, When::Next(1));
+
+        let fault_of = |call| faults.struck(call).fault;
+
+        assert_eq!(fault_of("Generic/get_version"), None);
+        assert_eq!(fault_of("Account/get_account_info"), Some(Fault::Busy));
+        assert_eq!(fault_of("Account/get_account_info"), None);
+        assert_eq!(fault_of(super::super::LOGIN), Some(Fault::LoginRefused));
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_faults() {
+        let run = || {
+            let faults = Faults::new(7);
+            faults.strike(Fault::HangUp, When::Share(0.5));
+            (0..32)
+                .map(|_| faults.struck("Session/ping").fault.is_some())
+                .collect::<Vec<_>>()
+        };
+
+        assert_eq!(run(), run());
+        assert!(run().contains(&true) && run().contains(&false));
+    }
+}

@@ -1,0 +1,269 @@
+//! PortaBilling: the JSON API, the ESPF's status door, and the accounts behind both.
+//!
+//! It emits no events; [`crate::espf`] does. What a caller reads is the account
+//! as it stands at that moment, as on the real one.
+
+mod account;
+mod espf_api;
+mod faults;
+mod features;
+mod rest;
+mod sessions;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+
+pub use account::Account;
+pub use faults::{Fault, Faults, When};
+
+use crate::lock::lock;
+use crate::server::{Server, Tasks, hang_up};
+use rest::ApiFault;
+use sessions::{Now, Sessions, code};
+
+/// Names of calls that faults single out, as the ledger writes them.
+const LOGIN: &str = "Session/login";
+const STATUS: &str = "espf/status";
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub listen: SocketAddr,
+    pub login: String,
+    pub token: String,
+    pub password: String,
+    /// How long an access token lives.
+    pub token_seconds: u64,
+    /// The service groups that statuses may name.
+    pub groups: Vec<String>,
+    /// The time that every call takes.
+    pub latency: Duration,
+    /// Faults that strike by share are drawn from it.
+    pub seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            login: "punchdown".to_owned(),
+            token: "token-of-punchdown".to_owned(),
+            password: "password-of-punchdown".to_owned(),
+            token_seconds: 900,
+            groups: espf_api::REGISTERED.map(str::to_owned).to_vec(),
+            latency: Duration::ZERO,
+            seed: 0,
+        }
+    }
+}
+
+/// What it was asked, up to now.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    /// Log-ins that were granted.
+    pub logins: u64,
+    /// Every call that came, faults included: `Account/get_account_info`, `espf/status`,
+    /// `espf/groups`.
+    pub calls: BTreeMap<String, u64>,
+    /// Every status that was taken, in order.
+    pub statuses: Vec<StatusSeen>,
+}
+
+/// A status that was taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatusSeen {
+    pub at: SystemTime,
+    pub i_account: u64,
+    pub group: String,
+    pub status: String,
+    pub message: Option<String>,
+    pub content_type: String,
+}
+
+/// A running PortaBilling. It stops when its last handle is dropped.
+#[derive(Clone)]
+pub struct PortaBilling {
+    shared: Arc<Shared>,
+    server: Arc<Server>,
+}
+
+struct Shared {
+    settings: Settings,
+    faults: Faults,
+    world: Mutex<World>,
+}
+
+/// All that changes.
+struct World {
+    accounts: BTreeMap<u64, Account>,
+    sessions: Sessions,
+    ledger: Ledger,
+}
+
+impl PortaBilling {
+    pub async fn start(settings: Settings) -> io::Result<Self> {
+        let listen = settings.listen;
+        let lifetime = Duration::from_secs(settings.token_seconds);
+        let shared = Arc::new(Shared {
+            faults: Faults::new(settings.seed),
+            world: Mutex::new(World {
+                accounts: BTreeMap::new(),
+                sessions: Sessions::new(&settings.login, lifetime),
+                ledger: Ledger::default(),
+            }),
+            settings,
+        });
+        let server = Server::start(listen, routes(&shared), Tasks::default()).await?;
+        let server = Arc::new(server);
+        Ok(Self { shared, server })
+    }
+
+    /// The root of all its addresses, such as `http://127.0.0.1:8443`.
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Adds the account, or replaces the one of the same number.
+    pub fn put_account(&self, account: Account) {
+        let accounts = &mut lock(&self.shared.world).accounts;
+        accounts.insert(account.i_account, account);
+    }
+
+    /// Changes the account, when there is one.
+    pub fn change_account(&self, i_account: u64, change: impl FnOnce(&mut Account)) {
+        if let Some(account) = lock(&self.shared.world).accounts.get_mut(&i_account) {
+            change(account);
+        }
+    }
+
+    pub fn remove_account(&self, i_account: u64) {
+        lock(&self.shared.world).accounts.remove(&i_account);
+    }
+
+    pub fn faults(&self) -> &Faults {
+        &self.shared.faults
+    }
+
+    pub fn ledger(&self) -> Ledger {
+        lock(&self.shared.world).ledger.clone()
+    }
+
+    /// The statuses of one account in one group, in order.
+    pub fn statuses(&self, i_account: u64, group: &str) -> Vec<StatusSeen> {
+        let world = lock(&self.shared.world);
+        let of_both = |seen: &&StatusSeen| seen.i_account == i_account && seen.group == group;
+        world
+            .ledger
+            .statuses
+            .iter()
+            .filter(of_both)
+            .cloned()
+            .collect()
+    }
+
+    /// What an administrator would see: the last status of the account in the group.
+    pub fn final_status(&self, i_account: u64, group: &str) -> Option<StatusSeen> {
+        self.statuses(i_account, group).pop()
+    }
+
+    /// Stops at once, and returns when its port is free.
+    pub async fn stop(&self) {
+        self.server.stop().await;
+    }
+}
+
+impl Shared {
+    fn now(&self) -> Now {
+        let (at, age) = (SystemTime::now(), self.faults.age());
+        Now { at, age }
+    }
+}
+
+impl World {
+    fn account_by_id(&self, id: &str) -> Option<&Account> {
+        self.accounts.values().find(|account| account.id == id)
+    }
+}
+
+/// Every address is known with a slash at its end too, as callers write both.
+fn routes(shared: &Arc<Shared>) -> Router {
+    let doors = [
+        ("/rest/{service}/{method}", post(rest::call)),
+        (
+            "/espf/v1/account/i/{i_account}/status",
+            post(espf_api::status_by_number),
+        ),
+        ("/espf/v1/account/{id}/status", post(espf_api::status_by_id)),
+        ("/espf/v1/groups", get(espf_api::groups)),
+    ];
+    doors
+        .into_iter()
+        .fold(Router::new(), |router, (path, door)| {
+            router
+                .route(path, door.clone())
+                .route(&format!("{path}/"), door)
+        })
+        .layer(middleware::from_fn_with_state(Arc::clone(shared), front))
+        .with_state(Arc::clone(shared))
+}
+
+/// In front of every call: it is written down, takes its time, and may go wrong.
+async fn front(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let call = call_name(request.uri().path());
+    let struck = shared.faults.struck(&call);
+    *lock(&shared.world).ledger.calls.entry(call).or_default() += 1;
+    tokio::time::sleep(shared.settings.latency + struck.delay).await;
+    match struck.fault {
+        None => next.run(request).await,
+        Some(fault) => faulty_answer(fault),
+    }
+}
+
+fn faulty_answer(fault: Fault) -> Response {
+    let page = Html("<html><body><h1>Internal Server Error</h1></body></html>");
+    match fault {
+        Fault::Busy => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Fault::HtmlPage => (StatusCode::INTERNAL_SERVER_ERROR, page).into_response(),
+        Fault::EmptyAnswer | Fault::Delay(_) => StatusCode::OK.into_response(),
+        Fault::FaultCode(code) => ApiFault::new(code, "The call failed").into_response(),
+        Fault::HangUp => hang_up(),
+        Fault::LoginRefused => {
+            ApiFault::new(code::AUTH_FAILED, "Authentication failed").into_response()
+        }
+        Fault::LoginLockedOut => {
+            ApiFault::new(code::LOCKED_OUT, "Too many failed attempts to log in").into_response()
+        }
+        Fault::StatusRefused(status) => StatusCode::from_u16(status)
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+            .into_response(),
+    }
+}
+
+/// The name of a call in the ledger and for the faults.
+fn call_name(path: &str) -> String {
+    let path = path.trim_end_matches('/');
+    if let Some(method) = path.strip_prefix("/rest/") {
+        return method.to_owned();
+    }
+    match path.strip_prefix("/espf/v1/") {
+        Some(door) if door.ends_with("/status") => STATUS.to_owned(),
+        Some(door) => format!("espf/{door}"),
+        None => path.to_owned(),
+    }
+}
+
+/// The access token in the headers.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    value.strip_prefix("Bearer ").map(str::trim)
+}
