@@ -1,0 +1,176 @@
+//! Who is connected to whom: the only file that names concrete parts together.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::billing::PortaBilling;
+use crate::config::{GroupSettings, Place, Problem, Problems, Settings};
+use crate::domain::Group;
+use crate::engine::Engine;
+use crate::espf::Espf;
+use crate::http::{self, NotifySettings};
+use crate::outbound::Targets;
+use crate::ports::{Journal, Ports, World};
+use crate::telemetry::Metrics;
+use crate::wasm::{Catalog, Sandbox, Serving};
+use crate::world::SystemWorld;
+use crate::store;
+
+/// A host that has everything it needs, and has not begun.
+pub struct App {
+    engine: Engine,
+    doors: Vec<Door>,
+    /// Cancelled when the journal cannot go on.
+    journal_failed: CancellationToken,
+}
+
+struct Door {
+    listener: TcpListener,
+    router: axum::Router,
+    limits: http::Limits,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Configuration(#[from] Problems),
+    #[error(transparent)]
+    Journal(#[from] store::OpenError),
+    #[error("cannot listen on {address} (`{key}`): {source}")]
+    Listen { address: std::net::SocketAddr, key: &'static str, source: io::Error },
+    #[error("cannot run adapters on this machine: {0}")]
+    Sandbox(String),
+    #[error("cannot set up TLS: {0}")]
+    Tls(#[from] reqwest::Error),
+}
+
+/// The adapters of a configuration, loaded and asked whether they accept it.
+///
+/// # Errors
+/// All that is wrong with any of them, at once.
+pub async fn load_adapters(settings: &Settings, file: &std::path::Path) -> Result<Catalog, StartError> {
+    let sandbox = Sandbox::new().map_err(|error| StartError::Sandbox(format!("{error:#}")))?;
+    let (mut serving, mut found) = (Vec::new(), Vec::new());
+    for group in &settings.groups {
+        match load_adapter(&sandbox, group).await {
+            Ok(adapter) => serving.push((group.group().clone(), adapter)),
+            Err(problems) => found.extend(problems),
+        }
+    }
+    if found.is_empty() {
+        return Ok(Catalog::new(serving));
+    }
+    Err(Problems { file: file.to_owned(), found }.into())
+}
+
+async fn load_adapter(sandbox: &Sandbox, group: &GroupSettings) -> Result<Serving, Vec<Problem>> {
+    let section = format!("groups.{}", group.group());
+    let problem = |place: Place, key: String, message: String| Problem { place, key, message, help: None };
+    let one = |key: &str, message: String| vec![problem(group.place, format!("{section}.{key}"), message)];
+    let adapter = sandbox.load(&group.adapter).await.map_err(|error| one("adapter", error.to_string()))?;
+    let refused = adapter.check_config(&group.config).await.map_err(|trouble| one("config", trouble.message))?;
+    let description = adapter.description();
+    let name = &description.name;
+    let mut found: Vec<Problem> = refused
+        .into_iter()
+        .map(|refused| {
+            let key = format!("{section}.config{}", refused.at.replace('/', "."));
+            problem(group.place, key, format!("adapter {name} says: {}", refused.message))
+        })
+        .collect();
+    for secret in description.secrets.iter().filter(|secret| !group.target.secrets.contains_key(*secret)) {
+        found.push(problem(group.place, format!("{section}.secrets.{secret}"), format!("adapter {name} needs the secret `{secret}`")));
+    }
+    if !found.is_empty() {
+        return Err(found);
+    }
+    let notify_at = group.notify.as_ref().and_then(|notify| notify.at.clone());
+    tracing::info!(group = %group.group(), adapter = name, version = description.version, digest = %adapter.digest(), "adapter loaded");
+    Ok(Serving { adapter, config: group.config.clone(), notify_at, limits: group.limits })
+}
+
+impl App {
+    /// Opens the journal, connects the parts and binds the doors. Nothing runs yet.
+    ///
+    /// # Errors
+    /// When any of it cannot be had.
+    pub async fn build(settings: Settings, catalog: Catalog) -> Result<Self, StartError> {
+        Self::build_with(settings, catalog, |journal| journal).await
+    }
+
+    /// As [`App::build`], over a journal that `wrap` has in its hands: a test can break a promise
+    /// on purpose, and see that it is noticed.
+    ///
+    /// # Errors
+    /// As [`App::build`].
+    pub async fn build_with(
+        settings: Settings,
+        catalog: Catalog,
+        wrap: impl FnOnce(Box<dyn Journal>) -> Box<dyn Journal>,
+    ) -> Result<Self, StartError> {
+        let journal = store::open(&settings.store)?;
+        let journal_failed = journal.failed();
+        let world: Arc<dyn World> = Arc::new(SystemWorld);
+        let billing = PortaBilling::new(settings.billing, world)?;
+        let status_api = Espf::new(settings.espf, billing.session())?;
+        let outbound = Targets::new(settings.groups.iter().map(|group| (group.group().clone(), group.target.clone())))?;
+        let ports = Ports {
+            journal: wrap(Box::new(journal)),
+            billing: Box::new(billing),
+            adapters: Box::new(catalog),
+            outbound: Box::new(outbound),
+            status_api: Box::new(status_api),
+            world: Box::new(SystemWorld),
+        };
+        let metrics = Arc::new(Metrics::new());
+        metrics.expect_groups(settings.groups.iter().map(|group| group.group().clone()));
+        let notify = NotifySettings {
+            groups: notify_doors(&settings.groups),
+            body_max: settings.events.body_max,
+            body_timeout: settings.events.body_timeout,
+        };
+        let engine = Engine::new(settings.groups.into_iter().map(|group| group.engine).collect(), ports, metrics);
+        let intake = engine.intake();
+        let doors = vec![
+            bind(settings.public, "events.listen", http::public(&intake, settings.events, notify)).await?,
+            bind(settings.admin, "admin.listen", http::admin(&intake, settings.admin_tokens)).await?,
+        ];
+        Ok(Self { engine, doors, journal_failed })
+    }
+
+    pub fn journal_failed(&self) -> CancellationToken {
+        self.journal_failed.clone()
+    }
+
+    /// Runs until `stop`. The doors close first, so that nothing new comes while the rest finishes.
+    pub async fn run(self, stop: CancellationToken) {
+        let engine_stop = CancellationToken::new();
+        let engine = tokio::spawn(self.engine.run(engine_stop.clone()));
+        let doors: Vec<_> = self
+            .doors
+            .into_iter()
+            .map(|door| tokio::spawn(http::serve(door.listener, door.router, door.limits, stop.clone())))
+            .collect();
+        for door in doors {
+            let _ = door.await;
+        }
+        engine_stop.cancel();
+        let _ = engine.await;
+    }
+}
+
+fn notify_doors(groups: &[GroupSettings]) -> std::collections::BTreeMap<Group, http::NotifyAuth> {
+    let door = |group: &GroupSettings| Some((group.group().clone(), group.notify.as_ref()?.auth.clone()));
+    groups.iter().filter_map(door).collect()
+}
+
+async fn bind(listener: crate::config::Listener, key: &'static str, router: axum::Router) -> Result<Door, StartError> {
+    let address = listener.address;
+    let failed = |source| StartError::Listen { address, key, source };
+    let bound = TcpListener::bind(address).await.map_err(failed)?;
+    tracing::info!(%address, key, "listening");
+    Ok(Door { listener: bound, router, limits: listener.limits })
+}

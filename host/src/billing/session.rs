@@ -1,0 +1,158 @@
+//! The one session with PortaBilling. It is renewed before it ends, and only once however many
+//! workers wait for it; a log-in that was refused is not tried again for a while, because
+//! PortaBilling locks out who hammers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use tokio::sync::Mutex;
+
+use super::{Api, CallError};
+use crate::domain::Timestamp;
+use crate::ports::{BillingError, Tokens, World};
+use crate::secret::Secret;
+
+/// A token that does not say how long it lives is taken to live so long.
+const LIFE_UNKNOWN: Duration = Duration::from_secs(900);
+/// It is renewed so long before its end, or a tenth of its life if that is shorter.
+const RENEW_BEFORE_MAX: Duration = Duration::from_secs(60);
+/// After a refused log-in; doubled each time, up to the second.
+const REFUSED_PAUSE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
+
+pub struct Session {
+    api: Arc<Api>,
+    login: String,
+    token: Secret,
+    world: Arc<dyn World>,
+    /// Locked while somebody logs in: the others wait for the same answer.
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    current: Option<Token>,
+    refusals: u32,
+    /// No log-in before, and why.
+    refused: Option<(Timestamp, String)>,
+}
+
+struct Token {
+    secret: Secret,
+    renew_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+    expires_in: Option<serde_json::Value>,
+    expires_at: Option<String>,
+}
+
+impl Session {
+    pub(super) fn new(api: Arc<Api>, login: String, token: Secret, world: Arc<dyn World>) -> Self {
+        Self { api, login, token, world, state: Mutex::default() }
+    }
+
+    async fn log_in(&self) -> Result<Granted, BillingError> {
+        let params = serde_json::json!({ "login": self.login, "token": self.token.expose() });
+        let answer = match self.api.call("Session/login", &params, None).await {
+            Ok(answer) => answer,
+            Err(CallError::Fault(fault)) => return Err(BillingError::LoginRefused(fault.to_string())),
+            Err(CallError::Unavailable(why)) => return Err(BillingError::Unavailable(format!("Session/login: {why}"))),
+        };
+        serde_json::from_str(answer.get())
+            .map_err(|error| BillingError::Unavailable(format!("Session/login: the answer is not as it should be: {error}")))
+    }
+}
+
+#[async_trait]
+impl Tokens for Session {
+    async fn bearer(&self) -> Result<Secret, BillingError> {
+        let mut state = self.state.lock().await;
+        let now = self.world.now();
+        if let Some(token) = state.current.as_ref().filter(|token| now < token.renew_at) {
+            return Ok(token.secret.clone());
+        }
+        if let Some((until, why)) = state.refused.as_ref().filter(|(until, _)| now < *until) {
+            return Err(BillingError::LoginRefused(format!("{why}; not tried again before {until}")));
+        }
+        match self.log_in().await {
+            Ok(granted) => {
+                let renew_at = renew_at(&granted, now);
+                let secret = Secret::new(granted.access_token);
+                tracing::info!(%renew_at, "logged in to PortaBilling");
+                *state = State { current: Some(Token { secret: secret.clone(), renew_at }), ..State::default() };
+                Ok(secret)
+            }
+            Err(BillingError::LoginRefused(why)) => {
+                state.refusals += 1;
+                let (first, longest) = REFUSED_PAUSE;
+                let pause = first.saturating_mul(1 << (state.refusals - 1).min(10)).min(longest);
+                tracing::error!(why, pause_s = pause.as_secs(), "PortaBilling refuses the log-in");
+                state.refused = Some((now + pause, why.clone()));
+                Err(BillingError::LoginRefused(why))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn refused(&self, token: &Secret) {
+        let mut state = self.state.lock().await;
+        // Somebody may have renewed it meanwhile.
+        if state.current.as_ref().is_some_and(|current| current.secret.is(token.expose().as_bytes())) {
+            state.current = None;
+        }
+    }
+}
+
+fn renew_at(granted: &Granted, now: Timestamp) -> Timestamp {
+    let seconds = granted.expires_in.as_ref().and_then(|value| match value {
+        serde_json::Value::Number(number) => number.as_u64(),
+        serde_json::Value::String(text) => text.parse().ok(),
+        _ => None,
+    });
+    let life = seconds
+        .map(Duration::from_secs)
+        .or_else(|| granted.expires_at.as_deref().and_then(utc).map(|end| end.since(now)))
+        .unwrap_or(LIFE_UNKNOWN);
+    now + life.saturating_sub(RENEW_BEFORE_MAX.min(life / 10))
+}
+
+/// `YYYY-MM-DD HH:MM:SS`, which PortaBilling means in UTC.
+fn utc(text: &str) -> Option<Timestamp> {
+    let civil: jiff::civil::DateTime = text.trim().parse().ok()?;
+    let at = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    Some(Timestamp::from_millis(at.timestamp().as_millisecond()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn renewal_comes_a_tenth_or_a_minute_before_the_end() {
+        let now = utc("2026-01-31 08:00:00").expect("a time");
+        let seconds = |expires_in: serde_json::Value, expires_at: Option<&str>| {
+            let granted = Granted {
+                access_token: String::new(),
+                expires_in: Some(expires_in),
+                expires_at: expires_at.map(str::to_owned),
+            };
+            renew_at(&granted, now).since(now).as_secs()
+        };
+        use serde_json::json;
+        for (expires_in, expires_at, renewed) in [
+            (json!(100), None, 90),
+            (json!(900), None, 840),
+            (json!("900"), None, 840),
+            (json!(172_800), None, 172_740),
+            (json!(null), Some("2026-01-31 08:15:00"), 840),
+            (json!(null), Some("nonsense"), 840),
+            (json!(null), None, 840),
+        ] {
+            assert_eq!(seconds(expires_in.clone(), expires_at), renewed, "{expires_in} {expires_at:?}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What a person can ask for.
+
+mod check;
+#[cfg(feature = "simulators")]
+mod demo;
+#[cfg(feature = "simulators")]
+mod sim;
+#[cfg(feature = "simulators")]
+pub mod stage;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::lifecycle;
+
+/// Connects PortaBilling to the systems that switch a subscriber's service on.
+#[derive(Parser)]
+#[command(name = "punchdown", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the host.
+    Serve(ConfigFile),
+    /// Say all that is wrong with a configuration and its adapters; change nothing.
+    Check(ConfigFile),
+    /// Show what a running host has to do.
+    Status(status::Arguments),
+    /// Watch accounts being provisioned, by real servers on this machine alone.
+    #[cfg(feature = "simulators")]
+    Demo(demo::Arguments),
+    /// Run the neighbours: a PortaBilling, an ESPF and an OMS, for a host of your own.
+    #[cfg(feature = "simulators")]
+    Sim(sim::Arguments),
+}
+
+#[derive(clap::Args)]
+struct ConfigFile {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", default_value = "punchdown.toml")]
+    config: PathBuf,
+}
+
+/// Runs the command that the arguments ask for.
+pub fn main() -> ExitCode {
+    // Whoever uses TLS in this process uses this one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    runtime.block_on(run(arguments.command))
+}
+
+async fn run(command: Command) -> ExitCode {
+    match command {
+        Command::Serve(file) => lifecycle::serve(&file.config).await,
+        Command::Check(file) => check::run(&file.config).await,
+        Command::Status(arguments) => status::run(&arguments).await,
+        #[cfg(feature = "simulators")]
+        Command::Demo(arguments) => demo::run(&arguments).await,
+        #[cfg(feature = "simulators")]
+        Command::Sim(arguments) => sim::run(&arguments).await,
+    }
+}

@@ -1,0 +1,231 @@
+//! A host among its neighbours: the simulators, a configuration, and the real program as a
+//! process of its own. The demo and the tests stand on the same stage.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use punchdown_kit::espf::{self, Espf};
+use punchdown_kit::oms::{self, Notify, NotifyAuth, Oms};
+use punchdown_kit::portabilling::{self, Account, PortaBilling};
+use tokio::process::{Child, Command};
+
+const BILLING_TOKEN: &str = "stage-billing-token";
+const ESPF_PASSWORD: &str = "stage-espf-password";
+const OMS_TOKEN: &str = "stage-oms-token";
+const ADMIN_TOKEN: &str = "stage-admin-token";
+const HOOK_SECRET: &str = "whsec_c3RhZ2Utd2ViaG9vay1zZWNyZXQtb2YtcHVuY2hkb3du";
+
+/// How the stage is set.
+pub struct Setting<'a> {
+    /// Everything is written here, and stays.
+    pub directory: PathBuf,
+    /// The program that is started as the host.
+    pub program: PathBuf,
+    /// The component that serves the group `HSS`.
+    pub adapter: PathBuf,
+    /// The adapter's configuration, as TOML.
+    pub adapter_config: &'a str,
+    /// What else stands in the group's section, as TOML.
+    pub group_settings: &'a str,
+    /// What else stands in the target's table, as TOML.
+    pub target_settings: &'a str,
+    pub oms: oms::Settings,
+}
+
+/// Neighbours that run in this process, and a host that runs in its own.
+pub struct Stage {
+    pub billing: PortaBilling,
+    pub oms: Oms,
+    pub directory: PathBuf,
+    pub config: PathBuf,
+    pub public: SocketAddr,
+    pub admin: SocketAddr,
+    program: PathBuf,
+    host: Option<Child>,
+}
+
+impl Stage {
+    /// Starts the neighbours and writes the configuration. The host does not run yet.
+    ///
+    /// # Errors
+    /// When an address or a file cannot be had.
+    pub async fn set(setting: Setting<'_>) -> io::Result<Self> {
+        let billing_settings =
+            portabilling::Settings { token: BILLING_TOKEN.to_owned(), ..portabilling::Settings::default() };
+        let billing = PortaBilling::start(billing_settings).await?;
+        let (public, admin) = (free_address()?, free_address()?);
+        let notify = Notify {
+            url: format!("http://{public}/notify/HSS"),
+            auth: NotifyAuth::StandardWebhooks(HOOK_SECRET.to_owned()),
+            attempts: 1,
+            attempt_pause: Duration::from_millis(200),
+        };
+        let oms_settings =
+            oms::Settings { bearer: Some(OMS_TOKEN.to_owned()), notify: Some(notify), ..setting.oms.clone() };
+        let oms = Oms::start(oms_settings).await?;
+        let stage = Self {
+            config: setting.directory.join("punchdown.toml"),
+            directory: setting.directory.clone(),
+            program: setting.program.clone(),
+            billing,
+            oms,
+            public,
+            admin,
+            host: None,
+        };
+        stage.write(&setting)?;
+        Ok(stage)
+    }
+
+    fn write(&self, setting: &Setting<'_>) -> io::Result<()> {
+        let secrets = self.directory.join("secrets");
+        std::fs::create_dir_all(&secrets)?;
+        for (name, value) in [
+            ("portabilling", BILLING_TOKEN),
+            ("espf", ESPF_PASSWORD),
+            ("oms", OMS_TOKEN),
+            ("oms-hook", HOOK_SECRET),
+            ("admin", ADMIN_TOKEN),
+        ] {
+            write_private(&secrets.join(name), value)?;
+        }
+        std::fs::write(&self.config, self.configuration(setting))
+    }
+
+    fn configuration(&self, setting: &Setting<'_>) -> String {
+        let Self { public, admin, .. } = self;
+        let (billing, oms) = (self.billing.url(), self.oms.url());
+        let adapter = setting.adapter.display();
+        let Setting { adapter_config, group_settings, target_settings, .. } = setting;
+        format!(
+            r#"[portabilling]
+url = "{billing}"
+login = "punchdown"
+token = {{ file = "secrets/portabilling" }}
+
+[events]
+listen = "{public}"
+auth = [{{ basic = {{ user = "espf", password = {{ file = "secrets/espf" }} }} }}]
+
+[admin]
+listen = "{admin}"
+tokens = [{{ file = "secrets/admin" }}]
+
+[groups.HSS]
+adapter = "{adapter}"
+events = ["Account/**"]
+{group_settings}
+
+[groups.HSS.target]
+url = "{oms}"
+auth = {{ bearer = {{ file = "secrets/oms" }} }}
+{target_settings}
+
+[groups.HSS.notify]
+at = "http://{public}/notify/HSS"
+auth = {{ standard-webhooks = {{ secret = {{ file = "secrets/oms-hook" }} }} }}
+
+[groups.HSS.config]
+{adapter_config}
+"#
+        )
+    }
+
+    /// Accounts `1..=count` in PortaBilling.
+    pub fn open_accounts(&self, count: u64) {
+        (1..=count).for_each(|i_account| self.billing.put_account(Account::mobile(i_account)));
+    }
+
+    /// An ESPF that sends to this host, `rate` events a second.
+    pub fn espf(&self, rate: f64) -> Espf {
+        Espf::start(espf::Settings {
+            url: format!("http://{}/espf/events", self.public),
+            auth: espf::Auth::Basic { user: "espf".to_owned(), password: ESPF_PASSWORD.to_owned() },
+            rate,
+            timeout: Duration::from_secs(30),
+            repeat_after: Duration::from_millis(100),
+            ..espf::Settings::default()
+        })
+    }
+
+    /// Starts the host and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it ends instead; the end of its log is in the error.
+    pub async fn start_host(&mut self) -> io::Result<()> {
+        let log = std::fs::File::options().create(true).append(true).open(self.log())?;
+        let child = Command::new(&self.program)
+            .args(["serve", "--config"])
+            .arg(&self.config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()?;
+        let child = self.host.insert(child);
+        let client = crate::web::client(Duration::from_secs(2)).map_err(io::Error::other)?;
+        let ready = format!("http://{}/readyz", self.admin);
+        let began = Instant::now();
+        loop {
+            if let Ok(answer) = client.get(&ready).send().await
+                && answer.status().is_success()
+            {
+                return Ok(());
+            }
+            if let Some(status) = child.try_wait()? {
+                let log = std::fs::read_to_string(self.log()).unwrap_or_default();
+                let tail: Vec<&str> = log.lines().rev().take(20).collect();
+                let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
+                return Err(io::Error::other(format!("the host ended ({status}):\n{tail}")));
+            }
+            if began.elapsed() > Duration::from_secs(60) {
+                return Err(io::Error::other("the host is not ready after a minute"));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// SIGKILL: nothing is finished, nothing is said.
+    ///
+    /// # Errors
+    /// When there is no host to be killed.
+    pub async fn kill_host(&mut self) -> io::Result<()> {
+        let mut host = self.host.take().ok_or_else(|| io::Error::other("no host runs"))?;
+        host.kill().await
+    }
+
+    /// SIGTERM, and waits for the end.
+    ///
+    /// # Errors
+    /// When there is no host, or it does not end within half a minute.
+    pub async fn stop_host(&mut self) -> io::Result<std::process::ExitStatus> {
+        let mut host = self.host.take().ok_or_else(|| io::Error::other("no host runs"))?;
+        let id = host.id().ok_or_else(|| io::Error::other("the host has ended"))?;
+        let told = Command::new("kill").args(["-TERM", &id.to_string()]).status().await?;
+        if !told.success() {
+            return Err(io::Error::other("cannot signal the host"));
+        }
+        tokio::time::timeout(Duration::from_secs(30), host.wait())
+            .await
+            .map_err(|_| io::Error::other("the host did not stop within 30 s"))?
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.directory.join("host.log")
+    }
+}
+
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    use std::io::Write as _;
+    let mut file = std::fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+/// An address of this machine that nobody uses now.
+fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}

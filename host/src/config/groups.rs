@@ -1,0 +1,257 @@
+//! The `[groups.<name>]` sections: one external system each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use super::reader::{Section, Value};
+use super::secrets::secret;
+use super::sections::{SECOND, base_url, patterns, user_and_password};
+use super::{GroupSettings, Notify};
+use crate::domain::{Group, Json, Patterns, Policy, RetrySchedule, Service, Status};
+use crate::engine::LEASE;
+use crate::http::NotifyAuth;
+use crate::outbound::{self, Auth};
+use crate::secret::Secret;
+use crate::{engine, wasm};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+pub fn all(
+    section: &mut Section<'_>,
+    directory: &Path,
+    listen: Option<SocketAddr>,
+    closing: Option<&Patterns>,
+) -> Option<Vec<GroupSettings>> {
+    let mut groups = Vec::new();
+    let mut complete = true;
+    let mut reporters: BTreeMap<Service, String> = BTreeMap::new();
+    section.each(|name, value| {
+        let Some(group) = value.section(|section| group(name, section, directory, listen, closing)) else {
+            complete = false;
+            return;
+        };
+        for service in &group.engine.policy.reports {
+            if let Some(other) = reporters.insert(service.clone(), name.to_owned()) {
+                value.complain(
+                    format!("groups {other} and {name} may both report `{service}`: whose word would stand?"),
+                    Some("name it in `service` or `reports` of one of them only"),
+                );
+            }
+        }
+        groups.push(group);
+    });
+    if groups.is_empty() && complete {
+        section.complain("there is no group: no event would be provisioned", Some("add a [groups.<name>] section".to_owned()));
+    }
+    complete.then_some(groups)
+}
+
+fn group(
+    name: &str,
+    section: &mut Section<'_>,
+    directory: &Path,
+    listen: Option<SocketAddr>,
+    closing: Option<&Patterns>,
+) -> Option<GroupSettings> {
+    let adapter = section.required("adapter", "\"adapters/oms-tmf641.wasm\"").and_then(|value| value.text());
+    let events = section.required("events", "[\"Account/**\"]").and_then(|value| patterns(&value));
+    let policy = policy(name, section, closing);
+    let secrets = section.section("secrets", |section| named_secrets(section, directory));
+    let target = section.required("target", "{ url = \"https://oms.example.net\" }");
+    let target = target.and_then(|value| value.section(|section| target_settings(section, directory)));
+    let notify = match section.optional("notify") {
+        Some(value) => value.section(|section| notify(section, directory, listen)).map(Some),
+        None => Some(None),
+    };
+    let limits = section.section("limits", limits);
+    let place = section.place();
+    let (config, place) = match section.optional("config") {
+        Some(value) => (config(&value), value.place()),
+        None => (Some(Json::empty_object()), place),
+    };
+    let (mut target, slots, retry) = target?;
+    target.secrets = secrets?;
+    let (limits, history_entries_max) = limits?;
+    let policy = Policy { retry, history_entries_max, ..policy? };
+    Some(GroupSettings {
+        engine: engine::GroupSettings { group: Group(name.to_owned()), events: events?, policy, slots },
+        adapter: directory.join(adapter?),
+        limits,
+        target,
+        notify: notify?,
+        config: config?,
+        place,
+    })
+}
+
+/// What the decisions need; the retry schedule and the history's limit stand elsewhere in the section.
+fn policy(name: &str, section: &mut Section<'_>, closing: Option<&Patterns>) -> Option<Policy> {
+    let service = section.or("service", &format!("{name:?}"), |value| value.text()).map(Service);
+    let own = service.as_ref().map(|service| format!("[{:?}]", service.0)).unwrap_or_default();
+    let reports = section.or("reports", &own, |value| value.list(|value| value.text()));
+    let deadline = section.or("deadline", "\"24h\"", |value| value.duration(SECOND..=90 * DAY));
+    let on_deadline = section.or("on-deadline", "\"FAILED\"", |value| {
+        value.parsed("one of OK, IN_PROGRESS, RETRY, FAILED", Status::from_word)
+    });
+    let service = service?;
+    let mut reports: BTreeSet<Service> = reports?.into_iter().map(Service).collect();
+    reports.insert(service.clone());
+    Some(Policy {
+        service,
+        reports,
+        deadline: deadline?,
+        closing: closing?.clone(),
+        on_deadline: on_deadline?,
+        retry: RetrySchedule::new(vec![HOUR])?,
+        history_entries_max: 0,
+    })
+}
+
+type Target = (outbound::Settings, usize, RetrySchedule);
+
+fn target_settings(section: &mut Section<'_>, directory: &Path) -> Option<Target> {
+    let url = section.required("url", "\"https://oms.example.net\"").and_then(|value| base_url(&value));
+    let auth = match section.optional("auth") {
+        Some(value) => value.section(|section| target_auth(section, directory)),
+        None => Some(Auth::None),
+    };
+    let timeout = section.or("timeout", "\"10s\"", |value| {
+        let timeout = value.duration(Duration::from_millis(100)..=LEASE - 15 * SECOND);
+        if timeout.is_none() {
+            value.complain("a longer one would outlive the lease of its lane, and the request could be sent twice", None);
+        }
+        timeout
+    });
+    let concurrency = section.or("concurrency", "8", |value| value.number(1..=1024));
+    let retry = section.or("retry", r#"["1s", "10s", "1m", "10m"]"#, |value| {
+        let pauses = value.list(|value| value.duration(Duration::from_millis(100)..=DAY))?;
+        let schedule = RetrySchedule::new(pauses);
+        if schedule.is_none() {
+            value.complain("there must be one pause at least; the last one repeats until the deadline", None);
+        }
+        schedule
+    });
+    let answer_max = section.or("answer-max", "\"1MiB\"", |value| value.bytes(1 << 10..=64 << 20));
+    let key_header = section.or("key-header", "\"Idempotency-Key\"", |value| {
+        value.parsed("the name of a header", |text| axum::http::HeaderName::try_from(text).ok().map(|_| text.to_owned()))
+    });
+    let settings = outbound::Settings {
+        url: url?,
+        auth: auth?,
+        timeout: timeout?,
+        answer_max: answer_max?,
+        key_header: key_header?,
+        secrets: BTreeMap::new(),
+    };
+    Some((settings, usize::try_from(concurrency?).ok()?, retry?))
+}
+
+fn target_auth(section: &mut Section<'_>, directory: &Path) -> Option<Auth> {
+    let (basic, bearer, header) = (section.optional("basic"), section.optional("bearer"), section.optional("header"));
+    match (basic, bearer, header) {
+        (Some(basic), None, None) => basic.section(|section| {
+            let (user, password) = user_and_password(section, directory);
+            Some(Auth::Basic { user: user?, password: password? })
+        }),
+        (None, Some(bearer), None) => secret(&bearer, directory).map(Auth::Bearer),
+        (None, None, Some(header)) => header.section(|section| {
+            let name = section.required("name", "\"X-Api-Key\"").and_then(|value| value.text());
+            let value = section.required("value", "{ file = \"secrets/key\" }");
+            Some(Auth::Header { value: value.and_then(|value| secret(&value, directory))?, name: name? })
+        }),
+        _ => {
+            section.complain("it must be one of `basic`, `bearer` and `header`", None);
+            None
+        }
+    }
+}
+
+fn notify(section: &mut Section<'_>, directory: &Path, listen: Option<SocketAddr>) -> Option<Notify> {
+    let at = match section.optional("at") {
+        Some(value) => base_url(&value).map(Some),
+        None => Some(None),
+    };
+    let example = "{ standard-webhooks = { secret = { file = \"secrets/hook\" } } }";
+    let auth = section.required("auth", example).and_then(|value| notify_auth(&value, directory, listen));
+    Some(Notify { at: at?, auth: auth? })
+}
+
+fn notify_auth(value: &Value<'_>, directory: &Path, listen: Option<SocketAddr>) -> Option<NotifyAuth> {
+    if value.is_text() {
+        let loopback = listen.is_none_or(|address| address.ip().is_loopback());
+        return match value.text()?.as_str() {
+            "none" if loopback => Some(NotifyAuth::None),
+            "none-off-loopback" => Some(NotifyAuth::None),
+            "none" => {
+                value.complain(
+                    "without a credential anybody who reaches `events.listen` could report any outcome",
+                    Some("give the external system a secret, or say \"none-off-loopback\" to accept that"),
+                );
+                None
+            }
+            other => {
+                value.complain(format!("`{other}` is no way to authenticate"), Some("standard-webhooks, bearer or \"none\""));
+                None
+            }
+        };
+    }
+    value.section(|section| {
+        let (signed, bearer) = (section.optional("standard-webhooks"), section.optional("bearer"));
+        match (signed, bearer) {
+            (Some(signed), None) => signed.section(|section| webhook_secrets(section, directory)),
+            (None, Some(bearer)) => Some(NotifyAuth::Bearer(one_or_two(&bearer, directory)?)),
+            _ => {
+                section.complain("it must be either `standard-webhooks` or `bearer`", None);
+                None
+            }
+        }
+    })
+}
+
+fn webhook_secrets(section: &mut Section<'_>, directory: &Path) -> Option<NotifyAuth> {
+    let value = section.required("secret", "{ file = \"secrets/hook\" }")?;
+    let secrets = one_or_two(&value, directory)?;
+    if secrets.iter().any(|secret| crate::http::webhook_key(secret).is_none()) {
+        value.complain("a Standard Webhooks secret is `whsec_` and the base64 of its bytes", None);
+        return None;
+    }
+    Some(NotifyAuth::StandardWebhooks(secrets))
+}
+
+/// One secret, or a list of them while one takes another's place.
+fn one_or_two(value: &Value<'_>, directory: &Path) -> Option<Vec<Secret>> {
+    if value.is_list() { value.list(|value| secret(value, directory)) } else { Some(vec![secret(value, directory)?]) }
+}
+
+fn named_secrets(section: &mut Section<'_>, directory: &Path) -> Option<BTreeMap<String, Secret>> {
+    let mut secrets = BTreeMap::new();
+    section.each(|name, value| secrets.extend(secret(&value, directory).map(|secret| (name.to_owned(), secret))));
+    Some(secrets)
+}
+
+fn limits(section: &mut Section<'_>) -> Option<(wasm::Limits, usize)> {
+    let memory = section.or("memory", "\"64MiB\"", |value| value.bytes(1 << 20..=512 << 20));
+    let time = section.or("time", "\"1s\"", |value| value.duration(Duration::from_millis(10)..=10 * SECOND));
+    let answer = section.or("answer", "\"4MiB\"", |value| value.bytes(1 << 10..=64 << 20));
+    let log_lines = section.or("log-lines", "100", |value| value.number(0..=10_000));
+    let history = section.or("history", "64", |value| value.number(4..=1024));
+    let limits = wasm::Limits {
+        memory: memory?,
+        time: time?,
+        answer: answer?,
+        log_lines: u32::try_from(log_lines?).ok()?,
+    };
+    Some((limits, usize::try_from(history?).ok()?))
+}
+
+fn config(value: &Value<'_>) -> Option<Json> {
+    let config = value.json();
+    if !config.is_object() {
+        value.complain("an adapter's configuration is a table", None);
+        return None;
+    }
+    Json::of(&config).ok()
+}

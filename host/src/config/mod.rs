@@ -1,0 +1,150 @@
+//! What the operator wrote, made complete.
+//!
+//! A file is read key by key ([`reader`]), so that all that is wrong with it is found at once,
+//! each with its place; then it is resolved to what is meant ([`sections`], [`groups`]). After
+//! that nobody asks whether a setting is there.
+
+mod groups;
+mod reader;
+mod secrets;
+mod sections;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::domain::{Group, Json};
+use crate::http::{EventSettings, Limits, NotifyAuth};
+use crate::secret::Secret;
+use crate::{billing, engine, espf, outbound, store, wasm};
+
+pub use reader::Known;
+
+/// All that a running host must know. Nothing in it is optional that the host needs.
+#[derive(Debug)]
+pub struct Settings {
+    pub billing: billing::Settings,
+    pub espf: espf::Settings,
+    pub events: EventSettings,
+    pub public: Listener,
+    pub admin: Listener,
+    pub admin_tokens: Vec<Secret>,
+    pub store: store::Settings,
+    pub log_filter: String,
+    pub groups: Vec<GroupSettings>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Listener {
+    pub address: SocketAddr,
+    pub limits: Limits,
+}
+
+/// One `[groups.<name>]` section.
+#[derive(Clone, Debug)]
+pub struct GroupSettings {
+    pub engine: engine::GroupSettings,
+    pub adapter: PathBuf,
+    pub limits: wasm::Limits,
+    pub target: outbound::Settings,
+    pub notify: Option<Notify>,
+    /// The adapter's own configuration.
+    pub config: Json,
+    /// Where that stands, for what the adapter says of it.
+    pub place: Place,
+}
+
+impl GroupSettings {
+    pub fn group(&self) -> &Group {
+        &self.engine.group
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Notify {
+    pub at: Option<String>,
+    pub auth: NotifyAuth,
+}
+
+/// A place in the configuration file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub line: usize,
+    pub column: usize,
+}
+
+/// One thing that is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    pub place: Place,
+    /// `groups.HSS.target.url`
+    pub key: String,
+    pub message: String,
+    /// How to mend it.
+    pub help: Option<String>,
+}
+
+/// All that is wrong with a configuration.
+#[derive(Debug)]
+pub struct Problems {
+    pub file: PathBuf,
+    pub found: Vec<Problem>,
+}
+
+impl std::error::Error for Problems {}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.found.len();
+        let s = if count == 1 { "" } else { "s" };
+        writeln!(f, "{count} problem{s} in the configuration {}", self.file.display())?;
+        for problem in &self.found {
+            let Place { line, column } = problem.place;
+            writeln!(f, "\nerror: {}", problem.message)?;
+            writeln!(f, "  --> {}:{line}:{column}  {}", self.file.display(), problem.key)?;
+            if let Some(help) = &problem.help {
+                writeln!(f, "  help: {help}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads and resolves a configuration file.
+///
+/// # Errors
+/// All problems at once, in the order of the file.
+pub fn load(file: &Path) -> Result<Settings, Problems> {
+    resolve(file).0
+}
+
+/// The keys that a file of this shape may have, with their defaults.
+pub fn known_keys(file: &Path) -> Vec<Known> {
+    resolve(file).1
+}
+
+fn resolve(file: &Path) -> (Result<Settings, Problems>, Vec<Known>) {
+    let failed = |found: Vec<Problem>| Problems { file: file.to_owned(), found };
+    let source = match std::fs::read_to_string(file) {
+        Ok(source) => source,
+        Err(error) => {
+            let problem = Problem {
+                place: Place::default(),
+                key: String::new(),
+                message: format!("cannot read it: {error}"),
+                help: Some("name the file with --config".to_owned()),
+            };
+            return (Err(failed(vec![problem])), Vec::new());
+        }
+    };
+    let directory = file.parent().unwrap_or(Path::new("."));
+    let (settings, mut found, known) = reader::read(&source, |root| sections::root(root, directory));
+    found.sort();
+    match settings {
+        Some(settings) if found.is_empty() => (Ok(settings), known),
+        Some(_) | None => (Err(failed(found)), known),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! Secrets stand in the configuration by reference only.
+
+use std::path::Path;
+
+use super::reader::Value;
+use crate::secret::Secret;
+
+/// `{ file = "…" }`, `{ env = "…" }` or `{ credential = "…" }`.
+pub fn secret(value: &Value<'_>, directory: &Path) -> Option<Secret> {
+    if value.is_text() {
+        value.complain(
+            "a secret must not stand in the configuration itself",
+            Some("write it to a file that only Punchdown may read, and say { file = \"…\" }"),
+        );
+        return None;
+    }
+    value.section(|section| {
+        let (file, env, credential) = (section.optional("file"), section.optional("env"), section.optional("credential"));
+        match (file, env, credential) {
+            (Some(file), None, None) => from_file(&file, &directory.join(file.text()?)),
+            (None, Some(env), None) => from_environment(&env),
+            (None, None, Some(name)) => from_credential(&name),
+            _ => {
+                section.complain("a secret is named by exactly one of `file`, `env` and `credential`", None);
+                None
+            }
+        }
+    })
+}
+
+fn from_file(value: &Value<'_>, path: &Path) -> Option<Secret> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => not_empty(value, text.trim_end_matches(['\r', '\n'])),
+        Err(error) => {
+            value.complain(format!("cannot read the secret {}: {error}", path.display()), None);
+            None
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "secrets alone may come from the environment")]
+fn from_environment(value: &Value<'_>) -> Option<Secret> {
+    let name = value.text()?;
+    match std::env::var(&name) {
+        Ok(text) => not_empty(value, &text),
+        Err(_) => {
+            value.complain(format!("the environment has no variable `{name}`"), None);
+            None
+        }
+    }
+}
+
+/// What systemd hands over by `LoadCredential=`.
+#[expect(clippy::disallowed_methods, reason = "systemd says there where its credentials are")]
+fn from_credential(value: &Value<'_>) -> Option<Secret> {
+    let name = value.text()?;
+    match std::env::var("CREDENTIALS_DIRECTORY") {
+        Ok(directory) => from_file(value, &Path::new(&directory).join(name)),
+        Err(_) => {
+            value.complain("there are no systemd credentials here", Some("add LoadCredential= to the unit, or use { file = \"…\" }"));
+            None
+        }
+    }
+}
+
+fn not_empty(value: &Value<'_>, text: &str) -> Option<Secret> {
+    if text.is_empty() {
+        value.complain("the secret is empty", None);
+        return None;
+    }
+    Some(Secret::new(text))
+}

@@ -1,0 +1,206 @@
+//! The sections of a configuration, but for the groups.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use super::reader::{Section, Value};
+use super::secrets::secret;
+use super::{Listener, Settings, groups};
+use crate::billing::{self, Query};
+use crate::domain::Patterns;
+use crate::espf::{self, ContentType};
+use crate::http::{EventAuth, EventSettings, Limits};
+use crate::secret::Secret;
+use crate::store;
+
+pub const SECOND: Duration = Duration::from_secs(1);
+
+/// Events that say that an account was closed.
+const CLOSING: &str = r#"["Account/Status/Closed", "Customer/Status/Closed", "Subscriber/Deleted", "SIM/Deleted"]"#;
+
+pub fn root(root: &mut Section<'_>, directory: &Path) -> Option<Settings> {
+    let billing = root.section("portabilling", |section| portabilling(section, directory));
+    let events = root.section("events", |section| events(section, directory));
+    let admin = root.section("admin", |section| admin(section, directory));
+    let store = root.section("journal", |section| journal(section, directory));
+    let log_filter = root.section("log", |section| section.or("filter", "\"info\"", |value| value.text()));
+    let listener = events.as_ref().map(|(_, listener, _)| listener.address);
+    let closing = events.as_ref().map(|(_, _, closing)| closing.clone());
+    let groups = root.section("groups", |section| groups::all(section, directory, listener, closing.as_ref()));
+    let (events, public, _) = events?;
+    let ((billing, espf), (admin, admin_tokens)) = (billing?, admin?);
+    Some(Settings {
+        billing,
+        espf,
+        events,
+        public,
+        admin,
+        admin_tokens,
+        store: store?,
+        log_filter: log_filter?,
+        groups: groups?,
+    })
+}
+
+fn portabilling(section: &mut Section<'_>, directory: &Path) -> Option<(billing::Settings, espf::Settings)> {
+    let url = section.required("url", "\"https://billing.example.net\"").and_then(|value| base_url(&value));
+    let login = section.required("login", "\"punchdown\"").and_then(|value| value.text());
+    let token = section.required("token", "{ file = \"secrets/portabilling\" }");
+    let token = token.and_then(|value| secret(&value, directory));
+    let timeout = section.or("timeout", "\"20s\"", |value| value.duration(SECOND..=20 * SECOND));
+    let concurrency = section.or("concurrency", "16", |value| value.number(1..=256));
+    let content_type = section.or("status-content-type", "\"json\"", |value| {
+        value.parsed("`json` or `form`", |text| match text {
+            "json" => Some(ContentType::Json),
+            "form" => Some(ContentType::Form),
+            _ => None,
+        })
+    });
+    let queries = section.section("queries", queries);
+    let (url, timeout) = (url?, timeout?);
+    let espf = espf::Settings { url: url.clone(), content_type: content_type?, timeout };
+    let billing = billing::Settings {
+        url,
+        login: login?,
+        token: token?,
+        timeout,
+        concurrency: usize::try_from(concurrency?).ok()?,
+        queries: queries?,
+    };
+    Some((billing, espf))
+}
+
+/// The queries that are known without being written, changed and added to by what is.
+fn queries(section: &mut Section<'_>) -> Option<BTreeMap<String, Query>> {
+    let mut queries = Query::defaults();
+    section.each(|name, value| {
+        let known = queries.get(name).cloned();
+        let query = value.section(|section| {
+            let method = match &known {
+                Some(query) => section.or("method", &format!("{:?}", query.method), |value| value.text()),
+                None => section.required("method", "\"Service/method\"").and_then(|value| value.text()),
+            };
+            let answer = match &known {
+                Some(query) => section.or("answer", &format!("{:?}", query.answer), |value| value.text()),
+                None => section.required("answer", "\"member_of_the_answer\"").and_then(|value| value.text()),
+            };
+            let params = section.optional("params").and_then(|value| match value.json() {
+                serde_json::Value::Object(params) => Some(params),
+                _ => {
+                    value.complain("it must be a table of parameters", None);
+                    None
+                }
+            });
+            let params = params.or(known.map(|query| query.params)).unwrap_or_default();
+            Some(Query { method: method?, params, answer: answer? })
+        });
+        queries.extend(query.map(|query| (name.to_owned(), query)));
+    });
+    Some(queries)
+}
+
+type Events = (EventSettings, Listener, Patterns);
+
+fn events(section: &mut Section<'_>, directory: &Path) -> Option<Events> {
+    let address = section.or("listen", "\"0.0.0.0:8700\"", address);
+    let limits = limits(section);
+    let example = "[{ basic = { user = \"espf\", password = { file = \"secrets/espf\" } } }]";
+    let auth = section.required("auth", example).and_then(|value| {
+        let auth = value.list(|value| event_auth(value, directory))?;
+        if auth.is_empty() {
+            value.complain("without a credential anybody could send events", Some(example));
+            return None;
+        }
+        Some(auth)
+    });
+    let auth_header = section.or("auth-header", "\"Authorization\"", |value| {
+        value.parsed("the name of a header", |text| axum::http::HeaderName::try_from(text).ok().map(|_| text.to_owned()))
+    });
+    let body_max = section.or("body-max", "\"1MiB\"", |value| value.bytes(1 << 10..=16 << 20));
+    let body_timeout = section.or("body-timeout", "\"10s\"", |value| value.duration(SECOND..=60 * SECOND));
+    let closing = section.or("closing", CLOSING, patterns);
+    let settings = EventSettings {
+        auth: auth?,
+        auth_header: auth_header?,
+        body_max: body_max?,
+        body_timeout: body_timeout?,
+    };
+    Some((settings, Listener { address: address?, limits: limits? }, closing?))
+}
+
+fn event_auth(value: &Value<'_>, directory: &Path) -> Option<EventAuth> {
+    value.section(|section| {
+        let (basic, custom) = (section.optional("basic"), section.optional("custom"));
+        match (basic, custom) {
+            (Some(basic), None) => basic.section(|section| {
+                let (user, password) = user_and_password(section, directory);
+                Some(EventAuth::Basic { user: user?, password: password? })
+            }),
+            (None, Some(custom)) => custom.section(|section| {
+                let kind = section.required("type", "\"Bearer\"").and_then(|value| value.text());
+                let credential = section.required("credential", "{ file = \"secrets/espf\" }");
+                let credential = credential.and_then(|value| secret(&value, directory));
+                Some(EventAuth::Custom { kind: kind?, credential: credential? })
+            }),
+            _ => {
+                section.complain("it must be either `basic` or `custom`", None);
+                None
+            }
+        }
+    })
+}
+
+pub fn user_and_password(section: &mut Section<'_>, directory: &Path) -> (Option<String>, Option<Secret>) {
+    let user = section.required("user", "\"espf\"").and_then(|value| value.text());
+    let password = section.required("password", "{ file = \"secrets/espf\" }");
+    (user, password.and_then(|value| secret(&value, directory)))
+}
+
+fn admin(section: &mut Section<'_>, directory: &Path) -> Option<(Listener, Vec<Secret>)> {
+    let address = section.or("listen", "\"127.0.0.1:8701\"", address);
+    let limits = limits(section);
+    let tokens = section.or("tokens", "[]", |value| value.list(|value| secret(value, directory)));
+    Some((Listener { address: address?, limits: limits? }, tokens?))
+}
+
+fn journal(section: &mut Section<'_>, directory: &Path) -> Option<store::Settings> {
+    let path = section.or("directory", "\"data\"", |value| value.text())?;
+    Some(store::Settings { directory: directory.join(path) })
+}
+
+fn limits(section: &mut Section<'_>) -> Option<Limits> {
+    let header_timeout = section.or("header-timeout", "\"10s\"", |value| value.duration(SECOND..=60 * SECOND));
+    let connections = section.or("connections", "1024", |value| value.number(1..=100_000));
+    Some(Limits { header_timeout: header_timeout?, connections: usize::try_from(connections?).ok()? })
+}
+
+fn address(value: &Value<'_>) -> Option<SocketAddr> {
+    value.parsed("an address and a port, such as \"0.0.0.0:8700\"", |text| text.parse().ok())
+}
+
+pub fn patterns(value: &Value<'_>) -> Option<Patterns> {
+    let written = value.list(|value| value.text())?;
+    match Patterns::new(written) {
+        Ok(patterns) => Some(patterns),
+        Err(error) => {
+            value.complain(format!("a pattern is malformed: {error}"), Some("* stands for one part of a name, ** for the rest"));
+            None
+        }
+    }
+}
+
+/// A base URL, without the slash at its end.
+pub fn base_url(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    let problem = match reqwest::Url::parse(&text) {
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => "it must begin with https:// or http://",
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => "a URL is no place for a credential",
+        Ok(url) if url.query().is_some() || url.fragment().is_some() => "a base URL has no query and no fragment",
+        Ok(_) => return Some(text.trim_end_matches('/').to_owned()),
+        Err(_) => "it is not a URL",
+    };
+    value.complain(format!("`{text}`: {problem}"), None);
+    None
+}

@@ -1,0 +1,62 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Decision, Digest, Json, Operation, OperationId, Received, Response, Said, Service, Timestamp, Trouble,
+    Wanted,
+};
+
+/// An operation after an outcome, with all that becomes durable in the same transaction.
+#[derive(Clone, Debug)]
+#[must_use = "nothing has changed until the journal has it"]
+pub struct Change {
+    pub operation: Operation,
+    /// Lines of the operation's timeline.
+    pub notes: Vec<Note>,
+    /// What now stands in the external system for this account, when that was said.
+    pub applied: Option<Json>,
+    /// The statuses that became different.
+    pub statuses: BTreeMap<Service, Said>,
+    /// The kept signal that ended the wait was taken.
+    pub took_signal: bool,
+}
+
+/// One line of an operation's timeline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Note {
+    LaidDown { wanted: Wanted },
+    Decided { decision: Decision, by: Digest },
+    Left { label: String, key: String, attempt: u32 },
+    Answered { label: String, response: Response },
+    Unanswered { label: String, why: String },
+    Struck { label: String, outcome: Received, trouble: Trouble },
+    Forgotten { entries: usize },
+    Retrying { trouble: Trouble, at: Timestamp },
+    Notified { payload: Json },
+    Elapsed,
+    Overdue,
+    Parked { trouble: Trouble },
+    Superseded { by: OperationId },
+}
+
+impl Note {
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::LaidDown { .. } => "laid-down",
+            Self::Decided { .. } => "decided",
+            Self::Left { .. } => "left",
+            Self::Answered { .. } => "answered",
+            Self::Unanswered { .. } => "unanswered",
+            Self::Struck { .. } => "struck",
+            Self::Forgotten { .. } => "forgotten",
+            Self::Retrying { .. } => "retrying",
+            Self::Notified { .. } => "notified",
+            Self::Elapsed => "elapsed",
+            Self::Overdue => "overdue",
+            Self::Parked { .. } => "parked",
+            Self::Superseded { .. } => "superseded",
+        }
+    }
+}

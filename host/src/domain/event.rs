@@ -1,0 +1,148 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{IAccount, Json, Timestamp};
+
+/// What makes two deliveries the same event: `<i_env>-<i_event>`.
+/// An event without `i_env` comes from the only environment there is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EventIdentity(pub String);
+
+impl fmt::Display for EventIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A provisioning event of the ESPF.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Event {
+    pub identity: EventIdentity,
+    /// `i_event` as decimal text.
+    pub id: String,
+    /// As PortaBilling sent it: `Account/New`.
+    pub name: String,
+    pub i_account: Option<IAccount>,
+    pub received_at: Timestamp,
+    /// The event's own `variables`, as they came.
+    pub variables: Json,
+    /// What came beside them; `{}` when nothing did.
+    pub enclosed: Json,
+}
+
+/// Why a body can never become an event. Worth a dead letter: the ESPF will not send it again.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAnEvent {
+    #[error("the body is not JSON: {0}")]
+    NotJson(String),
+    #[error("`event_type` is missing or not text")]
+    NoName,
+    #[error("`variables` is missing or not an object")]
+    NoVariables,
+    #[error("`{0}` is neither a whole number nor decimal text")]
+    BadId(&'static str),
+    #[error("`i_event` is missing, so a repeated delivery could not be recognised")]
+    NoId,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    event_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    variables: Option<&'a RawValue>,
+}
+
+impl Event {
+    /// Reads what the ESPF posts. Ids may be numbers or decimal text: its own documents show both.
+    ///
+    /// # Errors
+    /// When the body can never be an event.
+    pub fn parse(body: &[u8], received_at: Timestamp) -> Result<Self, NotAnEvent> {
+        let envelope: Envelope<'_> =
+            serde_json::from_slice(body).map_err(|error| NotAnEvent::NotJson(error.to_string()))?;
+        let name = envelope.event_type.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+        let name = name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+        let name = name.ok_or(NotAnEvent::NoName)?;
+        let variables = envelope.variables.ok_or(NotAnEvent::NoVariables)?;
+        let serde_json::Value::Object(known) =
+            serde_json::from_str(variables.get()).map_err(|_| NotAnEvent::NoVariables)?
+        else {
+            return Err(NotAnEvent::NoVariables);
+        };
+        let id = whole(&known, "i_event")?.ok_or(NotAnEvent::NoId)?;
+        let i_env = whole(&known, "i_env")?.unwrap_or(0);
+        // Balance events name the account so.
+        let i_account = match whole(&known, "i_account")? {
+            Some(i_account) => Some(i_account),
+            None => whole(&known, "billing_entity_id")?,
+        };
+        Ok(Self {
+            identity: EventIdentity(format!("{i_env}-{id}")),
+            id: id.to_string(),
+            name,
+            i_account: i_account.map(IAccount),
+            received_at,
+            variables: Json::parse(variables.get().to_owned()).map_err(|_| NotAnEvent::NoVariables)?,
+            enclosed: Json::empty_object(),
+        })
+    }
+}
+
+fn whole(
+    variables: &serde_json::Map<String, serde_json::Value>,
+    name: &'static str,
+) -> Result<Option<u64>, NotAnEvent> {
+    match variables.get(name) {
+        None | Some(serde_json::Value::Null) => Ok(None),
+        Some(serde_json::Value::Number(number)) => number.as_u64().map(Some).ok_or(NotAnEvent::BadId(name)),
+        Some(serde_json::Value::String(text)) => {
+            text.trim().parse().map(Some).map_err(|_| NotAnEvent::BadId(name))
+        }
+        Some(_) => Err(NotAnEvent::BadId(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(body: &str) -> Result<Event, NotAnEvent> {
+        Event::parse(body.as_bytes(), Timestamp::default())
+    }
+
+    #[test]
+    fn ids_are_numbers_or_text() {
+        for body in [
+            r#"{"event_type":"Account/New","variables":{"i_account":189,"i_event":7}}"#,
+            r#"{"event_type":" Account/New ","variables":{"i_account":"189","i_event":"7"}}"#,
+            r#"{"event_type":"Account/New","variables":{"billing_entity_id":"189","i_event":7}}"#,
+        ] {
+            let event = parse(body).expect(body);
+            assert_eq!(event.identity.0, "0-7");
+            assert_eq!(event.i_account, Some(IAccount(189)));
+            assert_eq!(event.name, "Account/New");
+        }
+    }
+
+    #[test]
+    fn what_can_never_be_an_event_says_why() {
+        let not_json = parse("<event/>").expect_err("XML");
+        assert!(matches!(not_json, NotAnEvent::NotJson(_)));
+        for (body, why) in [
+            (r#"{"variables":{"i_event":1}}"#, NotAnEvent::NoName),
+            (r#"{"event_type":5,"variables":{"i_event":1}}"#, NotAnEvent::NoName),
+            (r#"{"event_type":"A"}"#, NotAnEvent::NoVariables),
+            (r#"{"event_type":"A","variables":[]}"#, NotAnEvent::NoVariables),
+            (r#"{"event_type":"A","variables":{}}"#, NotAnEvent::NoId),
+            (r#"{"event_type":"A","variables":{"i_event":-1}}"#, NotAnEvent::BadId("i_event")),
+            (r#"{"event_type":"A","variables":{"i_event":1,"i_account":"x"}}"#, NotAnEvent::BadId("i_account")),
+        ] {
+            assert_eq!(parse(body).expect_err(body), why, "{body}");
+        }
+    }
+}

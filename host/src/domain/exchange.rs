@@ -1,0 +1,141 @@
+use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
+
+use super::{Json, OperationId, adapter::hex};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    pub name: String,
+    pub value: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Body {
+    #[default]
+    Empty,
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl Body {
+    pub fn len(&self) -> usize {
+        self.bytes().len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Empty => &[],
+            Self::Text(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+}
+
+/// What the host may do when it cannot know whether a request arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// Twice does what once does.
+    Repeatable,
+    /// Never twice of the host's own accord.
+    AtMostOnce,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Escape {
+    Verbatim,
+    Json,
+    Xml,
+    Url,
+}
+
+/// A value that only the host knows, put in place of a mark as the request leaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fill {
+    pub mark: String,
+    pub source: String,
+    pub escape: Escape,
+}
+
+/// A request to a group's target, as its adapter wants it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    pub label: String,
+    pub method: String,
+    pub path: String,
+    #[serde(default)]
+    pub headers: Vec<Header>,
+    #[serde(default)]
+    pub body: Body,
+    pub delivery: Delivery,
+    #[serde(default)]
+    pub fills: Vec<Fill>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extras: Option<Json>,
+}
+
+impl Request {
+    /// The same for every attempt at this request, and for no other: made of the operation's
+    /// id, the label and the content. Marks count, what fills them does not.
+    pub fn idempotency_key(&self, operation: &OperationId) -> String {
+        let mut content = sha2::Sha256::new();
+        for part in [self.method.as_bytes(), self.path.as_bytes(), self.body.bytes()] {
+            content.update(part.len().to_be_bytes());
+            content.update(part);
+        }
+        for header in &self.headers {
+            content.update(header.name.to_ascii_lowercase());
+            content.update([0]);
+            content.update(&header.value);
+            content.update([0]);
+        }
+        format!("{operation}.{}.{}", self.label, hex(&content.finalize()[..8]))
+    }
+}
+
+/// What a target answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Response {
+    pub status: u16,
+    #[serde(default)]
+    pub headers: Vec<Header>,
+    #[serde(default)]
+    pub body: Body,
+}
+
+impl Response {
+    /// The first header of that name, in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|header| header.name == name).map(|header| header.value.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_follows_the_content_and_nothing_else() {
+        let operation = OperationId("01J".to_owned());
+        let request = |body: &str| Request {
+            label: "order".to_owned(),
+            method: "POST".to_owned(),
+            path: "/serviceOrder".to_owned(),
+            headers: vec![],
+            body: Body::Text(body.to_owned()),
+            delivery: Delivery::AtMostOnce,
+            fills: vec![],
+            extras: None,
+        };
+        let key = request("{}").idempotency_key(&operation);
+        assert_eq!(key, request("{}").idempotency_key(&operation));
+        assert_ne!(key, request("{ }").idempotency_key(&operation));
+        assert!(key.starts_with("01J.order."));
+    }
+}

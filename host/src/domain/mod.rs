@@ -1,0 +1,60 @@
+//! The words of this project, and its decisions.
+//!
+//! | word | what it is |
+//! |---|---|
+//! | account | one PortaBilling account, by its `i_account` |
+//! | event | what the ESPF told us: a name, an account, an id |
+//! | group | a section of the configuration: one external system and its adapter |
+//! | service | what the ESPF calls a service group: `HSS`; a group reports for one or more |
+//! | subscriber | what PortaBilling knew of the account when an operation began |
+//! | operation | one account, in one group, for one event; the unit of work |
+//! | lane | one account in one group; its oldest operation alone may move |
+//! | stage | where an operation stands |
+//! | step | the one thing to do next |
+//! | outcome | what a step brought |
+//! | move | a decision that was acted on, with the entry that ended it |
+//! | history | the entries, as the adapter sees them |
+//! | notification | a message of the external system, stored as it came |
+//! | signal | what the adapter read in a notification: whom it concerns, what it says |
+//! | report | what an adapter says of a service; a status is what PortaBilling is told |
+//! | trouble | a stable code and a sentence for a person |
+//! | lease | the right to move a lane, for a time; its epoch makes an old one worthless |
+//!
+//! Nothing here is async, touches the outside or reads a clock: time and chance are
+//! arguments. Start with [`step::next`] and [`outcome::apply`].
+
+mod account;
+mod adapter;
+mod change;
+mod decision;
+mod event;
+mod exchange;
+mod group;
+mod json;
+mod lane;
+mod notification;
+mod operation;
+pub mod outcome;
+mod retry;
+mod status;
+pub mod step;
+mod subscriber;
+mod time;
+mod trouble;
+
+pub use account::{AccountId, IAccount};
+pub use adapter::{Description, Digest, Problem};
+pub use change::{Change, Note};
+pub use decision::{Decision, Entry, Exchange, Happening, Progress, Received, Report, Waiting};
+pub use event::{Event, EventIdentity, NotAnEvent};
+pub use exchange::{Body, Delivery, Escape, Fill, Header, Request, Response};
+pub use group::{Group, Patterns, Policy, Service};
+pub use json::Json;
+pub use lane::{Lane, gives_way};
+pub use notification::{Correlation, Notification, Otherwise, Reading, Signal};
+pub use operation::{Asked, LaidDown, Move, Operation, OperationId, Stage};
+pub use retry::{Chance, RetrySchedule};
+pub use status::{Said, Status, statuses};
+pub use subscriber::{Subscriber, Wanted};
+pub use time::Timestamp;
+pub use trouble::{Reason, Trouble};

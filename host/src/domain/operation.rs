@@ -1,0 +1,170 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Delivery, Digest, Entry, Event, Group, Happening, Json, Lane, Received, Request, Said, Service, Subscriber,
+    Timestamp, Trouble, Waiting, Wanted,
+};
+
+/// A ULID: sorts by the time at which the operation was made.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OperationId(pub String);
+
+impl fmt::Display for OperationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What an adapter is given besides the history: laid down before the first request, and from
+/// then on the same, to the letter, at every asking.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LaidDown {
+    pub began: Timestamp,
+    pub wanted: Wanted,
+    pub subscriber: Option<Subscriber>,
+    /// What earlier operations of the lane left in the external system.
+    pub applied: Option<Json>,
+    pub config: Json,
+    pub notify_at: Option<String>,
+}
+
+/// Where an operation stands. Each stage carries what it needs, and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Its subscriber has yet to be read; so many readings failed.
+    Received { attempts: u32 },
+    /// Its adapter has yet to be asked.
+    Asking,
+    /// A request is decided and written down; so many attempts at it failed.
+    Ready { request: Request, by: Digest, attempts: u32 },
+    /// The request left, or may have left, under the lease of that epoch.
+    OnItsWay { request: Request, by: Digest, attempts: u32, epoch: u64 },
+    /// For a notification, or for the time.
+    Waiting { waiting: Waiting, by: Digest, until: Timestamp },
+    /// It cannot go on without a person, or without something newer.
+    Parked { trouble: Trouble, in_doubt: bool },
+    Finished,
+    Ignored { why: String },
+    Superseded { by: OperationId },
+}
+
+impl Stage {
+    pub const WORDS: [&str; 9] = [
+        "received", "asking", "ready", "on-its-way", "waiting", "parked", "finished", "ignored", "superseded",
+    ];
+
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Received { .. } => "received",
+            Self::Asking => "asking",
+            Self::Ready { .. } => "ready",
+            Self::OnItsWay { .. } => "on-its-way",
+            Self::Waiting { .. } => "waiting",
+            Self::Parked { .. } => "parked",
+            Self::Finished => "finished",
+            Self::Ignored { .. } => "ignored",
+            Self::Superseded { .. } => "superseded",
+        }
+    }
+
+    /// An open operation still stands in its lane. A parked one does, too.
+    pub const fn is_open(&self) -> bool {
+        !matches!(self, Self::Finished | Self::Ignored { .. } | Self::Superseded { .. })
+    }
+}
+
+/// What was decided before an entry ended it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Asked {
+    Send { request: Request, attempts: u32 },
+    Wait(Waiting),
+}
+
+/// A decision that was acted on, by which adapter, and the entry that ended it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Move {
+    pub asked: Asked,
+    pub by: Digest,
+    pub entry: Entry,
+}
+
+/// One account, in one group, for one event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operation {
+    pub id: OperationId,
+    pub lane: Lane,
+    pub event: Event,
+    /// The service of its group when it was received.
+    pub service: Service,
+    pub laid_down: Option<LaidDown>,
+    pub stage: Stage,
+    /// It is not to be moved before. A waiting operation's is the end of its wait.
+    pub due: Timestamp,
+    /// When its waiting ends without a word.
+    pub deadline: Timestamp,
+    pub moves: Vec<Move>,
+    /// Keys by which notifications find it, beside its id.
+    pub keys: Vec<String>,
+    /// What its adapter last said, by service.
+    pub said: BTreeMap<Service, Said>,
+    /// It has waited once, so that something is in progress outside.
+    pub waited: bool,
+    /// What is reported because the deadline passed without a word.
+    pub overdue: Option<Said>,
+    /// Why the last attempt failed.
+    pub trouble: Option<Trouble>,
+}
+
+impl Operation {
+    pub fn received(
+        id: OperationId,
+        group: Group,
+        service: Service,
+        event: Event,
+        i_account: super::IAccount,
+        deadline: std::time::Duration,
+    ) -> Self {
+        Self {
+            id,
+            lane: Lane { i_account, group },
+            service,
+            laid_down: None,
+            stage: Stage::Received { attempts: 0 },
+            due: event.received_at,
+            deadline: event.received_at + deadline,
+            event,
+            moves: Vec::new(),
+            keys: Vec::new(),
+            said: BTreeMap::new(),
+            waited: false,
+            overdue: None,
+            trouble: None,
+        }
+    }
+
+    pub fn history(&self) -> Vec<Entry> {
+        self.moves.iter().map(|done| done.entry.clone()).collect()
+    }
+
+    /// Nobody can say whether its last request arrived.
+    pub fn is_in_doubt(&self) -> bool {
+        match &self.stage {
+            Stage::OnItsWay { request, .. } => request.delivery == Delivery::AtMostOnce,
+            Stage::Parked { in_doubt, .. } => *in_doubt,
+            _ => self.ends_unknown(),
+        }
+    }
+
+    pub(super) fn ends_unknown(&self) -> bool {
+        self.moves.last().is_some_and(|done| {
+            matches!(&done.entry.what, Happening::Exchanged(exchange) if matches!(exchange.outcome, Received::Unknown(_)))
+        })
+    }
+}

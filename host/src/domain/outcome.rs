@@ -1,0 +1,331 @@
+//! What an operation is after an outcome.
+//!
+//! The rules of the contract are kept here: what may be struck, what may be sent again, when
+//! nobody can know. Nothing here sends, waits or writes.
+
+use std::time::Duration;
+
+use super::decision::{Entry, Exchange, Happening, Progress, Received};
+use super::{
+    Asked, Chance, Change, Decision, Delivery, Digest, Json, LaidDown, Move, Note, Operation, OperationId, Policy,
+    Reason, Request, Response, Said, Stage, Timestamp, Trouble, Waiting, statuses,
+};
+
+/// What the rules of the contract forbid, said as the trouble that it makes.
+mod check;
+
+/// Readings of an account that is merely absent, before a person has to look.
+const ABSENT_READINGS_MAX: u32 = 4;
+
+/// What a step brought.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    GaveWay { to: OperationId },
+    LaidDown(Box<LaidDown>),
+    /// PortaBilling could not be read now.
+    NotRead { trouble: Trouble, retry_after: Option<Duration> },
+    /// PortaBilling has no such account, and the event did not say that it was closed.
+    Absent,
+    /// Nothing but a person can change it.
+    Refused(Trouble),
+    Decided { progress: Box<Progress>, by: Digest },
+    /// The group lacks something (an adapter, a session): nothing failed, nothing is counted.
+    Held { trouble: Trouble, until: Timestamp },
+    /// The request is about to leave under the lease of that epoch.
+    Leaving { epoch: u64 },
+    Answered(Response),
+    /// It surely did not arrive.
+    NotSent(Trouble),
+    /// It may have arrived.
+    Unanswered(Trouble),
+    /// It was answered by what could not be taken whole.
+    Unreadable(Trouble),
+    Woken(Json),
+    Elapsed,
+}
+
+/// Applies one outcome. `chance` is what jitter is made of.
+pub fn apply(operation: Operation, outcome: Outcome, policy: &Policy, now: Timestamp, chance: Chance) -> Change {
+    let before = statuses(&operation);
+    let mut next = Applying { operation, policy, now, chance, notes: Vec::new(), applied: None };
+    let took_signal = matches!(outcome, Outcome::Woken(_));
+    next.take(outcome);
+    let mut statuses = statuses(&next.operation);
+    statuses.retain(|service, said| before.get(service) != Some(said));
+    Change { operation: next.operation, notes: next.notes, applied: next.applied, statuses, took_signal }
+}
+
+struct Applying<'a> {
+    operation: Operation,
+    policy: &'a Policy,
+    now: Timestamp,
+    chance: Chance,
+    notes: Vec<Note>,
+    applied: Option<Json>,
+}
+
+impl Applying<'_> {
+    fn take(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::GaveWay { to } => {
+                self.notes.push(Note::Superseded { by: to.clone() });
+                self.operation.stage = Stage::Superseded { by: to };
+            }
+            Outcome::LaidDown(laid_down) => self.lay_down(*laid_down),
+            Outcome::NotRead { trouble, retry_after } => self.read_later(trouble, retry_after),
+            Outcome::Absent => self.absent(),
+            Outcome::Refused(trouble) => self.park(trouble),
+            Outcome::Decided { progress, by } => self.decide(*progress, by),
+            Outcome::Held { trouble, until } => {
+                self.operation.trouble = Some(trouble);
+                self.operation.due = until;
+            }
+            Outcome::Leaving { epoch } => self.leave(epoch),
+            Outcome::Answered(response) => self.answered(response),
+            Outcome::NotSent(trouble) => self.send_later(trouble, None),
+            Outcome::Unanswered(trouble) => self.unanswered(trouble),
+            Outcome::Unreadable(trouble) => self.unreadable(trouble),
+            Outcome::Woken(payload) => {
+                self.notes.push(Note::Notified { payload: payload.clone() });
+                self.end_wait(Happening::Notified(payload));
+            }
+            Outcome::Elapsed => {
+                self.notes.push(Note::Elapsed);
+                self.end_wait(Happening::Elapsed);
+            }
+        }
+    }
+
+    fn lay_down(&mut self, laid_down: LaidDown) {
+        self.notes.push(Note::LaidDown { wanted: laid_down.wanted });
+        self.operation.deadline = laid_down.began + self.policy.deadline;
+        self.operation.laid_down = Some(laid_down);
+        self.go_on(Stage::Asking);
+    }
+
+    fn absent(&mut self) {
+        let trouble = Reason::AccountAbsent.trouble(format!(
+            "PortaBilling has no account {} and `{}` does not close one",
+            self.operation.lane.i_account, self.operation.event.name
+        ));
+        match self.operation.stage {
+            Stage::Received { attempts } if attempts + 1 < ABSENT_READINGS_MAX => self.read_later(trouble, None),
+            _ => self.park(trouble),
+        }
+    }
+
+    fn read_later(&mut self, trouble: Trouble, retry_after: Option<Duration>) {
+        let attempts = match self.operation.stage {
+            Stage::Received { attempts } => attempts + 1,
+            _ => 1,
+        };
+        if self.attempts_are_spent(&trouble) {
+            return;
+        }
+        self.retry_at(attempts, retry_after, trouble);
+        self.operation.stage = Stage::Received { attempts };
+    }
+
+    /// Takes an adapter's answer whole, or not at all.
+    fn decide(&mut self, progress: Progress, by: Digest) {
+        if let Err(trouble) = self.check(&progress) {
+            return self.park(trouble);
+        }
+        self.notes.push(Note::Decided { decision: progress.decision.clone(), by: by.clone() });
+        self.applied = progress.applied;
+        for key in progress.keys {
+            if !self.operation.keys.contains(&key) {
+                self.operation.keys.push(key);
+            }
+        }
+        for report in progress.reports {
+            let service = report.group.unwrap_or_else(|| self.operation.service.clone());
+            self.operation.said.insert(service, Said { status: report.status, message: report.message });
+        }
+        match progress.decision {
+            Decision::Send(request) => self.go_on(Stage::Ready { request, by, attempts: 0 }),
+            Decision::Again(trouble) => self.again(trouble, false),
+            Decision::Renew(trouble) => self.again(trouble, true),
+            Decision::Wait(waiting) => self.wait(waiting, by),
+            Decision::Finish => self.operation.stage = Stage::Finished,
+            Decision::Ignore(why) => self.operation.stage = Stage::Ignored { why },
+            Decision::Park(trouble) => self.park(trouble),
+        }
+    }
+
+    /// Strikes the exchange that ends the history, and makes the same request again.
+    fn again(&mut self, trouble: Trouble, at_once: bool) {
+        let Some(last) = self.operation.moves.pop() else {
+            self.operation.laid_down = None;
+            self.operation.stage = Stage::Received { attempts: 0 };
+            return self.read_later(trouble, None);
+        };
+        let (Asked::Send { request, attempts }, Happening::Exchanged(exchange)) = (last.asked, last.entry.what) else {
+            unreachable!("checked: the history ends in an exchange");
+        };
+        let retry_after = match &exchange.outcome {
+            Received::Answered(response) => retry_after(response),
+            Received::Unknown(_) => None,
+        };
+        self.notes.push(Note::Struck {
+            label: exchange.label,
+            outcome: exchange.outcome,
+            trouble: trouble.clone(),
+        });
+        let by = last.by;
+        self.operation.stage = Stage::Ready { request, by, attempts };
+        // A second renewal in a row did not help either: it waits like any other repetition.
+        if at_once && attempts == 0 {
+            self.operation.stage = self.attempted();
+            self.operation.due = self.now;
+        } else {
+            self.send_later(trouble, retry_after);
+        }
+    }
+
+    fn wait(&mut self, waiting: Waiting, by: Digest) {
+        if waiting.forget {
+            self.forget();
+        }
+        let late = self.now >= self.operation.deadline;
+        if late && self.operation.overdue.is_none() {
+            self.notes.push(Note::Overdue);
+            let message = format!("no end was heard of within {} s", self.policy.deadline.as_secs());
+            self.operation.overdue = Some(Said { status: self.policy.on_deadline, message: Some(message) });
+        }
+        // Past the deadline it goes on as it was; a wait without an end still has none.
+        let latest = if late { self.now + self.policy.deadline } else { self.operation.deadline };
+        let wished = waiting.seconds.map(|seconds| self.now + Duration::from_secs(seconds.into()));
+        let until = wished.map_or(latest, |wished| wished.min(latest));
+        self.operation.waited = true;
+        self.operation.stage = Stage::Waiting { waiting, by, until };
+        self.operation.due = until;
+    }
+
+    /// Strikes the entry that ended the wait before this one, and all that came after it.
+    fn forget(&mut self) {
+        if let Some(cut) = self.last_wait() {
+            let entries = self.operation.moves.len() - cut;
+            self.operation.moves.truncate(cut);
+            self.notes.push(Note::Forgotten { entries });
+        }
+    }
+
+    fn last_wait(&self) -> Option<usize> {
+        self.operation.moves.iter().rposition(|done| matches!(done.asked, Asked::Wait(_)))
+    }
+
+    fn leave(&mut self, epoch: u64) {
+        let Stage::Ready { request, by, attempts } = self.operation.stage.clone() else { return };
+        self.notes.push(Note::Left {
+            label: request.label.clone(),
+            key: request.idempotency_key(&self.operation.id),
+            attempt: attempts + 1,
+        });
+        self.operation.stage = Stage::OnItsWay { request, by, attempts, epoch };
+    }
+
+    fn answered(&mut self, response: Response) {
+        if let Some((request, by, attempts)) = self.leaving() {
+            self.notes.push(Note::Answered { label: request.label.clone(), response: response.clone() });
+            self.exchanged(request, by, attempts, Received::Answered(response));
+        }
+    }
+
+    /// Sent again only when that does no harm; otherwise the adapter is told, and looks.
+    fn unanswered(&mut self, trouble: Trouble) {
+        let Some((request, by, attempts)) = self.leaving() else { return };
+        self.notes.push(Note::Unanswered { label: request.label.clone(), why: trouble.message.clone() });
+        match request.delivery {
+            Delivery::Repeatable => self.send_later(trouble, None),
+            Delivery::AtMostOnce => self.exchanged(request, by, attempts, Received::Unknown(trouble.message)),
+        }
+    }
+
+    /// An answer that is too large would be too large again.
+    fn unreadable(&mut self, trouble: Trouble) {
+        match self.leaving() {
+            Some((request, ..)) if request.delivery == Delivery::Repeatable => self.park(trouble),
+            _ => self.unanswered(trouble),
+        }
+    }
+
+    fn leaving(&self) -> Option<(Request, Digest, u32)> {
+        match &self.operation.stage {
+            Stage::OnItsWay { request, by, attempts, .. } => Some((request.clone(), by.clone(), *attempts)),
+            _ => None,
+        }
+    }
+
+    fn exchanged(&mut self, request: Request, by: Digest, attempts: u32, outcome: Received) {
+        let what = Happening::Exchanged(Exchange { label: request.label.clone(), outcome });
+        self.happened(Asked::Send { request, attempts }, by, what);
+    }
+
+    fn end_wait(&mut self, what: Happening) {
+        if let Stage::Waiting { waiting, by, .. } = self.operation.stage.clone() {
+            self.happened(Asked::Wait(waiting), by, what);
+        }
+    }
+
+    fn happened(&mut self, asked: Asked, by: Digest, what: Happening) {
+        self.operation.moves.push(Move { asked, by, entry: Entry { at: self.now, what } });
+        self.go_on(Stage::Asking);
+    }
+
+    fn send_later(&mut self, trouble: Trouble, retry_after: Option<Duration>) {
+        self.operation.stage = self.attempted();
+        if self.attempts_are_spent(&trouble) {
+            return;
+        }
+        if let Stage::Ready { attempts, .. } = self.operation.stage {
+            self.retry_at(attempts, retry_after, trouble);
+        }
+    }
+
+    /// The request with one more failed attempt.
+    fn attempted(&self) -> Stage {
+        match self.operation.stage.clone() {
+            Stage::Ready { request, by, attempts } | Stage::OnItsWay { request, by, attempts, .. } => {
+                Stage::Ready { request, by, attempts: attempts + 1 }
+            }
+            other => other,
+        }
+    }
+
+    fn attempts_are_spent(&mut self, trouble: &Trouble) -> bool {
+        let spent = self.now >= self.operation.deadline;
+        if spent {
+            let message = format!("no attempt succeeded before the deadline; the last one: {}", trouble.message);
+            self.park(Reason::AttemptsSpent.trouble(message));
+        }
+        spent
+    }
+
+    fn retry_at(&mut self, failed: u32, retry_after: Option<Duration>, trouble: Trouble) {
+        let at = self.now + self.policy.retry.pause(failed, retry_after, self.chance);
+        self.notes.push(Note::Retrying { trouble: trouble.clone(), at });
+        self.operation.trouble = Some(trouble);
+        self.operation.due = at;
+    }
+
+    fn go_on(&mut self, stage: Stage) {
+        self.operation.stage = stage;
+        self.operation.due = self.now;
+        self.operation.trouble = None;
+    }
+
+    fn park(&mut self, trouble: Trouble) {
+        self.notes.push(Note::Parked { trouble: trouble.clone() });
+        let in_doubt = self.operation.is_in_doubt();
+        self.operation.stage = Stage::Parked { trouble, in_doubt };
+    }
+}
+
+/// `Retry-After` in seconds. The form with a date is rare, and no reason to distrust our own pause.
+fn retry_after(response: &Response) -> Option<Duration> {
+    response.header("retry-after")?.trim().parse().ok().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests;

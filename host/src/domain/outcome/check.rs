@@ -1,0 +1,106 @@
+use super::super::{Asked, Decision, Delivery, Happening, Json, Progress, Reason, Received, Request, Trouble};
+use super::Applying;
+
+/// Header names that are the host's alone.
+const HOSTS_OWN: [&str; 7] =
+    ["authorization", "connection", "content-length", "host", "idempotency-key", "proxy-authorization", "transfer-encoding"];
+
+impl Applying<'_> {
+    pub(super) fn check(&self, progress: &Progress) -> Result<(), Trouble> {
+        no_unknown_words(progress.extras.as_ref(), "progress")?;
+        for report in &progress.reports {
+            if let Some(service) = &report.group
+                && !self.policy.reports.contains(service)
+            {
+                return Err(Reason::ServiceNotAllowed.trouble(format!(
+                    "the adapter reports for `{service}`, which `reports` of group {} does not name",
+                    self.operation.lane.group
+                )));
+            }
+        }
+        match &progress.decision {
+            Decision::Send(request) => {
+                self.room_for_more()?;
+                sendable(request)
+            }
+            Decision::Again(_) | Decision::Renew(_) => self.can_repeat(),
+            Decision::Wait(waiting) if waiting.forget => self.can_forget(),
+            Decision::Wait(_) => self.room_for_more(),
+            Decision::Ignore(_) if !self.operation.moves.is_empty() => {
+                Err(broken("it ignores an event for which it has already acted"))
+            }
+            Decision::Ignore(_) | Decision::Finish | Decision::Park(_) => Ok(()),
+        }
+    }
+
+    fn can_repeat(&self) -> Result<(), Trouble> {
+        match self.operation.moves.last().map(|done| &done.entry.what) {
+            None => Ok(()),
+            Some(Happening::Exchanged(exchange)) => match &exchange.outcome {
+                Received::Answered(_) => Ok(()),
+                Received::Unknown(why) => Err(Reason::InDoubt.trouble(format!(
+                    "`{}` may have arrived ({why}); the adapter would repeat it without having looked",
+                    exchange.label
+                ))),
+            },
+            Some(Happening::Notified(_) | Happening::Elapsed) => {
+                Err(broken("it asks for a repetition where nothing was sent"))
+            }
+        }
+    }
+
+    fn can_forget(&self) -> Result<(), Trouble> {
+        let struck = self.last_wait().map_or(&[][..], |cut| &self.operation.moves[cut..]);
+        let once = struck.iter().find_map(|done| match &done.asked {
+            Asked::Send { request, .. } if request.delivery == Delivery::AtMostOnce => Some(&request.label),
+            Asked::Send { .. } | Asked::Wait(_) => None,
+        });
+        match once {
+            Some(label) => Err(broken(&format!("it forgets `{label}`, which may be sent only once"))),
+            None => Ok(()),
+        }
+    }
+
+    fn room_for_more(&self) -> Result<(), Trouble> {
+        let (entries, max) = (self.operation.moves.len(), self.policy.history_entries_max);
+        if entries < max {
+            return Ok(());
+        }
+        Err(Reason::HistoryLimit.trouble(format!(
+            "the history has {entries} entries, and `limits.history` of group {} allows {max}: the adapter may be going round in a circle",
+            self.operation.lane.group
+        )))
+    }
+}
+
+fn sendable(request: &Request) -> Result<(), Trouble> {
+    no_unknown_words(request.extras.as_ref(), "request")?;
+    let refused = |why: String| Err(Reason::RequestRefused.trouble(format!("request `{}`: {why}", request.label)));
+    if !request.path.starts_with('/') || request.path.starts_with("//") {
+        return refused(format!("`{}` is not a path below the target", request.path));
+    }
+    if request.path.contains(['\\', '#', '\r', '\n']) || request.path.split(['/', '?']).any(|part| part == "..") {
+        return refused(format!("`{}` may lead out of the target", request.path));
+    }
+    let host_own = |name: &str| HOSTS_OWN.contains(&name.to_ascii_lowercase().as_str());
+    match request.headers.iter().find(|header| host_own(&header.name)) {
+        Some(header) => refused(format!("the header `{}` is the host's to set", header.name)),
+        None => Ok(()),
+    }
+}
+
+/// A word that this host does not know may change what a request means, so it is not skipped.
+fn no_unknown_words(extras: Option<&Json>, whose: &str) -> Result<(), Trouble> {
+    match extras.map(Json::value) {
+        None | Some(serde_json::Value::Null) => Ok(()),
+        Some(serde_json::Value::Object(words)) => match words.keys().next() {
+            None => Ok(()),
+            Some(word) => Err(Reason::AdapterRefused.trouble(format!("this host does not know `{word}` in {whose}.extras"))),
+        },
+        Some(_) => Err(Reason::AdapterRefused.trouble(format!("{whose}.extras is not an object"))),
+    }
+}
+
+fn broken(why: &str) -> Trouble {
+    Reason::AdapterBroken.trouble(format!("the adapter broke the contract: {why}"))
+}

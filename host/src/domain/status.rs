@@ -1,0 +1,82 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Operation, Service, Stage};
+
+/// What the ESPF can be told of an account in a service group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    Ok,
+    InProgress,
+    Retry,
+    Failed,
+}
+
+impl Status {
+    pub const ALL: [Self; 4] = [Self::Ok, Self::InProgress, Self::Retry, Self::Failed];
+
+    /// The word on the wire.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::InProgress => "IN_PROGRESS",
+            Self::Retry => "RETRY",
+            Self::Failed => "FAILED",
+        }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.word() == word)
+    }
+}
+
+/// A status with the sentence that goes with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    pub status: Status,
+    pub message: Option<String>,
+}
+
+/// The status of every service that an operation speaks for: a function of the operation.
+///
+/// What the adapter last said stands, and `IN_PROGRESS` from the first wait on. The host's own
+/// word (RETRY while a request is sent again, FAILED when parked, the group's own word when
+/// overdue) stands in its place for what is not yet settled.
+pub fn statuses(operation: &Operation) -> BTreeMap<Service, Said> {
+    let mut all = operation.said.clone();
+    if operation.waited && !all.contains_key(&operation.service) {
+        all.insert(operation.service.clone(), Said { status: Status::InProgress, message: None });
+    }
+    if let Some(word) = own_word(operation) {
+        let unsettled = |said: &Said| matches!(said.status, Status::InProgress | Status::Retry);
+        let mut open: Vec<Service> =
+            all.iter().filter(|(_, said)| unsettled(said)).map(|(service, _)| service.clone()).collect();
+        if open.is_empty() {
+            open.push(operation.service.clone());
+        }
+        all.extend(open.into_iter().map(|service| (service, word.clone())));
+    }
+    all
+}
+
+fn own_word(operation: &Operation) -> Option<Said> {
+    match &operation.stage {
+        Stage::Parked { trouble, .. } => {
+            let message = format!("{}: {}", trouble.code, trouble.message);
+            Some(Said { status: Status::Failed, message: Some(message) })
+        }
+        Stage::Received { attempts } | Stage::Ready { attempts, .. } if *attempts > 0 => {
+            let why = operation.trouble.as_ref();
+            let message = why.map(|trouble| format!("{}: {}", trouble.code, trouble.message));
+            Some(Said { status: Status::Retry, message })
+        }
+        Stage::Finished | Stage::Ignored { .. } | Stage::Superseded { .. } => None,
+        Stage::Received { .. }
+        | Stage::Asking
+        | Stage::Ready { .. }
+        | Stage::OnItsWay { .. }
+        | Stage::Waiting { .. } => operation.overdue.clone(),
+    }
+}

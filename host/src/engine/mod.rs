@@ -1,0 +1,144 @@
+//! Moves operations: leases what is due, does one step, writes down what came of it.
+//!
+//! The loops keep no state. Everything that waits is a row with a date, so a lost wake-up costs
+//! a look, a crash costs a step, and a million waiting operations cost nothing.
+
+mod intake;
+mod perform;
+mod statuses;
+mod unread;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::domain::{Group, Patterns, Policy, Timestamp};
+use crate::ports::{Claim, Held, Lease, Ports};
+use crate::telemetry::Metrics;
+
+pub use intake::{Accepted, Intake, IntakeError};
+
+/// A lease outlives the longest step; each save prolongs it.
+pub const LEASE: Duration = Duration::from_secs(60);
+
+/// The longest that a lane waits for a look when every hint was lost.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What the engine must know of a group.
+#[derive(Clone, Debug)]
+pub struct GroupSettings {
+    pub group: Group,
+    pub events: Patterns,
+    pub policy: Policy,
+    /// Operations that move at the same time.
+    pub slots: usize,
+}
+
+pub struct Engine {
+    core: Arc<Core>,
+}
+
+/// What all loops share. Nothing in it is the truth about an operation.
+pub(crate) struct Core {
+    ports: Ports,
+    metrics: Arc<Metrics>,
+    groups: BTreeMap<Group, GroupSettings>,
+    hints: Hints,
+    /// Made at each start, so that nobody is mistaken for an earlier self.
+    owner: String,
+}
+
+/// Says that there may be something to do. Losing one costs a second.
+struct Hints {
+    lanes: BTreeMap<Group, Notify>,
+    statuses: Notify,
+}
+
+impl Engine {
+    pub fn new(groups: Vec<GroupSettings>, ports: Ports, metrics: Arc<Metrics>) -> Self {
+        let owner = ports.world.new_id();
+        let groups: BTreeMap<_, _> = groups.into_iter().map(|settings| (settings.group.clone(), settings)).collect();
+        let lanes = groups.keys().map(|group| (group.clone(), Notify::new())).collect();
+        let hints = Hints { lanes, statuses: Notify::new() };
+        Self { core: Arc::new(Core { ports, metrics, groups, hints, owner }) }
+    }
+
+    /// What the doors hand their callers' words to.
+    pub fn intake(&self) -> Intake {
+        Intake::new(Arc::clone(&self.core))
+    }
+
+    /// Runs until `stop`, then finishes the steps under way and returns.
+    pub async fn run(self, stop: CancellationToken) {
+        let loops = TaskTracker::new();
+        for settings in self.core.groups.values() {
+            let (core, settings, stop) = (Arc::clone(&self.core), settings.clone(), stop.clone());
+            loops.spawn(async move { core.move_lanes(settings, stop).await });
+        }
+        let (core, stopping) = (Arc::clone(&self.core), stop.clone());
+        loops.spawn(async move { statuses::tell(&core, stopping).await });
+        let core = Arc::clone(&self.core);
+        loops.spawn(async move { unread::read_again(&core, stop).await });
+        loops.close();
+        loops.wait().await;
+    }
+}
+
+impl Core {
+    /// One group's loop: leases as many lanes as it has free slots. A group that is stuck holds
+    /// its own slots and nobody else's.
+    async fn move_lanes(self: Arc<Self>, settings: GroupSettings, stop: CancellationToken) {
+        let slots = Arc::new(Semaphore::new(settings.slots));
+        let working = TaskTracker::new();
+        let hint = &self.hints.lanes[&settings.group];
+        while !stop.is_cancelled() {
+            let (lanes, look_in) = self.lease(&settings, slots.available_permits()).await;
+            for (lease, held) in lanes {
+                // Only this loop takes permits, so the ones just counted are still here.
+                let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else { break };
+                let (core, settings, stop) = (Arc::clone(&self), settings.clone(), stop.clone());
+                working.spawn(async move {
+                    worker::drive(&core, &settings, &lease, held, &stop).await;
+                    drop(slot);
+                    core.hints.lanes[&settings.group].notify_one();
+                });
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = hint.notified() => {}
+                () = tokio::time::sleep(look_in) => {}
+            }
+        }
+        working.close();
+        working.wait().await;
+    }
+
+    /// The lanes that are due, and when to look again.
+    async fn lease(&self, settings: &GroupSettings, most: usize) -> (Vec<(Lease, Held)>, Duration) {
+        if most == 0 {
+            return (Vec::new(), LOOK_EVERY);
+        }
+        let now = self.ports.world.now();
+        let claim =
+            Claim { group: settings.group.clone(), owner: self.owner.clone(), most, now, until: now + LEASE };
+        match self.ports.journal.lease(claim).await {
+            Ok(leased) => {
+                let look_in = if leased.lanes.is_empty() { until(leased.next_due, now) } else { Duration::ZERO };
+                (leased.lanes, look_in)
+            }
+            Err(error) => {
+                tracing::error!(group = %settings.group, %error, "cannot lease lanes");
+                (Vec::new(), LOOK_EVERY)
+            }
+        }
+    }
+}
+
+fn until(due: Option<Timestamp>, now: Timestamp) -> Duration {
+    due.map_or(LOOK_EVERY, |due| due.since(now).clamp(Duration::from_millis(1), LOOK_EVERY))
+}

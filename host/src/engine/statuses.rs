@@ -1,0 +1,87 @@
+//! Tells PortaBilling what became different: the latest value of each account and service,
+//! again and again until it is taken.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{Core, LOOK_EVERY};
+use crate::domain::RetrySchedule;
+use crate::ports::{JournalError, StatusError, StatusUpdate};
+
+/// Posts under way at a time.
+const AT_A_TIME: usize = 8;
+/// The pauses after a post that was not taken. The last repeats without end.
+const PAUSES: [Duration; 5] = [
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_secs(120),
+    Duration::from_secs(600),
+];
+
+pub async fn tell(core: &Arc<Core>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let told = match tell_due(core).await {
+            Ok(told) => told,
+            Err(error) => {
+                tracing::error!(%error, "cannot tell statuses");
+                0
+            }
+        };
+        // A full batch may have left some behind.
+        if told == AT_A_TIME {
+            continue;
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = core.hints.statuses.notified() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// A batch is told to its end before the next is read, so that no account hears an older word last.
+async fn tell_due(core: &Arc<Core>) -> Result<usize, JournalError> {
+    let due = core.ports.journal.statuses_due(core.ports.world.now(), AT_A_TIME).await?;
+    let count = due.len();
+    let mut posts = JoinSet::new();
+    for update in due {
+        let core = Arc::clone(core);
+        posts.spawn(async move { tell_one(&core, &update).await });
+    }
+    while let Some(done) = posts.join_next().await {
+        done.map_err(|error| JournalError::Failed(error.to_string()))??;
+    }
+    Ok(count)
+}
+
+async fn tell_one(core: &Core, update: &StatusUpdate) -> Result<(), JournalError> {
+    let journal = &core.ports.journal;
+    if update.told.as_ref() == Some(&update.said) {
+        return journal.status_settled(update).await;
+    }
+    let (i_account, service, status) = (update.i_account, &update.service, update.said.status);
+    match core.ports.status_api.post(update).await {
+        Ok(()) => {
+            core.metrics.status_post(status, "taken");
+            tracing::info!(%i_account, %service, status = status.word(), "status told");
+            journal.status_settled(update).await
+        }
+        Err(StatusError::Later(why)) => {
+            core.metrics.status_post(status, "later");
+            let now = core.ports.world.now();
+            let schedule = RetrySchedule::new(PAUSES.to_vec()).expect("there are pauses");
+            let at = now + schedule.pause(update.attempts + 1, None, core.ports.world.chance());
+            tracing::warn!(%i_account, %service, status = status.word(), why, %at, "status not taken");
+            journal.status_later(update, at).await
+        }
+        Err(error @ (StatusError::AccountGone | StatusError::Refused(_))) => {
+            core.metrics.status_post(status, "refused");
+            tracing::warn!(%i_account, %service, status = status.word(), %error, "status given up");
+            journal.status_settled(update).await
+        }
+    }
+}

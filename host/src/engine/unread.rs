@@ -1,0 +1,40 @@
+//! Reads again what nobody could read when it came: its adapter stopped, was not loaded, or the
+//! host died between storing and reading.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Core;
+
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Whoever received it is given so long to read it himself.
+const LEFT_ALONE: Duration = Duration::from_secs(10);
+const AT_A_TIME: usize = 64;
+
+pub async fn read_again(core: &Core, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        for group in core.groups.keys() {
+            let unread = match core.ports.journal.unread(group, AT_A_TIME).await {
+                Ok(unread) => unread,
+                Err(error) => {
+                    tracing::error!(%group, %error, "cannot look for unread notifications");
+                    continue;
+                }
+            };
+            let now = core.ports.world.now();
+            for (id, raw) in unread {
+                if now.since(raw.received_at) < LEFT_ALONE || stop.is_cancelled() {
+                    continue;
+                }
+                if let Err(error) = core.read_notification(group, &id, &raw).await {
+                    tracing::error!(%group, notification = id, %error, "cannot record a reading");
+                }
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}

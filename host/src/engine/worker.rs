@@ -1,0 +1,87 @@
+//! Drives one leased lane until it rests.
+//!
+//! Only the order is kept here. What comes next, how long to wait and what an answer means are
+//! decided in `domain`. Nothing here retries: a failed step is saved like any other, with a
+//! later date.
+
+use tokio_util::sync::CancellationToken;
+
+use super::perform::perform;
+use super::{Core, GroupSettings};
+use crate::domain::outcome::apply;
+use crate::domain::step::{Head, Next, Step, next};
+use crate::domain::{Change, Note, Operation, Stage};
+use crate::ports::{Held, JournalError, Lease};
+
+pub async fn drive(core: &Core, settings: &GroupSettings, lease: &Lease, held: Held, stop: &CancellationToken) {
+    let operation = held.operation.id.clone();
+    match steps(core, settings, lease, held, stop).await {
+        Ok(()) => {}
+        // Somebody else has the lane; whatever was done here is void.
+        Err(JournalError::LeaseLost) => tracing::warn!(%operation, "the lease was lost"),
+        // The lease runs out, and the work is found again.
+        Err(error) => tracing::error!(%operation, %error, "cannot save a step"),
+    }
+}
+
+async fn steps(
+    core: &Core,
+    settings: &GroupSettings,
+    lease: &Lease,
+    mut held: Held,
+    stop: &CancellationToken,
+) -> Result<(), JournalError> {
+    let (journal, world) = (&core.ports.journal, &core.ports.world);
+    loop {
+        let head = Head {
+            operation: &held.operation,
+            signal: held.signal.as_ref(),
+            behind: held.behind.as_ref(),
+            epoch: lease.epoch,
+        };
+        let step = match next(&head, world.now()) {
+            // A request that was marked is sent even now, or it would be in doubt.
+            Next::Do(step) if step == Step::Send || !stop.is_cancelled() => step,
+            Next::Do(_) | Next::RestUntil(_) | Next::Rest => return journal.release(lease, world.now()).await,
+        };
+        let outcome = perform(step, &held, lease, settings, core).await;
+        let now = world.now();
+        let change = apply(held.operation, outcome, &settings.policy, now, world.chance());
+        tell(core, &change);
+        let news = !change.statuses.is_empty();
+        held = journal.save(lease, change, now).await?;
+        if news {
+            core.hints.statuses.notify_one();
+        }
+    }
+}
+
+/// One log line a transition, and what is counted.
+fn tell(core: &Core, change: &Change) {
+    let operation = &change.operation;
+    for note in &change.notes {
+        let (group, i_account) = (&operation.lane.group, operation.lane.i_account);
+        let (note_word, stage) = (note.word(), operation.stage.word());
+        match note {
+            Note::Parked { trouble } => {
+                core.metrics.parked(group);
+                tracing::warn!(operation = %operation.id, %group, %i_account, stage, code = trouble.code, "parked");
+            }
+            Note::Retrying { trouble, at } => {
+                tracing::info!(operation = %operation.id, %group, %i_account, stage, code = trouble.code, %at, "retrying");
+            }
+            Note::Decided { decision, .. } => {
+                let decision = decision.word();
+                tracing::info!(operation = %operation.id, %group, %i_account, stage, decision, "decided");
+            }
+            _ => tracing::info!(operation = %operation.id, %group, %i_account, stage, "{note_word}"),
+        }
+    }
+    if matches!(operation.stage, Stage::Finished) {
+        core.metrics.finished(&operation.lane.group, age(operation, core));
+    }
+}
+
+fn age(operation: &Operation, core: &Core) -> std::time::Duration {
+    core.ports.world.now().since(operation.event.received_at)
+}

@@ -1,0 +1,116 @@
+//! The doors: who may come in, and what they are told.
+//!
+//! | door | who calls | answers |
+//! |---|---|---|
+//! | `POST /espf/events` | the ESPF | `200` durable, `400` a dead letter, `401`, `503` for all else |
+//! | `/notify/<group>/…` | the group's external system | what its adapter replies, once it is durable |
+//! | `GET /livez`, `/readyz`, `/metrics` | monitoring | on the operators' listener, without a token |
+//! | `GET /admin/v1/…` | operators | JSON, with a token |
+
+mod admin;
+mod auth;
+mod events;
+mod listener;
+mod notifications;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+
+use crate::domain::Group;
+use crate::engine::Intake;
+use crate::secret::Secret;
+
+pub use auth::{EventAuth, NotifyAuth, webhook_key};
+pub use listener::{Limits, serve};
+
+/// What the events door must know.
+#[derive(Clone, Debug)]
+pub struct EventSettings {
+    /// Any one of them is enough, so that a credential can be changed without a gap.
+    pub auth: Vec<EventAuth>,
+    /// The header that carries the credential.
+    pub auth_header: String,
+    pub body_max: u64,
+    /// Of the reading of a body.
+    pub body_timeout: std::time::Duration,
+}
+
+/// What the notification doors must know, by group.
+#[derive(Clone, Debug)]
+pub struct NotifySettings {
+    pub groups: BTreeMap<Group, NotifyAuth>,
+    pub body_max: u64,
+    pub body_timeout: std::time::Duration,
+}
+
+/// The listener that PortaBilling and the external systems reach.
+pub fn public(intake: &Intake, events: EventSettings, notify: NotifySettings) -> Router {
+    let events = Arc::new(events::Door { intake: intake.clone(), settings: events });
+    let notify = Arc::new(notifications::Door { intake: intake.clone(), settings: notify });
+    let notifications = Router::new()
+        .route("/notify/{group}", any(notifications::receive))
+        .route("/notify/{group}/", any(notifications::receive))
+        .route("/notify/{group}/{*rest}", any(notifications::receive))
+        .with_state(notify);
+    Router::new()
+        .route("/espf/events", any(events::receive))
+        .route("/espf/events/", any(events::receive))
+        .with_state(events)
+        .merge(notifications)
+        .fallback(unknown_path)
+}
+
+/// The operators' listener.
+pub fn admin(intake: &Intake, tokens: Vec<Secret>) -> Router {
+    let door = Arc::new(admin::Door { intake: intake.clone(), tokens });
+    Router::new()
+        .route("/livez", get(async || StatusCode::OK))
+        .route("/readyz", get(admin::ready))
+        .route("/metrics", get(admin::metrics))
+        .route("/admin/v1/status", get(admin::status))
+        .with_state(door)
+}
+
+/// The ESPF deletes an event that is answered 4xx. A wrong address is ours to mend, so the
+/// event must come again.
+async fn unknown_path(uri: axum::http::Uri) -> Response {
+    tracing::warn!(path = uri.path(), "nothing is served at this path");
+    (StatusCode::SERVICE_UNAVAILABLE, "nothing is served at this path\n").into_response()
+}
+
+/// Why a body was not read.
+enum Unread {
+    TooLarge(Vec<u8>),
+    TooSlow,
+    Broken,
+}
+
+/// Reads a body within its limits of bytes and time; of one that is too large, its beginning.
+async fn read_body(body: Body, bytes_max: u64, timeout: std::time::Duration) -> Result<Vec<u8>, Unread> {
+    use http_body_util::BodyExt as _;
+    let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+    let read = async {
+        let (mut body, mut bytes) = (body, Vec::new());
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else { return Err(Unread::Broken) };
+            let Some(data) = frame.data_ref() else { continue };
+            bytes.extend_from_slice(data);
+            if bytes.len() > bytes_max {
+                bytes.truncate(bytes_max);
+                return Err(Unread::TooLarge(bytes));
+            }
+        }
+        Ok(bytes)
+    };
+    tokio::time::timeout(timeout, read).await.unwrap_or(Err(Unread::TooSlow))
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}

@@ -1,0 +1,81 @@
+//! When the host starts and stops. Stopping softly is only polite: a SIGKILL at any moment
+//! loses nothing that was answered.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{App, StartError, load_adapters};
+use crate::config;
+use crate::ports::Journal;
+use crate::telemetry;
+
+/// The configuration, or something that it names, is not as it must be.
+pub const EXIT_CONFIGURATION: u8 = 78;
+
+/// Runs a host until it is told to stop.
+pub async fn serve(file: &Path) -> ExitCode {
+    serve_with(file, |journal| journal).await
+}
+
+/// As [`serve`], over a journal that `wrap` has in its hands.
+pub async fn serve_with(file: &Path, wrap: impl FnOnce(Box<dyn Journal>) -> Box<dyn Journal>) -> ExitCode {
+    let settings = match config::load(file) {
+        Ok(settings) => settings,
+        Err(problems) => return refuse(&problems.into()),
+    };
+    telemetry::start_logging(&settings.log_filter);
+    let app = match load_adapters(&settings, file).await {
+        Ok(catalog) => App::build_with(settings, catalog, wrap).await,
+        Err(error) => Err(error),
+    };
+    match app {
+        Ok(app) => run(app).await,
+        Err(error) => refuse(&error),
+    }
+}
+
+/// Says why there is nothing to run; the exit code says whether a person must change something.
+pub fn refuse(error: &StartError) -> ExitCode {
+    eprintln!("{error}");
+    match error {
+        StartError::Configuration(_) => ExitCode::from(EXIT_CONFIGURATION),
+        StartError::Journal(_) | StartError::Listen { .. } | StartError::Sandbox(_) | StartError::Tls(_) => {
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(app: App) -> ExitCode {
+    let stop = CancellationToken::new();
+    let journal_failed = app.journal_failed();
+    let running = tokio::spawn(app.run(stop.clone()));
+    tokio::select! {
+        () = told_to_stop() => {
+            tracing::info!("stopping: the steps under way are finished, the rest is kept");
+        }
+        () = journal_failed.cancelled() => {
+            // What the disk holds is not known; the next start will find out.
+            tracing::error!("the journal failed; the process ends");
+            return ExitCode::FAILURE;
+        }
+    }
+    stop.cancel();
+    tokio::select! {
+        _ = running => tracing::info!("stopped"),
+        () = told_to_stop() => tracing::warn!("stopped at once; what was under way is found again"),
+    }
+    ExitCode::SUCCESS
+}
+
+async fn told_to_stop() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

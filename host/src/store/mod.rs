@@ -1,0 +1,66 @@
+//! Answers the port `Journal`: what is durable.
+//!
+//! One process owns one directory; a lock file says so. The tables are SQLite's
+//! ([`sqlite`]); what could hold subscriber data is deflated and sealed before it gets there
+//! ([`seal`]), in a form that names its own version ([`rows`]).
+
+mod rows;
+mod seal;
+mod sqlite;
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+pub use sqlite::SqliteJournal;
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Everything durable is in here: the database, its key, the lock.
+    pub directory: PathBuf,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("cannot use the journal directory {path}: {source}")]
+    Directory { path: PathBuf, source: std::io::Error },
+    #[error("another Punchdown runs on the journal directory {0}; stop it, or give this one a directory of its own")]
+    Locked(PathBuf),
+    #[error("cannot use the journal's key {path}: {why}")]
+    Key { path: PathBuf, why: String },
+    #[error(
+        "the journal {path} is of version {found}, this Punchdown knows {known}: run the version that wrote it, or a newer one"
+    )]
+    Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("SQLite {found} is linked, and versions before 3.51.3 can lose a commit: build with the bundled one")]
+    UnsafeSqlite { found: String },
+    #[error("the journal {path} does not hold `{setting}`: it is {found}")]
+    Setting { path: PathBuf, setting: &'static str, found: String },
+    #[error("cannot open the journal {path}: {source}")]
+    Sqlite { path: PathBuf, source: rusqlite::Error },
+}
+
+/// Opens the journal, making it when there is none.
+///
+/// # Errors
+/// When another process has it, when it cannot be as safe as it must be, or when it was written
+/// by a newer version. Nothing is changed then.
+pub fn open(settings: &Settings) -> Result<SqliteJournal, OpenError> {
+    let directory = &settings.directory;
+    let unusable = |source| OpenError::Directory { path: directory.clone(), source };
+    std::fs::create_dir_all(directory).map_err(unusable)?;
+    let lock = lock(directory)?;
+    let seal = seal::Seal::from_file(&directory.join("journal.key"))?;
+    SqliteJournal::open(&directory.join("journal.db"), seal, lock)
+}
+
+/// Held for as long as the file is open; the kernel lets go of it however the process ends.
+fn lock(directory: &Path) -> Result<File, OpenError> {
+    let path = directory.join("punchdown.lock");
+    let unusable = |source| OpenError::Directory { path: path.clone(), source };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(directory.to_owned())),
+        Err(TryLockError::Error(source)) => Err(unusable(source)),
+    }
+}

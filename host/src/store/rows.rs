@@ -1,0 +1,177 @@
+//! Domain values as the journal keeps them. Each sealed value is JSON that begins with the
+//! number of its format; an older format is read by the code that is written when it changes.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::seal::Seal;
+use crate::domain::{
+    Event, IAccount, Group, Lane, LaidDown, Move, Operation, OperationId, Said, Service, Stage, Timestamp, Trouble, gives_way,
+};
+use crate::ports::JournalError;
+
+const FORMAT: u32 = 1;
+
+#[derive(Serialize)]
+struct Written<'a, T> {
+    format: u32,
+    value: &'a T,
+}
+
+#[derive(Deserialize)]
+struct Stored<T> {
+    format: u32,
+    value: T,
+}
+
+impl Seal {
+    pub fn pack<T: Serialize>(&self, place: &str, value: &T) -> Result<Vec<u8>, JournalError> {
+        let plain = serde_json::to_vec(&Written { format: FORMAT, value })
+            .map_err(|error| JournalError::Failed(format!("cannot write {place}: {error}")))?;
+        self.seal(place, &plain)
+    }
+
+    pub fn unpack<T: DeserializeOwned>(&self, place: &str, sealed: &[u8]) -> Result<T, JournalError> {
+        let damaged = |why: String| JournalError::Damaged(format!("{place}: {why}"));
+        let plain = self.open(place, sealed)?;
+        let stored: Stored<T> = serde_json::from_slice(&plain).map_err(|error| damaged(error.to_string()))?;
+        if stored.format != FORMAT {
+            return Err(damaged(format!("it has format {}, this version knows {FORMAT}", stored.format)));
+        }
+        Ok(stored.value)
+    }
+}
+
+/// The part of an operation that changes at every step.
+#[derive(Serialize, Deserialize)]
+struct State {
+    service: Service,
+    stage: Stage,
+    deadline: Timestamp,
+    moves: Vec<Move>,
+    keys: Vec<String>,
+    said: BTreeMap<Service, Said>,
+    waited: bool,
+    overdue: Option<Said>,
+    trouble: Option<Trouble>,
+}
+
+/// An operation as it goes into its row.
+pub struct OperationRow {
+    pub id: String,
+    pub stage: &'static str,
+    pub open: bool,
+    pub gives_way: bool,
+    pub due: i64,
+    pub laid_down: Option<Vec<u8>>,
+    pub state: Vec<u8>,
+}
+
+impl OperationRow {
+    pub fn of(operation: &Operation, seal: &Seal) -> Result<Self, JournalError> {
+        let id = &operation.id.0;
+        let state = State {
+            service: operation.service.clone(),
+            stage: operation.stage.clone(),
+            deadline: operation.deadline,
+            moves: operation.moves.clone(),
+            keys: operation.keys.clone(),
+            said: operation.said.clone(),
+            waited: operation.waited,
+            overdue: operation.overdue.clone(),
+            trouble: operation.trouble.clone(),
+        };
+        let laid_down = operation.laid_down.as_ref();
+        Ok(Self {
+            id: id.clone(),
+            stage: operation.stage.word(),
+            open: operation.stage.is_open(),
+            gives_way: gives_way(operation),
+            due: operation.due.millis(),
+            laid_down: laid_down.map(|frozen| seal.pack(&laid_down_place(id), frozen)).transpose()?,
+            state: seal.pack(&state_place(id), &state)?,
+        })
+    }
+}
+
+/// An operation as it came out of its row, beside its lane and its event.
+pub struct StoredOperation {
+    pub id: String,
+    pub group: String,
+    pub i_account: i64,
+    pub due: i64,
+    pub event_identity: String,
+    pub event: Vec<u8>,
+    pub laid_down: Option<Vec<u8>>,
+    pub state: Vec<u8>,
+}
+
+impl StoredOperation {
+    pub fn read(self, seal: &Seal) -> Result<Operation, JournalError> {
+        let state: State = seal.unpack(&state_place(&self.id), &self.state)?;
+        let event: Event = seal.unpack(&event_place(&self.event_identity), &self.event)?;
+        let laid_down: Option<LaidDown> = self
+            .laid_down
+            .map(|sealed| seal.unpack(&laid_down_place(&self.id), &sealed))
+            .transpose()?;
+        Ok(Operation {
+            id: OperationId(self.id),
+            lane: Lane { i_account: i_account(self.i_account), group: Group(self.group) },
+            event,
+            service: state.service,
+            laid_down,
+            stage: state.stage,
+            due: Timestamp::from_millis(self.due),
+            deadline: state.deadline,
+            moves: state.moves,
+            keys: state.keys,
+            said: state.said,
+            waited: state.waited,
+            overdue: state.overdue,
+            trouble: state.trouble,
+        })
+    }
+}
+
+/// SQLite's integers are signed; an `i_account` keeps its bits.
+pub fn i_account(stored: i64) -> IAccount {
+    IAccount(stored.cast_unsigned())
+}
+
+pub fn event_place(identity: &str) -> String {
+    format!("event.body:{identity}")
+}
+
+pub fn applied_place(group: &str, i_account: i64) -> String {
+    format!("lane.applied:{group}/{i_account}")
+}
+
+fn laid_down_place(id: &str) -> String {
+    format!("operation.laid_down:{id}")
+}
+
+fn state_place(id: &str) -> String {
+    format!("operation.state:{id}")
+}
+
+pub fn signal_place(notification: &str) -> String {
+    format!("signal.payload:{notification}")
+}
+
+pub fn notification_place(id: &str) -> String {
+    format!("notification.raw:{id}")
+}
+
+pub fn status_place(i_account: IAccount, service: &Service) -> String {
+    format!("status.said:{i_account}/{service}")
+}
+
+pub fn timeline_place(id: &str) -> String {
+    format!("timeline.note:{id}")
+}
+
+pub fn dead_letter_place(id: &str) -> String {
+    format!("dead_letter.body:{id}")
+}

@@ -1,0 +1,144 @@
+//! Deflates and seals what could hold subscriber data: XChaCha20-Poly1305, a random nonce a
+//! value, the value's place as associated data, so that none can be moved to another row.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
+use sha2::Digest as _;
+
+use super::OpenError;
+use crate::ports::JournalError;
+
+const KEY_BYTES: usize = 32;
+const KEY_ID_BYTES: usize = 8;
+const NONCE_BYTES: usize = 24;
+
+/// What an unsealed value may grow to: far above any limit on what is stored.
+const OPENED_BYTES_MAX: u64 = 256 << 20;
+
+#[derive(Clone)]
+pub struct Seal {
+    cipher: Arc<XChaCha20Poly1305>,
+    key_id: [u8; KEY_ID_BYTES],
+}
+
+impl Seal {
+    /// Reads the key, or makes one at the first start.
+    pub fn from_file(path: &Path) -> Result<Self, OpenError> {
+        let failed = |why: String| OpenError::Key { path: path.to_owned(), why };
+        match std::fs::read(path) {
+            Ok(key) => {
+                let mode = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?.permissions().mode();
+                if mode & 0o077 != 0 {
+                    return Err(failed(format!("others may read it (mode {:o}): chmod 600", mode & 0o777)));
+                }
+                let key: [u8; KEY_BYTES] =
+                    key.try_into().map_err(|_| failed(format!("it is not {KEY_BYTES} bytes long")))?;
+                Ok(Self::new(key))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                make_key(path).map_err(|error| failed(error.to_string()))
+            }
+            Err(error) => Err(failed(error.to_string())),
+        }
+    }
+
+    fn new(key: [u8; KEY_BYTES]) -> Self {
+        let digest = sha2::Sha256::digest(key);
+        let mut key_id = [0; KEY_ID_BYTES];
+        key_id.copy_from_slice(&digest[..KEY_ID_BYTES]);
+        Self { cipher: Arc::new(XChaCha20Poly1305::new(&Key::from(key))), key_id }
+    }
+
+    /// Which key it is; tells nothing of the key.
+    pub fn key_id(&self) -> String {
+        self.key_id.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// `place` is the table, the column and the row.
+    pub fn seal(&self, place: &str, plain: &[u8]) -> Result<Vec<u8>, JournalError> {
+        let failed = |error: String| JournalError::Failed(format!("cannot seal {place}: {error}"));
+        let mut deflated = DeflateEncoder::new(Vec::with_capacity(plain.len() / 3), Compression::fast());
+        deflated.write_all(plain).map_err(|error| failed(error.to_string()))?;
+        let deflated = deflated.finish().map_err(|error| failed(error.to_string()))?;
+        let mut nonce = [0; NONCE_BYTES];
+        getrandom::fill(&mut nonce).map_err(|error| failed(error.to_string()))?;
+        let payload = Payload { msg: &deflated, aad: place.as_bytes() };
+        let sealed =
+            self.cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| failed("encryption".to_owned()))?;
+        Ok([&self.key_id[..], &nonce, &sealed].concat())
+    }
+
+    pub fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, JournalError> {
+        let damaged = |why: &str| JournalError::Damaged(format!("{place}: {why}"));
+        let (key_id, rest) = sealed.split_at_checked(KEY_ID_BYTES).ok_or_else(|| damaged("it is cut off"))?;
+        if key_id != self.key_id {
+            return Err(damaged("it was sealed with another key"));
+        }
+        let (nonce, sealed) = rest.split_at_checked(NONCE_BYTES).ok_or_else(|| damaged("it is cut off"))?;
+        let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| damaged("it is cut off"))?;
+        let payload = Payload { msg: sealed, aad: place.as_bytes() };
+        let deflated =
+            self.cipher.decrypt(&XNonce::from(nonce), payload).map_err(|_| damaged("its seal is broken"))?;
+        let mut plain = Vec::new();
+        DeflateDecoder::new(&deflated[..])
+            .take(OPENED_BYTES_MAX)
+            .read_to_end(&mut plain)
+            .map_err(|error| damaged(&error.to_string()))?;
+        Ok(plain)
+    }
+}
+
+/// Written to its end and synced before it has its name: a key that is half there is worse than none.
+fn make_key(path: &Path) -> std::io::Result<Seal> {
+    let mut key = [0; KEY_BYTES];
+    getrandom::fill(&mut key).map_err(std::io::Error::other)?;
+    let unfinished = path.with_extension("key.new");
+    let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(&unfinished)?;
+    file.write_all(&key)?;
+    file.sync_all()?;
+    std::fs::rename(&unfinished, path)?;
+    if let Some(directory) = path.parent() {
+        File::open(directory)?.sync_all()?;
+    }
+    Ok(Seal::new(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_opens_in_its_own_place_only() {
+        let seal = Seal::new([7; KEY_BYTES]);
+        let sealed = seal.seal("operation.state:1", b"001010000000001").expect("seals");
+        assert!(!sealed.windows(15).any(|window| window == b"001010000000001"));
+        assert_eq!(seal.open("operation.state:1", &sealed).expect("opens"), b"001010000000001");
+        assert!(matches!(seal.open("operation.state:2", &sealed), Err(JournalError::Damaged(_))));
+        assert!(matches!(seal.open("operation.state:1", &sealed[..20]), Err(JournalError::Damaged(_))));
+        let other = Seal::new([8; KEY_BYTES]);
+        let error = other.open("operation.state:1", &sealed).expect_err("another key");
+        assert!(error.to_string().contains("another key"));
+    }
+
+    #[test]
+    fn a_key_that_others_may_read_is_refused() {
+        let directory = std::env::temp_dir().join(format!("punchdown-seal-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).expect("a folder");
+        let path = directory.join("journal.key");
+        let made = Seal::from_file(&path).expect("makes one");
+        assert_eq!(Seal::from_file(&path).expect("reads it").key_id(), made.key_id());
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("chmod");
+        let Err(error) = Seal::from_file(&path) else { panic!("others may read it") };
+        assert!(error.to_string().contains("chmod 600"), "{error}");
+        std::fs::remove_dir_all(&directory).expect("cleans up");
+    }
+}

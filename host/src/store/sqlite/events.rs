@@ -1,0 +1,80 @@
+//! Events, and the operations that they make.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::super::rows::OperationRow;
+use super::{lanes, sql};
+use crate::domain::{Event, Lane};
+use crate::ports::{Acceptance, DeadLetter, JournalError};
+
+pub fn accept(
+    connection: &Connection,
+    event: &Event,
+    body: &[u8],
+    rows: &[(Lane, OperationRow)],
+) -> Result<Acceptance, JournalError> {
+    let received_at = event.received_at.millis();
+    let new = connection
+        .prepare_cached("INSERT OR IGNORE INTO event (identity, name, i_account, received_at, body) VALUES (?1, ?2, ?3, ?4, ?5)")
+        .and_then(|mut insert| {
+            let i_account = event.i_account.map(|account| account.0.cast_signed());
+            insert.execute(params![event.identity.0, event.name, i_account, received_at, body])
+        })
+        .map_err(sql)?;
+    if new == 0 {
+        return Ok(Acceptance::Repeated);
+    }
+    for (lane, row) in rows {
+        let lane_id = lane_id(connection, lane)?;
+        insert_operation(connection, lane_id, event, row).map_err(sql)?;
+        let seq = connection.last_insert_rowid();
+        lanes::claim_kept_signals(connection, &lane.group, &format!("i-account:{}", lane.i_account), seq)?;
+        lanes::settle(connection, lane_id, received_at)?;
+    }
+    Ok(Acceptance::New)
+}
+
+fn insert_operation(connection: &Connection, lane: i64, event: &Event, row: &OperationRow) -> rusqlite::Result<()> {
+    let received_at = event.received_at.millis();
+    connection
+        .prepare_cached(
+            "INSERT INTO operation (id, lane, event, stage, open, gives_way, due, received_at, changed_at, laid_down, state)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10)",
+        )?
+        .execute(params![
+            row.id,
+            lane,
+            event.identity.0,
+            row.stage,
+            row.open,
+            row.gives_way,
+            row.due,
+            received_at,
+            row.laid_down,
+            row.state
+        ])?;
+    Ok(())
+}
+
+fn lane_id(connection: &Connection, lane: &Lane) -> Result<i64, JournalError> {
+    let i_account = lane.i_account.0.cast_signed();
+    let known = connection
+        .prepare_cached("SELECT id FROM lane WHERE grp = ?1 AND i_account = ?2")
+        .and_then(|mut select| select.query_row(params![lane.group.0, i_account], |row| row.get(0)).optional())
+        .map_err(sql)?;
+    if let Some(id) = known {
+        return Ok(id);
+    }
+    connection
+        .prepare_cached("INSERT INTO lane (grp, i_account) VALUES (?1, ?2)")
+        .and_then(|mut insert| insert.insert(params![lane.group.0, i_account]))
+        .map_err(sql)
+}
+
+pub fn keep_dead_letter(connection: &Connection, letter: &DeadLetter, body: &[u8]) -> Result<(), JournalError> {
+    connection
+        .prepare_cached("INSERT INTO dead_letter (id, at, why, body) VALUES (?1, ?2, ?3, ?4)")
+        .and_then(|mut insert| insert.execute(params![letter.id, letter.at.millis(), letter.why, body]))
+        .map_err(sql)?;
+    Ok(())
+}

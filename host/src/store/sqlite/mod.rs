@@ -1,0 +1,169 @@
+//! The journal on SQLite: one writer, and one reader for what only looks.
+//!
+//! Sealing and unsealing happen with the caller, so that the writer has nothing to do but write.
+
+mod events;
+mod lanes;
+mod notifications;
+mod overview;
+mod schema;
+mod statuses;
+mod writer;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OpenFlags};
+use tokio_util::sync::CancellationToken;
+
+use self::lanes::{SaveRows, StoredHead};
+use self::writer::Writer;
+use super::OpenError;
+use super::rows::{OperationRow, dead_letter_place, event_place, notification_place};
+use super::seal::Seal;
+use crate::domain::{Change, Event, Group, Notification, Operation, Reading, Timestamp};
+use crate::ports::{
+    Acceptance, Claim, DeadLetter, Held, Journal, JournalError, Lease, Leased, Overview, StatusUpdate,
+};
+
+/// An error of SQLite in words of the port.
+pub(crate) fn sql(error: rusqlite::Error) -> JournalError {
+    JournalError::Failed(error.to_string())
+}
+
+pub struct SqliteJournal {
+    writer: Writer,
+    reader: Arc<Mutex<Connection>>,
+    seal: Seal,
+    failed: CancellationToken,
+    /// Kept for its lock.
+    _lock: File,
+}
+
+impl SqliteJournal {
+    pub(super) fn open(path: &Path, seal: Seal, lock: File) -> Result<Self, OpenError> {
+        let failure = |source| OpenError::Sqlite { path: path.to_owned(), source };
+        let connection = schema::open(path, &seal)?;
+        // Whoever held a lane is no more: the directory is locked for this process.
+        connection.execute("UPDATE lane SET owner = NULL, lease_until = NULL WHERE owner IS NOT NULL", []).map_err(failure)?;
+        // Adapters may have changed: what none could read is read again.
+        connection.execute("UPDATE notification SET unread = 1 WHERE unread = 2", []).map_err(failure)?;
+        let reader = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failure)?;
+        let failed = CancellationToken::new();
+        let writer = Writer::start(connection, failed.clone())
+            .map_err(|source| OpenError::Directory { path: path.to_owned(), source })?;
+        Ok(Self { writer, reader: Arc::new(Mutex::new(reader)), seal, failed, _lock: lock })
+    }
+
+    /// Cancelled when a commit failed: the process must end, for only a new start can know what
+    /// the disk holds.
+    pub fn failed(&self) -> CancellationToken {
+        self.failed.clone()
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, JournalError> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let reader = Arc::clone(&self.reader);
+        tokio::task::spawn_blocking(move || {
+            // A panic cannot leave a read-only connection half changed.
+            work(&reader.lock().unwrap_or_else(PoisonError::into_inner))
+        })
+        .await
+        .map_err(|error| JournalError::Failed(error.to_string()))?
+    }
+}
+
+#[async_trait]
+impl Journal for SqliteJournal {
+    async fn accept(&self, event: Event, operations: Vec<Operation>) -> Result<Acceptance, JournalError> {
+        let body = self.seal.pack(&event_place(&event.identity.0), &event)?;
+        let mut rows = Vec::with_capacity(operations.len());
+        for operation in &operations {
+            rows.push((operation.lane.clone(), OperationRow::of(operation, &self.seal)?));
+        }
+        let bytes = body.len() + rows.iter().map(|(_, row)| row.state.len()).sum::<usize>();
+        self.writer.write(bytes, move |connection| events::accept(connection, &event, &body, &rows)).await
+    }
+
+    async fn keep_dead_letter(&self, letter: DeadLetter) -> Result<(), JournalError> {
+        let body = self.seal.seal(&dead_letter_place(&letter.id), &letter.body)?;
+        self.writer.write(body.len(), move |connection| events::keep_dead_letter(connection, &letter, &body)).await
+    }
+
+    async fn lease(&self, claim: Claim) -> Result<Leased, JournalError> {
+        let term = claim.until.since(claim.now);
+        let owner = claim.owner.clone();
+        let (stored, next_due) = self.writer.write(0, move |connection| lanes::lease(connection, &claim)).await?;
+        let mut lanes = Vec::with_capacity(stored.len());
+        for (lane, epoch, head) in stored {
+            lanes.push((Lease { lane, owner: owner.clone(), epoch, term }, head.read(&self.seal)?));
+        }
+        Ok(Leased { lanes, next_due })
+    }
+
+    async fn save(&self, lease: &Lease, change: Change, now: Timestamp) -> Result<Held, JournalError> {
+        let rows = SaveRows::of(&change, &self.seal)?;
+        let (lease, bytes) = (lease.clone(), rows.bytes());
+        let beside = self.writer.write(bytes, move |connection| lanes::save(connection, &lease, &rows, now)).await?;
+        beside.held(change.operation, &self.seal)
+    }
+
+    async fn release(&self, lease: &Lease, now: Timestamp) -> Result<(), JournalError> {
+        let lease = lease.clone();
+        self.writer.write(0, move |connection| lanes::release(connection, &lease, now)).await
+    }
+
+    async fn keep_notification(&self, group: &Group, id: &str, raw: Notification) -> Result<(), JournalError> {
+        let sealed = self.seal.pack(&notification_place(id), &raw)?;
+        let (group, id) = (group.clone(), id.to_owned());
+        let work = move |connection: &Connection| notifications::keep(connection, &group, &id, raw.received_at, &sealed);
+        self.writer.write(0, work).await
+    }
+
+    async fn record_reading(&self, id: &str, reading: Reading, now: Timestamp) -> Result<(), JournalError> {
+        let rows = notifications::rows(id, &reading, &self.seal)?;
+        let (id, unread) = (id.to_owned(), reading.unread.is_some());
+        let work = move |connection: &Connection| notifications::record(connection, &id, &rows, unread, now);
+        self.writer.write(0, work).await
+    }
+
+    async fn unread(&self, group: &Group, most: usize) -> Result<Vec<(String, Notification)>, JournalError> {
+        let group = group.clone();
+        let stored = self.read(move |connection| notifications::unread(connection, &group, most)).await?;
+        let open = |(id, sealed): (String, Vec<u8>)| {
+            let raw = self.seal.unpack(&notification_place(&id), &sealed)?;
+            Ok((id, raw))
+        };
+        stored.into_iter().map(open).collect()
+    }
+
+    async fn statuses_due(&self, now: Timestamp, most: usize) -> Result<Vec<StatusUpdate>, JournalError> {
+        let stored = self.read(move |connection| statuses::due(connection, now, most)).await?;
+        stored.into_iter().map(|row| row.read(&self.seal)).collect()
+    }
+
+    async fn status_settled(&self, update: &StatusUpdate) -> Result<(), JournalError> {
+        let update = update.clone();
+        self.writer.write(0, move |connection| statuses::settled(connection, &update)).await
+    }
+
+    async fn status_later(&self, update: &StatusUpdate, at: Timestamp) -> Result<(), JournalError> {
+        let update = update.clone();
+        self.writer.write(0, move |connection| statuses::later(connection, &update, at)).await
+    }
+
+    async fn overview(&self) -> Result<Overview, JournalError> {
+        self.read(overview::read).await
+    }
+}
+
+impl StoredHead {
+    fn read(self, seal: &Seal) -> Result<Held, JournalError> {
+        let operation = self.operation.read(seal)?;
+        self.beside.held(operation, seal)
+    }
+}

@@ -1,0 +1,174 @@
+//! Notifications as they came, and the signals that were read in them.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::super::rows::signal_place;
+use super::super::seal::Seal;
+use super::{lanes, sql};
+use crate::domain::{Correlation, Group, Otherwise, Reading, Timestamp};
+use crate::ports::JournalError;
+
+pub fn keep(
+    connection: &Connection,
+    group: &Group,
+    id: &str,
+    received_at: Timestamp,
+    sealed: &[u8],
+) -> Result<(), JournalError> {
+    connection
+        .prepare_cached("INSERT INTO notification (id, grp, received_at, unread, raw) VALUES (?1, ?2, ?3, 1, ?4)")
+        .and_then(|mut insert| insert.execute(params![id, group.0, received_at.millis(), sealed]))
+        .map_err(sql)?;
+    Ok(())
+}
+
+pub fn unread(connection: &Connection, group: &Group, most: usize) -> Result<Vec<(String, Vec<u8>)>, JournalError> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached("SELECT id, raw FROM notification WHERE grp = ?1 AND unread = 1 ORDER BY id LIMIT ?2")
+        .and_then(|mut select| {
+            select.query_map(params![group.0, most], |row| Ok((row.get(0)?, row.get(1)?))).and_then(Iterator::collect)
+        })
+        .map_err(sql)
+}
+
+/// A signal, sealed and ready to be written.
+pub struct SignalRow {
+    sender_id: Option<String>,
+    correlation: Correlation,
+    keep: bool,
+    payload: Vec<u8>,
+}
+
+pub fn rows(notification: &str, reading: &Reading, seal: &Seal) -> Result<Vec<SignalRow>, JournalError> {
+    let place = signal_place(notification);
+    let row = |signal: &crate::domain::Signal| {
+        Ok(SignalRow {
+            sender_id: signal.id.clone(),
+            correlation: signal.correlation.clone(),
+            keep: signal.otherwise == Otherwise::Keep,
+            payload: seal.pack(&place, &signal.payload)?,
+        })
+    };
+    reading.signals.iter().map(row).collect()
+}
+
+/// Records one reading of a notification; a second one, by whoever came later, changes nothing.
+pub fn record(
+    connection: &Connection,
+    id: &str,
+    rows: &[SignalRow],
+    unread: bool,
+    now: Timestamp,
+) -> Result<(), JournalError> {
+    let group: Option<String> = connection
+        .prepare_cached("UPDATE notification SET unread = ?1 WHERE id = ?2 AND unread = 1 RETURNING grp")
+        .and_then(|mut update| {
+            update.query_row(params![if unread { 2 } else { 0 }, id], |row| row.get(0)).optional()
+        })
+        .map_err(sql)?;
+    let Some(group) = group else { return Ok(()) };
+    for row in rows {
+        record_signal(connection, id, &group, row, now)?;
+    }
+    Ok(())
+}
+
+fn record_signal(
+    connection: &Connection,
+    notification: &str,
+    group: &str,
+    row: &SignalRow,
+    now: Timestamp,
+) -> Result<(), JournalError> {
+    let (key, whom) = resolve(connection, group, &row.correlation)?;
+    let (operation, fate) = match whom {
+        Whom::Open(seq) => (Some(seq), "kept"),
+        Whom::Closed(seq) => (Some(seq), "dropped"),
+        Whom::Nobody => (None, if row.keep { "kept" } else { "dropped" }),
+    };
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO signal (notification, grp, sender_id, key, operation, at, fate, payload)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )
+        .and_then(|mut insert| {
+            insert.execute(params![
+                notification,
+                group,
+                row.sender_id,
+                key,
+                operation,
+                now.millis(),
+                fate,
+                row.payload
+            ])
+        })
+        .map_err(sql)?;
+    match whom {
+        Whom::Open(seq) => wake(connection, seq, now),
+        Whom::Closed(_) | Whom::Nobody => Ok(()),
+    }
+}
+
+enum Whom {
+    Open(i64),
+    Closed(i64),
+    Nobody,
+}
+
+fn resolve(connection: &Connection, group: &str, whom: &Correlation) -> Result<(String, Whom), JournalError> {
+    match whom {
+        Correlation::Key(key) => {
+            let named = format!("key:{key}");
+            let seq = match by_id(connection, group, key)? {
+                Some(seq) => Some(seq),
+                None => by_key(connection, group, &named)?,
+            };
+            Ok((named, seq.map_or(Ok(Whom::Nobody), |seq| open_or_closed(connection, seq))?))
+        }
+        Correlation::IAccount(account) => {
+            let head = lanes::open_head(connection, group, account.0.cast_signed())?;
+            Ok((format!("i-account:{account}"), head.map_or(Whom::Nobody, Whom::Open)))
+        }
+        Correlation::AccountId(account) => {
+            let named = format!("account-id:{}", account.0);
+            let whom = match by_key(connection, group, &named)? {
+                Some(seq) => open_or_closed(connection, seq)?,
+                None => Whom::Nobody,
+            };
+            Ok((named, whom))
+        }
+    }
+}
+
+fn by_id(connection: &Connection, group: &str, id: &str) -> Result<Option<i64>, JournalError> {
+    connection
+        .prepare_cached("SELECT o.seq FROM operation o JOIN lane l ON l.id = o.lane WHERE o.id = ?1 AND l.grp = ?2")
+        .and_then(|mut select| select.query_row([id, group], |row| row.get(0)).optional())
+        .map_err(sql)
+}
+
+fn by_key(connection: &Connection, group: &str, key: &str) -> Result<Option<i64>, JournalError> {
+    connection
+        .prepare_cached("SELECT operation FROM operation_key WHERE grp = ?1 AND key = ?2")
+        .and_then(|mut select| select.query_row([group, key], |row| row.get(0)).optional())
+        .map_err(sql)
+}
+
+fn open_or_closed(connection: &Connection, seq: i64) -> Result<Whom, JournalError> {
+    let open: bool = connection
+        .prepare_cached("SELECT open FROM operation WHERE seq = ?1")
+        .and_then(|mut select| select.query_row([seq], |row| row.get(0)))
+        .map_err(sql)?;
+    Ok(if open { Whom::Open(seq) } else { Whom::Closed(seq) })
+}
+
+/// A waiting head is due at once. A leased lane gets its date when it is released.
+fn wake(connection: &Connection, seq: i64, now: Timestamp) -> Result<(), JournalError> {
+    let lane: i64 = connection
+        .prepare_cached("SELECT lane FROM operation WHERE seq = ?1")
+        .and_then(|mut select| select.query_row([seq], |row| row.get(0)))
+        .map_err(sql)?;
+    lanes::settle(connection, lane, now.millis())
+}

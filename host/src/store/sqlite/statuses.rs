@@ -1,0 +1,109 @@
+//! The outbox: what PortaBilling is to be told, the latest value of each account and service.
+
+use rusqlite::{Connection, params};
+
+use super::super::rows::{i_account, status_place};
+use super::super::seal::Seal;
+use super::sql;
+use crate::domain::{IAccount, Service, Timestamp};
+use crate::ports::{JournalError, StatusUpdate};
+
+/// Takes the place of whatever waits; written in the transaction of the change that it tells of.
+pub fn put(
+    connection: &Connection,
+    account: IAccount,
+    service: &str,
+    word: &str,
+    said: &[u8],
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO status (i_account, service, version, said, word, due) VALUES (?1, ?2, 1, ?3, ?4, ?5)
+             ON CONFLICT DO UPDATE SET version = version + 1, said = excluded.said, word = excluded.word,
+                                       due = excluded.due, attempts = 0",
+        )?
+        .execute(params![account.0.cast_signed(), service, said, word, now.millis()])?;
+    Ok(())
+}
+
+pub struct StoredStatus {
+    i_account: i64,
+    service: String,
+    version: i64,
+    said: Vec<u8>,
+    told: Option<Vec<u8>>,
+    attempts: u32,
+}
+
+impl StoredStatus {
+    pub fn read(self, seal: &Seal) -> Result<StatusUpdate, JournalError> {
+        let (i_account, service) = (i_account(self.i_account), Service(self.service));
+        let place = status_place(i_account, &service);
+        Ok(StatusUpdate {
+            i_account,
+            said: seal.unpack(&place, &self.said)?,
+            told: self.told.map(|told| seal.unpack(&place, &told)).transpose()?,
+            service,
+            version: self.version.cast_unsigned(),
+            attempts: self.attempts,
+        })
+    }
+}
+
+pub fn due(connection: &Connection, now: Timestamp, most: usize) -> Result<Vec<StoredStatus>, JournalError> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached(
+            "SELECT i_account, service, version, said, told, attempts FROM status WHERE due <= ?1 ORDER BY due LIMIT ?2",
+        )
+        .and_then(|mut select| {
+            select
+                .query_map(params![now.millis(), most], |row| {
+                    Ok(StoredStatus {
+                        i_account: row.get(0)?,
+                        service: row.get(1)?,
+                        version: row.get(2)?,
+                        said: row.get(3)?,
+                        told: row.get(4)?,
+                        attempts: row.get(5)?,
+                    })
+                })
+                .and_then(Iterator::collect)
+        })
+        .map_err(sql)
+}
+
+/// What came meanwhile stays due.
+pub fn settled(connection: &Connection, update: &StatusUpdate) -> Result<(), JournalError> {
+    connection
+        .prepare_cached(
+            "UPDATE status SET due = NULL, attempts = 0, told = said WHERE i_account = ?1 AND service = ?2 AND version = ?3",
+        )
+        .and_then(|mut change| {
+            change.execute(params![
+                update.i_account.0.cast_signed(),
+                update.service.0,
+                update.version.cast_signed()
+            ])
+        })
+        .map_err(sql)?;
+    Ok(())
+}
+
+pub fn later(connection: &Connection, update: &StatusUpdate, at: Timestamp) -> Result<(), JournalError> {
+    connection
+        .prepare_cached(
+            "UPDATE status SET due = ?1, attempts = attempts + 1 WHERE i_account = ?2 AND service = ?3 AND version = ?4",
+        )
+        .and_then(|mut change| {
+            change.execute(params![
+                at.millis(),
+                update.i_account.0.cast_signed(),
+                update.service.0,
+                update.version.cast_signed()
+            ])
+        })
+        .map_err(sql)?;
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! The one writer. Whatever waits goes into one transaction, and every waiter is answered
+//! after its commit: on a disk that syncs in four milliseconds that is the difference between
+//! 330 and 25,000 rows a second. There is no timer: a lone write does not wait for company.
+
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::ports::JournalError;
+
+const BATCH_ITEMS_MAX: usize = 256;
+const BATCH_BYTES_MAX: usize = 1 << 20;
+/// Waiting writes beyond which the doors refuse.
+const WAITING_MAX: usize = 4096;
+
+/// Runs in the transaction; gives what is to be done once the commit is known.
+type Work = Box<dyn FnOnce(&Connection) -> Answer + Send>;
+type Answer = Box<dyn FnOnce(Option<&JournalError>)>;
+
+struct Item {
+    bytes: usize,
+    work: Work,
+}
+
+pub struct Writer {
+    queue: Option<SyncSender<Item>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    /// `failed` is cancelled when a commit fails: what is on the disk is not known then, and
+    /// only a new start can find out.
+    pub fn start(connection: Connection, failed: CancellationToken) -> std::io::Result<Self> {
+        let (queue, items) = sync_channel(WAITING_MAX);
+        let thread =
+            std::thread::Builder::new().name("journal".to_owned()).spawn(move || run(&connection, &items, &failed))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Runs `work` in the next transaction. `Ok` means committed and synced.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce(&Connection) -> Result<T, JournalError> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let (answer, answered) = oneshot::channel();
+        let work: Work = Box::new(move |connection| {
+            let result = in_savepoint(connection, work);
+            Box::new(move |failure| {
+                let _ = answer.send(match failure {
+                    None => result,
+                    Some(failure) => Err(copy(failure)),
+                });
+            })
+        });
+        let queue = self.queue.as_ref().ok_or_else(stopped)?;
+        queue.try_send(Item { bytes, work }).map_err(|error| match error {
+            TrySendError::Full(_) => JournalError::Busy,
+            TrySendError::Disconnected(_) => stopped(),
+        })?;
+        answered.await.map_err(|_| stopped())?
+    }
+}
+
+impl Drop for Writer {
+    /// What waits is still written.
+    fn drop(&mut self) {
+        self.queue.take();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn stopped() -> JournalError {
+    JournalError::Failed("the journal has stopped".to_owned())
+}
+
+fn copy(error: &JournalError) -> JournalError {
+    JournalError::Failed(error.to_string())
+}
+
+fn run(connection: &Connection, items: &Receiver<Item>, failed: &CancellationToken) {
+    while let Ok(first) = items.recv() {
+        let batch = drain(first, items);
+        if let Err(error) = write_batch(connection, batch) {
+            tracing::error!(%error, "a commit failed; the journal stops");
+            failed.cancel();
+            return;
+        }
+    }
+}
+
+fn drain(first: Item, items: &Receiver<Item>) -> Vec<Item> {
+    let mut bytes = first.bytes;
+    let mut batch = vec![first];
+    while batch.len() < BATCH_ITEMS_MAX && bytes < BATCH_BYTES_MAX {
+        match items.try_recv() {
+            Ok(item) => {
+                bytes += item.bytes;
+                batch.push(item);
+            }
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+        }
+    }
+    batch
+}
+
+fn write_batch(connection: &Connection, batch: Vec<Item>) -> Result<(), JournalError> {
+    let begun = connection.execute_batch("BEGIN IMMEDIATE");
+    let mut answers = Vec::with_capacity(batch.len());
+    if begun.is_ok() {
+        answers.extend(batch.into_iter().map(|item| (item.work)(connection)));
+    }
+    let committed = begun.and_then(|()| connection.execute_batch("COMMIT"));
+    let failure = committed.err().map(|error| JournalError::Failed(error.to_string()));
+    for answer in answers {
+        answer(failure.as_ref());
+    }
+    failure.map_or(Ok(()), Err)
+}
+
+/// A savepoint an item, so that one that fails does not take its neighbours with it.
+fn in_savepoint<T>(
+    connection: &Connection,
+    work: impl FnOnce(&Connection) -> Result<T, JournalError>,
+) -> Result<T, JournalError> {
+    let sql = |error: rusqlite::Error| JournalError::Failed(error.to_string());
+    connection.execute_batch("SAVEPOINT item").map_err(sql)?;
+    match work(connection) {
+        Ok(value) => connection.execute_batch("RELEASE item").map_err(sql).map(|()| value),
+        Err(error) => {
+            connection.execute_batch("ROLLBACK TO item; RELEASE item").map_err(sql)?;
+            Err(error)
+        }
+    }
+}

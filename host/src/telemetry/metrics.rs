@@ -1,0 +1,267 @@
+//! Every metric: name, unit, labels, in one list. `docs/operating.md` explains each; a test
+//! compares. No label holds an account, an IMSI, an address or an event's id.
+
+use std::fmt;
+use std::sync::PoisonError;
+use std::sync::RwLock;
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::domain::{Group, Stage, Status, Timestamp};
+use crate::ports::Overview;
+
+/// From a millisecond to ten seconds: what one call may take.
+const CALL_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+/// From a second to a day: what an operation may take.
+const PROVISION_SECONDS: [f64; 12] =
+    [1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 10_800.0, 21_600.0, 43_200.0, 86_400.0];
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Result_ {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfGroup {
+    group: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct GroupStage {
+    group: String,
+    stage: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct GroupResult {
+    group: String,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct AdapterCall {
+    group: String,
+    question: AdapterQuestion,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct StatusPost {
+    status: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelValue)]
+#[allow(non_camel_case_types, reason = "the derive writes the variant's name as the label's value")]
+pub enum AdapterQuestion {
+    provision,
+    read_notification,
+}
+
+/// All metrics of one running host.
+pub struct Metrics {
+    registry: Registry,
+    events: Family<Result_, Counter>,
+    last_event: Gauge,
+    notifications: Family<GroupResult, Counter>,
+    operations: Family<GroupStage, Gauge>,
+    oldest_open: Family<OfGroup, Gauge>,
+    dead_letters: Gauge,
+    unread: Gauge,
+    unmatched: Gauge,
+    statuses_waiting: Gauge,
+    parked: Family<OfGroup, Counter>,
+    provision: Family<OfGroup, Histogram>,
+    adapter_calls: Family<AdapterCall, Counter>,
+    adapter_seconds: Family<OfGroup, Histogram>,
+    requests: Family<GroupResult, Counter>,
+    request_seconds: Family<OfGroup, Histogram>,
+    billing_calls: Family<Result_, Counter>,
+    billing_seconds: Histogram,
+    status_posts: Family<StatusPost, Counter>,
+    groups: RwLock<Vec<Group>>,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+/// Makes a series be there before anything has happened.
+fn present<L, M, C>(family: &Family<L, M, C>, labels: &L)
+where
+    L: Clone + std::hash::Hash + Eq,
+    C: prometheus_client::metrics::family::MetricConstructor<M>,
+{
+    drop(family.get_or_create(labels));
+}
+
+fn call_seconds() -> Histogram {
+    Histogram::new(CALL_SECONDS)
+}
+
+fn provision_seconds() -> Histogram {
+    Histogram::new(PROVISION_SECONDS)
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("punchdown"),
+            events: Family::default(),
+            last_event: Gauge::default(),
+            notifications: Family::default(),
+            operations: Family::default(),
+            oldest_open: Family::default(),
+            dead_letters: Gauge::default(),
+            unread: Gauge::default(),
+            unmatched: Gauge::default(),
+            statuses_waiting: Gauge::default(),
+            parked: Family::default(),
+            provision: Family::new_with_constructor(provision_seconds as fn() -> Histogram),
+            adapter_calls: Family::default(),
+            adapter_seconds: Family::new_with_constructor(call_seconds as fn() -> Histogram),
+            requests: Family::default(),
+            request_seconds: Family::new_with_constructor(call_seconds as fn() -> Histogram),
+            billing_calls: Family::default(),
+            billing_seconds: call_seconds(),
+            status_posts: Family::default(),
+            groups: RwLock::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    #[rustfmt::skip]
+    fn register(&mut self) {
+        let all = &mut self.registry;
+        all.register("build", "What runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        all.register("events", "Deliveries at the events door", self.events.clone());
+        all.register("last_event_timestamp_seconds", "When the last event was stored, Unix time", self.last_event.clone());
+        all.register("notifications", "Notifications received", self.notifications.clone());
+        all.register("operations", "Operations by where they stand", self.operations.clone());
+        all.register("oldest_open_age_seconds", "Age of the oldest unfinished operation", self.oldest_open.clone());
+        all.register("dead_letters", "Deliveries that could never become an event", self.dead_letters.clone());
+        all.register("notifications_unread", "Notifications that no adapter has read", self.unread.clone());
+        all.register("signals_unmatched", "Signals kept for an operation that has not named their key", self.unmatched.clone());
+        all.register("statuses_waiting", "Statuses that PortaBilling has yet to take", self.statuses_waiting.clone());
+        all.register("parked", "Operations that were parked", self.parked.clone());
+        all.register_with_unit("provision", "From the event to the end of its operation", Unit::Seconds, self.provision.clone());
+        all.register("adapter_calls", "Questions to adapters", self.adapter_calls.clone());
+        all.register_with_unit("adapter_call", "Time of a question to an adapter", Unit::Seconds, self.adapter_seconds.clone());
+        all.register("requests", "Requests to targets", self.requests.clone());
+        all.register_with_unit("request", "Time of a request to a target", Unit::Seconds, self.request_seconds.clone());
+        all.register("billing_calls", "Readings of an account in PortaBilling", self.billing_calls.clone());
+        all.register_with_unit("billing_call", "Time of a reading of an account", Unit::Seconds, self.billing_seconds.clone());
+        all.register("status_posts", "Statuses sent to PortaBilling", self.status_posts.clone());
+    }
+
+    /// Makes every series of these groups present from the start, so that a rate over it works.
+    pub fn expect_groups(&self, groups: impl IntoIterator<Item = Group>) {
+        for group in groups {
+            let name = group.0.clone();
+            for result in ["read", "unread", "unauthorised"] {
+                present(&self.notifications, &GroupResult { group: name.clone(), result });
+            }
+            for result in ["answered", "not-sent", "unanswered", "refused"] {
+                present(&self.requests, &GroupResult { group: name.clone(), result });
+            }
+            for question in [AdapterQuestion::provision, AdapterQuestion::read_notification] {
+                for result in ["answered", "fault"] {
+                    present(&self.adapter_calls, &AdapterCall { group: name.clone(), question, result });
+                }
+            }
+            let of_group = OfGroup { group: name };
+            present(&self.parked, &of_group);
+            present(&self.provision, &of_group);
+            present(&self.adapter_seconds, &of_group);
+            present(&self.request_seconds, &of_group);
+            self.groups.write().unwrap_or_else(PoisonError::into_inner).push(group);
+        }
+        for result in ["accepted", "repeated", "unwanted", "dead-letter", "unauthorised", "refused"] {
+            present(&self.events, &Result_ { result });
+        }
+        for result in ["found", "absent", "failed"] {
+            present(&self.billing_calls, &Result_ { result });
+        }
+        for status in Status::ALL {
+            for result in ["taken", "later", "refused"] {
+                present(&self.status_posts, &StatusPost { status: status.word(), result });
+            }
+        }
+    }
+
+    pub fn event(&self, result: &'static str) {
+        self.events.get_or_create(&Result_ { result }).inc();
+    }
+
+    pub fn notification(&self, group: &Group, result: &'static str) {
+        self.notifications.get_or_create(&GroupResult { group: group.0.clone(), result }).inc();
+    }
+
+    pub fn parked(&self, group: &Group) {
+        self.parked.get_or_create(&OfGroup { group: group.0.clone() }).inc();
+    }
+
+    pub fn finished(&self, group: &Group, took: Duration) {
+        self.provision.get_or_create(&OfGroup { group: group.0.clone() }).observe(took.as_secs_f64());
+    }
+
+    pub fn adapter_call(&self, group: &Group, question: AdapterQuestion, result: &'static str, took: Duration) {
+        let group = group.0.clone();
+        self.adapter_calls.get_or_create(&AdapterCall { group: group.clone(), question, result }).inc();
+        self.adapter_seconds.get_or_create(&OfGroup { group }).observe(took.as_secs_f64());
+    }
+
+    pub fn request(&self, group: &Group, result: &'static str, took: Duration) {
+        let group = group.0.clone();
+        self.requests.get_or_create(&GroupResult { group: group.clone(), result }).inc();
+        self.request_seconds.get_or_create(&OfGroup { group }).observe(took.as_secs_f64());
+    }
+
+    pub fn billing_call(&self, result: &'static str, took: Duration) {
+        self.billing_calls.get_or_create(&Result_ { result }).inc();
+        self.billing_seconds.observe(took.as_secs_f64());
+    }
+
+    pub fn status_post(&self, status: Status, result: &'static str) {
+        self.status_posts.get_or_create(&StatusPost { status: status.word(), result }).inc();
+    }
+
+    /// The text that Prometheus reads. What the journal counts is taken from `overview`.
+    pub fn render(&self, overview: &Overview, now: Timestamp) -> String {
+        let integer = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        for group in self.groups.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            for stage in Stage::WORDS {
+                let count = overview.operations.get(&(group.clone(), stage.to_owned())).copied().unwrap_or(0);
+                self.operations.get_or_create(&GroupStage { group: group.0.clone(), stage }).set(integer(count));
+            }
+            let age = overview.oldest_open.get(group).map_or(0, |oldest| now.since(*oldest).as_secs());
+            self.oldest_open.get_or_create(&OfGroup { group: group.0.clone() }).set(integer(age));
+        }
+        self.last_event.set(overview.last_event.as_ref().map_or(0, |(_, at)| at.millis() / 1000));
+        self.dead_letters.set(integer(overview.dead_letters));
+        self.unread.set(integer(overview.notifications_unread));
+        self.unmatched.set(integer(overview.signals_kept));
+        self.statuses_waiting.set(integer(overview.statuses_waiting));
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

@@ -1,0 +1,9 @@
+//! The contract as Rust types: generated, and nothing else.
+#![expect(clippy::all, reason = "generated")]
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    world: "adapter",
+    exports: { default: async },
+    require_store_data_send: true,
+});

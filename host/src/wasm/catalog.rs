@@ -1,0 +1,81 @@
+//! Which adapter serves which group.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::Semaphore;
+
+use super::guest::{Seed, ask};
+use super::{Adapter, Limits, convert};
+use crate::domain::{Digest, Group, Json, Notification, Progress, Reading, Trouble};
+use crate::ports::{AdapterError, Adapters, Needs, Question};
+
+/// Questions that a group may ask at the same time: computing is all they do.
+const QUESTIONS_PER_GROUP: usize = 4;
+
+/// An adapter in the service of a group.
+#[derive(Clone)]
+pub struct Serving {
+    pub adapter: Adapter,
+    pub config: Json,
+    pub notify_at: Option<String>,
+    pub limits: Limits,
+}
+
+#[derive(Default)]
+pub struct Catalog {
+    groups: BTreeMap<Group, (Serving, Arc<Semaphore>)>,
+}
+
+impl Catalog {
+    pub fn new(groups: impl IntoIterator<Item = (Group, Serving)>) -> Self {
+        let of_group = |(group, serving)| (group, (serving, Arc::new(Semaphore::new(QUESTIONS_PER_GROUP))));
+        Self { groups: groups.into_iter().map(of_group).collect() }
+    }
+
+    fn serving(&self, group: &Group) -> Result<&(Serving, Arc<Semaphore>), AdapterError> {
+        self.groups.get(group).ok_or_else(|| AdapterError::NotLoaded(group.clone()))
+    }
+}
+
+#[async_trait]
+impl Adapters for Catalog {
+    fn needs(&self, group: &Group) -> Option<Needs> {
+        let (serving, _) = self.groups.get(group)?;
+        Some(Needs {
+            queries: serving.adapter.description().queries.clone(),
+            config: serving.config.clone(),
+            notify_at: serving.notify_at.clone(),
+        })
+    }
+
+    async fn provision(&self, question: Question) -> Result<(Progress, Digest), AdapterError> {
+        let (serving, slots) = self.serving(&question.group)?;
+        let Serving { adapter, limits, .. } = serving;
+        let _slot = slots.acquire().await;
+        let (operation, history) = (convert::operation(&question), convert::history(&question.history));
+        let seed = Seed { began: question.laid_down.began, name: &question.operation.0 };
+        let said = ask(adapter, &adapter.description().name, *limits, &seed, async move |world, store| {
+            world.punchdown_adapter_external_system().call_provision(store, &operation, &history).await
+        });
+        let progress = said.await.and_then(convert::progress).map_err(fault)?;
+        Ok((progress, adapter.digest().clone()))
+    }
+
+    async fn read_notification(&self, group: &Group, raw: &Notification) -> Result<Reading, AdapterError> {
+        let (serving, slots) = self.serving(group)?;
+        let Serving { adapter, limits, config, .. } = serving;
+        let _slot = slots.acquire().await;
+        let (config, notification) = (config.text().to_owned(), convert::notification(raw));
+        let seed = Seed { began: raw.received_at, name: "notification" };
+        let said = ask(adapter, &adapter.description().name, *limits, &seed, async move |world, store| {
+            world.punchdown_adapter_external_system().call_read_notification(store, &config, &notification).await
+        });
+        said.await.and_then(convert::reading).map_err(fault)
+    }
+}
+
+fn fault(trouble: Trouble) -> AdapterError {
+    AdapterError::Fault(trouble)
+}

@@ -1,0 +1,243 @@
+//! One question, one fresh instance with a budget.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::ResourceTable;
+use wasmtime::{ResourceLimiter, Store, StoreContextMut, Trap, UpdateDeadline};
+use wasmtime_wasi::random::Deterministic;
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
+
+use super::Limits;
+use super::bindings::punchdown::adapter::{log, types};
+use super::bindings::{Adapter as World, AdapterPre};
+use super::engine::{Sandbox, TICK};
+use super::last_words::Tail;
+use crate::domain::{Description, Digest, Reason, Timestamp, Trouble};
+
+/// A guest may be parked in a call of the host, where no tick counts: so much longer than its
+/// time a question may take by the clock on the wall.
+const PARKED_MAX: Duration = Duration::from_secs(1);
+/// Of a log line so much is kept.
+const LOG_LINE_BYTES_MAX: usize = 2048;
+const TABLE_ELEMENTS_MAX: usize = 100_000;
+const HANDLES_MAX: usize = 1_000;
+
+/// A loaded component, ready to be asked.
+#[derive(Clone)]
+pub struct Adapter {
+    pub(super) sandbox: Sandbox,
+    pub(super) pre: AdapterPre<Guest>,
+    pub(super) digest: Digest,
+    pub(super) description: Arc<Description>,
+}
+
+impl Adapter {
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+}
+
+/// What an instance has besides its own memory.
+pub struct Guest {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    limits: Limits,
+    name: String,
+    memory_used: usize,
+    memory_refused: Option<usize>,
+    log_lines: u32,
+    last_log_line: Option<String>,
+    stderr: Tail,
+}
+
+/// What makes two askings the same: the guest's clock and its randomness.
+pub struct Seed<'a> {
+    pub began: Timestamp,
+    pub name: &'a str,
+}
+
+impl Guest {
+    fn new(name: &str, limits: Limits, seed: &Seed<'_>) -> Self {
+        let stderr = Tail::default();
+        let wasi = WasiCtx::builder()
+            .stderr(stderr.clone())
+            .wall_clock(Stopped(seed.began))
+            .monotonic_clock(Stopped(seed.began))
+            .secure_random(chance(seed.name, "secure"))
+            .insecure_random(chance(seed.name, "insecure"))
+            .insecure_random_seed(0)
+            .max_random_size(64 << 10)
+            .build();
+        Self {
+            wasi,
+            table: ResourceTable::new(),
+            limits,
+            name: name.to_owned(),
+            memory_used: 0,
+            memory_refused: None,
+            log_lines: 0,
+            last_log_line: None,
+            stderr,
+        }
+    }
+}
+
+/// Bytes that depend on the operation alone.
+fn chance(name: &str, purpose: &str) -> Deterministic {
+    use sha2::Digest as _;
+    let block = |number: u8| sha2::Sha256::new().chain_update(purpose).chain_update(name).chain_update([number]).finalize();
+    Deterministic::new((0..32).flat_map(|number| block(number).to_vec()).collect())
+}
+
+/// A clock that stands at the operation's beginning.
+struct Stopped(Timestamp);
+
+impl HostWallClock for Stopped {
+    fn resolution(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+
+    fn now(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.millis()).unwrap_or_default())
+    }
+}
+
+impl HostMonotonicClock for Stopped {
+    fn resolution(&self) -> u64 {
+        1_000_000
+    }
+
+    fn now(&self) -> u64 {
+        0
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl types::Host for Guest {}
+
+impl log::Host for Guest {
+    fn write(&mut self, level: log::Level, message: String) {
+        self.log_lines = self.log_lines.saturating_add(1);
+        let end = (0..=message.len().min(LOG_LINE_BYTES_MAX)).rev().find(|end| message.is_char_boundary(*end));
+        let line = message[..end.unwrap_or(0)].to_owned();
+        if self.log_lines <= self.limits.log_lines {
+            let adapter = &self.name;
+            match level {
+                log::Level::Error => tracing::error!(adapter, "{line}"),
+                log::Level::Warn => tracing::warn!(adapter, "{line}"),
+                log::Level::Info => tracing::info!(adapter, "{line}"),
+                log::Level::Debug => tracing::debug!(adapter, "{line}"),
+            }
+        }
+        self.last_log_line = Some(line);
+    }
+}
+
+impl ResourceLimiter for Guest {
+    /// Adds up all memories, and remembers that it refused: the trap that follows does not say so.
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let wanted = self.memory_used.saturating_add(desired.saturating_sub(current));
+        if u64::try_from(wanted).unwrap_or(u64::MAX) > self.limits.memory {
+            self.memory_refused = Some(wanted);
+            return Ok(false);
+        }
+        self.memory_used = wanted;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= TABLE_ELEMENTS_MAX)
+    }
+}
+
+/// Asks one question in a fresh instance.
+///
+/// It runs on a thread for blocking work: computing never holds up a door.
+pub async fn ask<T, Q>(adapter: &Adapter, name: &str, limits: Limits, seed: &Seed<'_>, question: Q) -> Result<T, Trouble>
+where
+    T: Send + 'static,
+    Q: AsyncFnOnce(&World, &mut Store<Guest>) -> wasmtime::Result<T> + Send + 'static,
+{
+    let guest = Guest::new(name, limits, seed);
+    let adapter = adapter.clone();
+    let runtime = tokio::runtime::Handle::current();
+    let asked = tokio::task::spawn_blocking(move || {
+        runtime.block_on(async move {
+            let mut store = store(&adapter.sandbox, guest);
+            let answer = async {
+                let world = adapter.pre.instantiate_async(&mut store).await?;
+                question(&world, &mut store).await
+            };
+            let answer = tokio::time::timeout(limits.time + PARKED_MAX, answer).await;
+            match answer {
+                Ok(Ok(value)) => Ok(value),
+                Ok(Err(error)) => Err(fault(&error, store.data())),
+                Err(_) => Err(too_slow(limits)),
+            }
+        })
+    });
+    asked.await.unwrap_or_else(|error| Err(Reason::AdapterBroken.trouble(format!("the question was not answered: {error}"))))
+}
+
+fn store(sandbox: &Sandbox, guest: Guest) -> Store<Guest> {
+    let limits = guest.limits;
+    let mut store = Store::new(&sandbox.engine, guest);
+    store.limiter(|guest| guest);
+    store.set_hostcall_fuel(usize::try_from(limits.answer).unwrap_or(usize::MAX));
+    store.set_max_component_handles(HANDLES_MAX);
+    let mut ticks = limits.time.as_millis().div_ceil(TICK.as_millis());
+    store.set_epoch_deadline(1);
+    // Yields at every tick, so that the clock on the wall is looked at, too.
+    store.epoch_deadline_callback(move |_: StoreContextMut<'_, Guest>| {
+        ticks = ticks.saturating_sub(1);
+        if ticks == 0 {
+            return Err(Trap::Interrupt.into());
+        }
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+    });
+    store
+}
+
+fn too_slow(limits: Limits) -> Trouble {
+    Reason::AdapterLimit.trouble(format!(
+        "the adapter did not answer within {} ms (`limits.time`)",
+        limits.time.as_millis()
+    ))
+}
+
+/// Says which limit it was, or what the guest said last.
+fn fault(error: &wasmtime::Error, guest: &Guest) -> Trouble {
+    if let Some(wanted) = guest.memory_refused {
+        return Reason::AdapterLimit.trouble(format!(
+            "the adapter wanted {wanted} bytes of memory, `limits.memory` allows {}",
+            guest.limits.memory
+        ));
+    }
+    let why = error.root_cause().to_string();
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => return too_slow(guest.limits),
+        Some(Trap::StackOverflow) => return Reason::AdapterLimit.trouble("the adapter's calls went too deep: its stack is exhausted"),
+        _ if why.contains("fuel") => {
+            return Reason::AdapterLimit.trouble(format!(
+                "the adapter handed over more than `limits.answer` allows, {} bytes",
+                guest.limits.answer
+            ));
+        }
+        _ => {}
+    }
+    let words = Some(guest.stderr.text()).filter(|text| !text.is_empty()).or_else(|| guest.last_log_line.clone());
+    let said = words.map_or_else(|| "it left no words".to_owned(), |words| format!("its last words: {words}"));
+    let reason = if said.contains("diverged:") { Reason::AdapterDiverged } else { Reason::AdapterBroken };
+    reason.trouble(format!("the adapter stopped ({why}); {said}"))
+}
+

@@ -1,0 +1,40 @@
+//! Answers the port `Adapters`: the only folder that knows wasmtime.
+//!
+//! An adapter is a component that was loaded once ([`load`]) and is asked in a fresh instance
+//! every time ([`guest`]). It can open no connection, read no file, see no clock and no other
+//! adapter's data: there is nothing to configure about that.
+
+mod bindings;
+mod catalog;
+mod contract;
+mod convert;
+mod engine;
+mod guest;
+mod last_words;
+mod load;
+
+use std::time::Duration;
+
+pub use catalog::{Catalog, Serving};
+pub use engine::Sandbox;
+pub use guest::Adapter;
+pub use load::LoadError;
+
+/// What one question to an adapter may cost. Each limit is met by a test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes, over all memories of the instance.
+    pub memory: u64,
+    /// Of computing, counted in ticks of ten milliseconds.
+    pub time: Duration,
+    /// Bytes that it may hand over in its answer and in its log lines together.
+    pub answer: u64,
+    /// Log lines that are kept; what it says beyond is counted only.
+    pub log_lines: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { memory: 64 << 20, time: Duration::from_secs(1), answer: 4 << 20, log_lines: 100 }
+    }
+}

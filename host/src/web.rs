@@ -1,0 +1,107 @@
+//! What every HTTP client of the host has in common: no redirects, no proxy unless one is
+//! configured, answers bounded in bytes and time, bodies as text where they are text.
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+
+use crate::domain::{Body, Header};
+
+/// How long a connection may take to come about.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// # Errors
+/// When TLS cannot be set up.
+pub fn client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT.min(timeout))
+        // Of the whole exchange, the body included.
+        .timeout(timeout)
+        .user_agent(concat!("punchdown/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
+/// Why an answer was not read to its end.
+pub enum Unread {
+    TooLarge { bytes_max: usize },
+    Broken(String),
+}
+
+/// Reads a body, but not more than `bytes_max`.
+pub async fn read_bounded(mut response: reqwest::Response, bytes_max: usize) -> Result<Vec<u8>, Unread> {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(None) => return Ok(body),
+            Ok(Some(chunk)) if body.len() + chunk.len() > bytes_max => return Err(Unread::TooLarge { bytes_max }),
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Err(error) => return Err(Unread::Broken(reason(&error))),
+        }
+    }
+}
+
+/// What went wrong, without the address: an address can hold a key.
+pub fn reason(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return if error.is_connect() { "no connection in time" } else { "no answer in time" }.to_owned();
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+/// Names in lower case, duplicates kept; a value that is not UTF-8 is read as Latin-1.
+pub fn headers(map: &HeaderMap) -> Vec<Header> {
+    let value = |bytes: &[u8]| match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().copied().map(char::from).collect(),
+    };
+    map.iter().map(|(name, bytes)| Header { name: name.as_str().to_owned(), value: value(bytes.as_bytes()) }).collect()
+}
+
+/// Text when the declared charset, or else UTF-8, decodes it; bytes otherwise.
+pub fn body(headers: &HeaderMap, bytes: Vec<u8>) -> Body {
+    if bytes.is_empty() {
+        return Body::Empty;
+    }
+    let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).and_then(charset);
+    match declared.and_then(|label| encoding_rs::Encoding::for_label(label.as_bytes())) {
+        Some(encoding) => match encoding.decode_without_bom_handling_and_without_replacement(&bytes) {
+            Some(text) => Body::Text(text.into_owned()),
+            None => Body::Bytes(bytes),
+        },
+        None => String::from_utf8(bytes).map_or_else(|error| Body::Bytes(error.into_bytes()), Body::Text),
+    }
+}
+
+fn charset(content_type: &str) -> Option<&str> {
+    let parameters = content_type.split(';').skip(1);
+    parameters
+        .filter_map(|parameter| parameter.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))
+        .map(|(_, label)| label.trim().trim_matches('"'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_text_where_they_can_be_read() {
+        for (content_type, bytes, read) in [
+            ("application/json", &b"{}"[..], Body::Text("{}".to_owned())),
+            ("text/html; charset=ISO-8859-1", b"caf\xe9", Body::Text("café".to_owned())),
+            ("text/plain; charset=\"windows-1251\"", b"\xcf", Body::Text("П".to_owned())),
+            ("application/json", b"\xff\xfe\xfd", Body::Bytes(vec![0xff, 0xfe, 0xfd])),
+            ("text/plain; charset=utf-8", b"\xff", Body::Bytes(vec![0xff])),
+            ("text/plain", b"", Body::Empty),
+        ] {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, content_type.parse().expect("a header"))]);
+            assert_eq!(body(&headers, bytes.to_vec()), read, "{content_type}");
+        }
+    }
+}
