@@ -1,0 +1,57 @@
+//! An order management system that speaks TM Forum's TMF641 service ordering, v4.1.
+//!
+//! `flow` holds the life of an order, `order` the system's words, `standing` what we remember of it,
+//! `config` what a group says, `notice` what the system says of itself. The keys of a SIM (Ki, OPc)
+//! are never sent: an order system has no use for them.
+
+mod config;
+mod flow;
+mod notice;
+mod order;
+mod standing;
+
+use punchdown_adapter::{
+    Adapter, Description, Flow, Notification, Operation, Problem, Reading, Stop, Value,
+    export_adapter,
+};
+
+use config::Config;
+
+/// The adapter.
+pub struct OmsTmf641;
+
+impl Adapter for OmsTmf641 {
+    fn describe() -> Description {
+        Description {
+            name: env!("CARGO_PKG_NAME").to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            summary: "Orders mobile service from an OMS by TMF641 v4.1.".to_owned(),
+            queries: config::QUERIES.map(str::to_owned).into(),
+            config_schema: config::schema(),
+            secrets: Vec::new(),
+            secret_fields: Vec::new(),
+        }
+    }
+
+    fn check_config(config: &Value) -> Vec<Problem> {
+        Config::read(config).err().unwrap_or_default()
+    }
+
+    fn provision(flow: &mut Flow, operation: &Operation) -> Result<(), Stop> {
+        flow::provision(flow, operation)
+    }
+
+    fn read_notification(_config: &Value, notification: &Notification) -> Reading {
+        notice::read(notification)
+    }
+}
+
+export_adapter!(OmsTmf641);
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_golden_cases_hold() {
+        punchdown_adapter::run_cases::<super::OmsTmf641>("cases");
+    }
+}

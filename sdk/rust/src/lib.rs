@@ -1,0 +1,95 @@
+//! Adapters for Punchdown, in Rust.
+//!
+//! An adapter decides, the host acts: [`Adapter`] is four pure functions, and [`export_adapter!`]
+//! makes a component of them. [`Flow`] lets `provision` be written as straight-line code;
+//! [`run_cases`] tests all of it natively, from files of given and expected.
+//!
+//! There is no network here, no clock and no randomness, and nothing to initialise.
+//!
+//! ```
+//! use punchdown_adapter::{Acted, Flow, Operation, Request, Status, Stop, json};
+//!
+//! fn provision(flow: &mut Flow, operation: &Operation) -> Result<(), Stop> {
+//!     let line = json!({"reference": operation.id, "account": operation.i_account});
+//!     flow.applied(line.clone()); // Before it is made: its answer may be lost.
+//!     match flow.act("create-line", Request::post("/lines").json(&line))? {
+//!         Acted::Answered(response) if response.is_success() => flow.report(Status::Ok, None),
+//!         Acted::Answered(response) => {
+//!             return Err(flow.park("refused", format!("answered {}", response.status)));
+//!         }
+//!         Acted::Unknown(why) => return Err(flow.park("in-doubt", why)),
+//!     }
+//!     Ok(())
+//! }
+//! ```
+
+#![deny(missing_docs)]
+
+#[doc(hidden)]
+pub mod bindings;
+#[cfg(not(target_arch = "wasm32"))]
+mod cases;
+#[cfg(target_arch = "wasm32")]
+#[doc(hidden)]
+pub mod component;
+mod convert;
+mod flow;
+mod http;
+mod instant;
+mod log;
+mod types;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use cases::run_cases;
+pub use flow::{Acted, Flow, Stop, Wait, Woken};
+pub use http::{Body, Delivery, Escape, Fill, Header, Request, Response};
+pub use log::{Level, log};
+pub use serde_json::{Value, json};
+pub use types::{
+    Correlation, Decision, Description, Entry, Event, Exchange, Happening, Notification, Operation,
+    Otherwise, Outcome, Problem, Progress, Reading, Report, Signal, Status, Subscriber, Trouble,
+    Waiting, Wanted,
+};
+
+/// The questions that an adapter answers. Every answer depends on the arguments alone.
+pub trait Adapter {
+    /// What it is, and what it needs.
+    fn describe() -> Description;
+
+    /// All that is wrong with a group's configuration; empty when it will do.
+    fn check_config(config: &Value) -> Vec<Problem>;
+
+    /// Subscriber data to requests, from the first to the last. `Ok` is finished, well or badly.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop`] is not one: it comes from the flow and says that the run ends here for now.
+    fn provision(flow: &mut Flow, operation: &Operation) -> Result<(), Stop>;
+
+    /// A notification to the operations it speaks of.
+    fn read_notification(config: &Value, notification: &Notification) -> Reading;
+}
+
+/// What comes next for `operation` after all that has happened: the contract's `provision`.
+///
+/// # Panics
+///
+/// When the adapter would now take another way than the history shows.
+pub fn provision<A: Adapter>(operation: &Operation, history: &[Entry]) -> Progress {
+    let mut flow = Flow::new(operation, history);
+    // Nothing is lost with it: the flow knows whether, and by what, it was stopped.
+    let _ended = A::provision(&mut flow, operation);
+    flow.into_progress()
+}
+
+/// Exports an [`Adapter`] as the component's own. Does nothing in a native build.
+#[macro_export]
+macro_rules! export_adapter {
+    ($adapter:ty) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            type Component = $crate::component::Component<$adapter>;
+    $crate::bindings::export!(Component with_types_in $crate::bindings);
+        };
+    };
+}

@@ -1,0 +1,43 @@
+//! An [`Adapter`] as the component that the host loads.
+
+use std::marker::PhantomData;
+
+use crate::bindings::exports::punchdown::adapter::external_system as contract;
+use crate::convert::parsed;
+use crate::types::{Entry, Operation};
+use crate::{Adapter, log, provision};
+
+/// Answers the host's questions by `A`. Only [`export_adapter!`](crate::export_adapter) names it.
+pub struct Component<A>(PhantomData<A>);
+
+impl<A: Adapter> contract::Guest for Component<A> {
+    fn describe() -> contract::Description {
+        log::leave_last_words();
+        A::describe().into()
+    }
+
+    fn check_config(config: String) -> Vec<contract::Problem> {
+        log::leave_last_words();
+        A::check_config(&parsed(&config))
+            .into_iter()
+            .map(contract::Problem::from)
+            .collect()
+    }
+
+    fn provision(
+        operation: contract::Operation,
+        history: Vec<contract::Entry>,
+    ) -> contract::Progress {
+        log::leave_last_words();
+        let history: Vec<Entry> = history.into_iter().map(Entry::from).collect();
+        provision::<A>(&Operation::from(operation), &history).into()
+    }
+
+    fn read_notification(
+        config: String,
+        notification: contract::Notification,
+    ) -> contract::Reading {
+        log::leave_last_words();
+        A::read_notification(&parsed(&config), &notification.into()).into()
+    }
+}
