@@ -14,10 +14,10 @@ use crate::espf::Espf;
 use crate::http::{self, NotifySettings};
 use crate::outbound::Targets;
 use crate::ports::{Journal, Ports, World};
+use crate::store;
 use crate::telemetry::Metrics;
 use crate::wasm::{Catalog, Sandbox, Serving};
 use crate::world::SystemWorld;
-use crate::store;
 
 /// A host that has everything it needs, and has not begun.
 pub struct App {
@@ -71,7 +71,8 @@ async fn load_adapter(sandbox: &Sandbox, group: &GroupSettings) -> Result<Servin
     let problem = |place: Place, key: String, message: String| Problem { place, key, message, help: None };
     let one = |key: &str, message: String| vec![problem(group.place, format!("{section}.{key}"), message)];
     let adapter = sandbox.load(&group.adapter).await.map_err(|error| one("adapter", error.to_string()))?;
-    let refused = adapter.check_config(&group.config).await.map_err(|trouble| one("config", trouble.message))?;
+    let refused =
+        adapter.check_config(&group.config).await.map_err(|trouble| one("config", trouble.message))?;
     let description = adapter.description();
     let name = &description.name;
     let mut found: Vec<Problem> = refused
@@ -82,7 +83,11 @@ async fn load_adapter(sandbox: &Sandbox, group: &GroupSettings) -> Result<Servin
         })
         .collect();
     for secret in description.secrets.iter().filter(|secret| !group.target.secrets.contains_key(*secret)) {
-        found.push(problem(group.place, format!("{section}.secrets.{secret}"), format!("adapter {name} needs the secret `{secret}`")));
+        found.push(problem(
+            group.place,
+            format!("{section}.secrets.{secret}"),
+            format!("adapter {name} needs the secret `{secret}`"),
+        ));
     }
     if !found.is_empty() {
         return Err(found);
@@ -116,7 +121,8 @@ impl App {
         let world: Arc<dyn World> = Arc::new(SystemWorld);
         let billing = PortaBilling::new(settings.billing, world)?;
         let status_api = Espf::new(settings.espf, billing.session())?;
-        let outbound = Targets::new(settings.groups.iter().map(|group| (group.group().clone(), group.target.clone())))?;
+        let outbound =
+            Targets::new(settings.groups.iter().map(|group| (group.group().clone(), group.target.clone())))?;
         let ports = Ports {
             journal: wrap(Box::new(journal)),
             billing: Box::new(billing),
@@ -132,7 +138,8 @@ impl App {
             body_max: settings.events.body_max,
             body_timeout: settings.events.body_timeout,
         };
-        let engine = Engine::new(settings.groups.into_iter().map(|group| group.engine).collect(), ports, metrics);
+        let engine =
+            Engine::new(settings.groups.into_iter().map(|group| group.engine).collect(), ports, metrics);
         let intake = engine.intake();
         let doors = vec![
             bind(settings.public, "events.listen", http::public(&intake, settings.events, notify)).await?,
@@ -167,7 +174,11 @@ fn notify_doors(groups: &[GroupSettings]) -> std::collections::BTreeMap<Group, h
     groups.iter().filter_map(door).collect()
 }
 
-async fn bind(listener: crate::config::Listener, key: &'static str, router: axum::Router) -> Result<Door, StartError> {
+async fn bind(
+    listener: crate::config::Listener,
+    key: &'static str,
+    router: axum::Router,
+) -> Result<Door, StartError> {
     let address = listener.address;
     let failed = |source| StartError::Listen { address, key, source };
     let bound = TcpListener::bind(address).await.map_err(failed)?;

@@ -9,8 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::domain::{
-    Chance, Change, Digest, Entry, Event, EventIdentity, Group, IAccount, Json, LaidDown, Notification, Operation,
-    OperationId, Progress, Reading, Request, Response, Said, Service, Subscriber, Timestamp, Trouble, Wanted,
+    Chance, Change, Digest, Entry, Event, EventIdentity, Group, IAccount, Json, LaidDown, Notification,
+    Operation, OperationId, Progress, Reading, Request, Response, Said, Service, Subscriber, Timestamp,
+    Trouble, Wanted,
 };
 use crate::secret::Secret;
 
@@ -49,7 +50,8 @@ pub trait Journal: Send + Sync {
     async fn release(&self, lease: &Lease, now: Timestamp) -> Result<(), JournalError>;
 
     /// Stores a notification as it came, before anybody reads it.
-    async fn keep_notification(&self, group: &Group, id: &str, raw: Notification) -> Result<(), JournalError>;
+    async fn keep_notification(&self, group: &Group, id: &str, raw: Notification)
+    -> Result<(), JournalError>;
 
     /// Stores what was read in a notification, and gives each signal to whom it concerns.
     /// Signals whose sender's id was seen before are dropped.

@@ -55,10 +55,7 @@ type Cause = Box<dyn Error + Send + Sync>;
 /// # Errors
 ///
 /// What is missing on this machine, or what the compiler found.
-pub fn build_adapter(
-    crate_dir: &Path,
-    say: &mut dyn FnMut(&str),
-) -> Result<PathBuf, ToolchainError> {
+pub fn build_adapter(crate_dir: &Path, say: &mut dyn FnMut(&str)) -> Result<PathBuf, ToolchainError> {
     let crate_dir = fs::canonicalize(crate_dir).map_err(cannot("find", crate_dir))?;
     let target_dir = target_dir(&crate_dir)?;
     let components = target_dir.join("components");
@@ -82,10 +79,7 @@ pub fn build_adapter(
     }
     say(&format!("building {package} with {}", toolchain.about));
     output(&mut toolchain.build(package, &crate_dir, &target_dir))?;
-    let module = target_dir
-        .join(TARGET)
-        .join("adapter")
-        .join(&adapter.module);
+    let module = target_dir.join(TARGET).join("adapter").join(&adapter.module);
     let module = fs::read(&module).map_err(cannot("read", &module))?;
     write_whole(&component, &component_from_module(&module)?)?;
     Ok(component)
@@ -133,21 +127,13 @@ struct Toolchain {
 impl Toolchain {
     fn find(dir: &Path, say: &mut dyn FnMut(&str)) -> Result<Self, ToolchainError> {
         if has_target_library(dir) || rustup_adds_it(dir, say) {
-            let about = output(command("rustc", dir).arg("--version"))?
-                .trim()
-                .to_owned();
-            return Ok(Self {
-                debian: false,
-                about,
-            });
+            let about = output(command("rustc", dir).arg("--version"))?.trim().to_owned();
+            return Ok(Self { debian: false, about });
         }
         have_debian_packages(dir, say)?;
         let version = output(command("/usr/bin/rustc", dir).arg("--version"))?;
         let about = format!("Debian's {} and its sources", version.trim());
-        Ok(Self {
-            debian: true,
-            about,
-        })
+        Ok(Self { debian: true, about })
     }
 
     fn cargo(&self, dir: &Path) -> Command {
@@ -176,8 +162,7 @@ impl Toolchain {
 
 fn has_target_library(dir: &Path) -> bool {
     let question = ["--print", "target-libdir", "--target", TARGET];
-    output(command("rustc", dir).args(question))
-        .is_ok_and(|library| Path::new(library.trim()).is_dir())
+    output(command("rustc", dir).args(question)).is_ok_and(|library| Path::new(library.trim()).is_dir())
 }
 
 /// Not where the machine's owner does not want rustup to fetch anything, as the variable says.
@@ -372,10 +357,7 @@ fn output(command: &mut Command) -> Result<String, ToolchainError> {
     let said = said + String::from_utf8_lossy(&output.stderr);
     let lines: Vec<&str> = said.lines().collect();
     let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
-    Err(ToolchainError::Failed {
-        command: command.join(" "),
-        tail,
-    })
+    Err(ToolchainError::Failed { command: command.join(" "), tail })
 }
 
 /// Under its name stands a whole file or none.
@@ -402,10 +384,7 @@ mod tests {
     fn a_module_that_exports_nothing_is_no_adapter() {
         let module = embed_contract(EMPTY_MODULE.to_vec(), CONTRACT).expect("the contract fits in");
         let refused = component_from_module(&module);
-        assert!(
-            matches!(refused, Err(ToolchainError::Module(_))),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Err(ToolchainError::Module(_))), "{refused:?}");
     }
 
     #[test]
@@ -419,10 +398,7 @@ mod tests {
     fn a_contract_must_have_a_world() {
         for text in ["package punchdown:adapter@0.9.0;", "world"] {
             let refused = embed_contract(EMPTY_MODULE.to_vec(), text);
-            assert!(
-                matches!(refused, Err(ToolchainError::Contract(_))),
-                "{refused:?}"
-            );
+            assert!(matches!(refused, Err(ToolchainError::Contract(_))), "{refused:?}");
         }
     }
 }

@@ -35,7 +35,9 @@ pub async fn read_bounded(mut response: reqwest::Response, bytes_max: usize) -> 
     loop {
         match response.chunk().await {
             Ok(None) => return Ok(body),
-            Ok(Some(chunk)) if body.len() + chunk.len() > bytes_max => return Err(Unread::TooLarge { bytes_max }),
+            Ok(Some(chunk)) if body.len() + chunk.len() > bytes_max => {
+                return Err(Unread::TooLarge { bytes_max });
+            }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Err(error) => return Err(Unread::Broken(reason(&error))),
         }
@@ -60,7 +62,9 @@ pub fn headers(map: &HeaderMap) -> Vec<Header> {
         Ok(text) => text.to_owned(),
         Err(_) => bytes.iter().copied().map(char::from).collect(),
     };
-    map.iter().map(|(name, bytes)| Header { name: name.as_str().to_owned(), value: value(bytes.as_bytes()) }).collect()
+    map.iter()
+        .map(|(name, bytes)| Header { name: name.as_str().to_owned(), value: value(bytes.as_bytes()) })
+        .collect()
 }
 
 /// Text when the declared charset, or else UTF-8, decodes it; bytes otherwise.

@@ -108,11 +108,7 @@ impl Config {
             Some(members) => read.set(members, &mut problems),
             None => problems.note("", "must be an object"),
         }
-        if problems.0.is_empty() {
-            Ok(read)
-        } else {
-            Err(problems.0)
-        }
+        if problems.0.is_empty() { Ok(read) } else { Err(problems.0) }
     }
 
     /// Path of the service orders below the target's base URL.
@@ -122,8 +118,7 @@ impl Config {
 
     /// What the operation's subscriber is, as far as it is known, in the system's names.
     pub fn characteristics_of(&self, operation: &Operation) -> BTreeMap<String, Value> {
-        let known =
-            |(name, source): (&String, &Source)| Some((name.clone(), source.value(operation)?));
+        let known = |(name, source): (&String, &Source)| Some((name.clone(), source.value(operation)?));
         self.characteristics.iter().filter_map(known).collect()
     }
 
@@ -140,13 +135,8 @@ impl Config {
             specification: String::new(),
             category: None,
             poll_seconds: POLL_SECONDS_DEFAULT,
-            items: vec![Item {
-                id: "1".to_owned(),
-                group: None,
-            }],
-            characteristics: characteristics
-                .map(|(name, from)| (name.to_owned(), from))
-                .into(),
+            items: vec![Item { id: "1".to_owned(), group: None }],
+            characteristics: characteristics.map(|(name, from)| (name.to_owned(), from)).into(),
         }
     }
 
@@ -222,9 +212,7 @@ fn text(value: &Value) -> Result<String, &'static str> {
 }
 
 fn seconds(value: &Value) -> Result<u32, &'static str> {
-    let seconds = value
-        .as_u64()
-        .and_then(|seconds| u32::try_from(seconds).ok());
+    let seconds = value.as_u64().and_then(|seconds| u32::try_from(seconds).ok());
     let seconds = seconds.filter(|seconds| POLL_SECONDS.contains(seconds));
     seconds.ok_or("must be a number of seconds from 1 to 86400")
 }
@@ -283,18 +271,11 @@ fn source(value: &Value) -> Result<Source, &'static str> {
 }
 
 fn document(pointer: &str) -> Result<Source, &'static str> {
-    let segments: Vec<_> = pointer
-        .split('/')
-        .skip(1)
-        .map(str::to_ascii_lowercase)
-        .collect();
+    let segments: Vec<_> = pointer.split('/').skip(1).map(str::to_ascii_lowercase).collect();
     if !QUERIES.contains(&segments[0].as_str()) {
         return Err("must begin with /account_info or /sim_card: there are no other documents");
     }
-    if segments
-        .iter()
-        .any(|name| KEYS_OF_A_SIM.contains(&name.as_str()))
-    {
+    if segments.iter().any(|name| KEYS_OF_A_SIM.contains(&name.as_str())) {
         return Err("is a key of the SIM, which is never sent");
     }
     Ok(Source::Document(pointer.to_owned()))

@@ -31,10 +31,7 @@ pub fn provision(flow: &mut Flow, operation: &Operation) -> Result<(), Stop> {
     };
     let body = order::body(&config, &operation.id, action, &service);
     let leaves = (action != Action::Delete).then_some(service);
-    standing.asked = Some(Asked {
-        external_id: operation.id.clone(),
-        leaves,
-    });
+    standing.asked = Some(Asked { external_id: operation.id.clone(), leaves });
     standing.say(flow);
     let mut order = place(flow, &config, &operation.id, &body)?;
     flow.key(&order.id);
@@ -53,23 +50,11 @@ pub fn provision(flow: &mut Flow, operation: &Operation) -> Result<(), Stop> {
 }
 
 /// What to order so that the system agrees with PortaBilling; `None`: it does.
-fn next_order(
-    config: &Config,
-    operation: &Operation,
-    standing: &Standing,
-) -> Option<(Action, Service)> {
-    let service = |state, ids| Service {
-        state,
-        characteristics: config.characteristics_of(operation),
-        ids,
-    };
+fn next_order(config: &Config, operation: &Operation, standing: &Standing) -> Option<(Action, Service)> {
+    let service = |state, ids| Service { state, characteristics: config.characteristics_of(operation), ids };
     match (operation.wanted, standing.service.clone()) {
-        (Wanted::Running, None) => {
-            Some((Action::Add, service(ServiceState::Active, BTreeMap::new())))
-        }
-        (Wanted::Running, Some(stands)) => {
-            Some((Action::Modify, service(ServiceState::Active, stands.ids)))
-        }
+        (Wanted::Running, None) => Some((Action::Add, service(ServiceState::Active, BTreeMap::new()))),
+        (Wanted::Running, Some(stands)) => Some((Action::Modify, service(ServiceState::Active, stands.ids))),
         (Wanted::Suspended, Some(stands)) => {
             Some((Action::Modify, service(ServiceState::Inactive, stands.ids)))
         }
@@ -127,10 +112,7 @@ fn accepted(flow: &mut Flow, response: &Response) -> Result<Order, Stop> {
         return Err(flow.park("refused", reason));
     }
     read(response).ok_or_else(|| {
-        let message = format!(
-            "the order was answered {} without an order",
-            response.status
-        );
+        let message = format!("the order was answered {} without an order", response.status);
         flow.park("not-understood", message)
     })
 }
@@ -161,12 +143,7 @@ fn pause(flow: &Flow, config: &Config) -> Wait {
     Wait::seconds(config.poll_seconds.max(at_least)).gives_way()
 }
 
-fn find(
-    flow: &mut Flow,
-    config: &Config,
-    label: &str,
-    external_id: &str,
-) -> Result<Option<Order>, Stop> {
+fn find(flow: &mut Flow, config: &Config, label: &str, external_id: &str) -> Result<Option<Order>, Stop> {
     let request = Request::get(config.orders()).query("externalId", external_id);
     let orders: Vec<Order> = look(flow, label, request)?;
     let none = orders.is_empty();
@@ -196,11 +173,7 @@ fn is_busy(response: &Response) -> bool {
     matches!(response.status, 429 | 503)
 }
 
-fn report_all(
-    flow: &mut Flow,
-    config: &Config,
-    status_of: impl Fn(&Item) -> (Status, Option<String>),
-) {
+fn report_all(flow: &mut Flow, config: &Config, status_of: impl Fn(&Item) -> (Status, Option<String>)) {
     for item in &config.items {
         let (status, message) = status_of(item);
         match &item.group {

@@ -11,8 +11,7 @@ mod order;
 mod standing;
 
 use punchdown_adapter::{
-    Adapter, Description, Flow, Notification, Operation, Problem, Reading, Stop, Value,
-    export_adapter,
+    Adapter, Description, Flow, Notification, Operation, Problem, Reading, Stop, Value, export_adapter,
 };
 
 use config::Config;

@@ -1,8 +1,6 @@
 //! What the system says of itself: events about service orders.
 
-use punchdown_adapter::{
-    Correlation, Notification, Otherwise, Reading, Response, Signal, Trouble, json,
-};
+use punchdown_adapter::{Correlation, Notification, Otherwise, Reading, Response, Signal, Trouble, json};
 use serde::Deserialize;
 
 use crate::order::Order;
@@ -24,11 +22,9 @@ struct Subject {
 pub fn read(notification: &Notification) -> Reading {
     let notice = notification.body.json().map(Notice::deserialize);
     match notice {
-        Some(Ok(notice)) => Reading {
-            reply: Response::empty(204),
-            signals: vec![signal(notice)],
-            unread: None,
-        },
+        Some(Ok(notice)) => {
+            Reading { reply: Response::empty(204), signals: vec![signal(notice)], unread: None }
+        }
         Some(Err(error)) => unread(format!("no event about a service order: {error}")),
         None => unread("not JSON".to_owned()),
     }
@@ -50,9 +46,6 @@ fn unread(message: String) -> Reading {
     Reading {
         reply: Response::empty(202),
         signals: Vec::new(),
-        unread: Some(Trouble {
-            code: "not-understood".to_owned(),
-            message,
-        }),
+        unread: Some(Trouble { code: "not-understood".to_owned(), message }),
     }
 }

@@ -42,15 +42,9 @@ pub fn body(config: &Config, external_id: &str, action: Action, service: &Servic
     order
 }
 
-fn described(
-    config: &Config,
-    action: Action,
-    service: &Service,
-    known_as: Option<&String>,
-) -> Value {
+fn described(config: &Config, action: Action, service: &Service, known_as: Option<&String>) -> Value {
     let characteristics = service.characteristics.iter();
-    let characteristics =
-        characteristics.map(|(name, value)| json!({"name": name, "value": value}));
+    let characteristics = characteristics.map(|(name, value)| json!({"name": name, "value": value}));
     let mut described = json!({
         "serviceSpecification": {"id": config.specification},
         "serviceCharacteristic": characteristics.collect::<Vec<_>>(),
@@ -76,17 +70,9 @@ pub struct Order {
     pub external_id: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
     state: String,
-    #[serde(
-        default,
-        deserialize_with = "or_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     service_order_item: Vec<Item>,
-    #[serde(
-        default,
-        deserialize_with = "or_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     error_message: Vec<ErrorMessage>,
 }
 
@@ -98,11 +84,7 @@ struct Item {
     state: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     service: Option<ServiceRef>,
-    #[serde(
-        default,
-        deserialize_with = "or_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     error_message: Vec<ErrorMessage>,
 }
 
@@ -151,9 +133,7 @@ impl Order {
             return Ok(());
         }
         let reasons = item.into_iter().flat_map(|item| &item.error_message);
-        let reason = reasons
-            .chain(&self.error_message)
-            .find_map(ErrorMessage::text);
+        let reason = reasons.chain(&self.error_message).find_map(ErrorMessage::text);
         Err(reason.unwrap_or_else(|| format!("order {} is {}", self.id, self.state)))
     }
 
@@ -169,9 +149,7 @@ impl Order {
 impl ErrorMessage {
     /// What a person would want to read of it.
     pub fn text(&self) -> Option<String> {
-        [&self.reason, &self.message, &self.code]
-            .into_iter()
-            .find_map(Clone::clone)
+        [&self.reason, &self.message, &self.code].into_iter().find_map(Clone::clone)
     }
 }
 

@@ -56,10 +56,7 @@ impl Standing {
     /// Says all of it to the host.
     pub fn say(&self, flow: &mut Flow) {
         match self {
-            Self {
-                service: None,
-                asked: None,
-            } => flow.nothing_applied(),
+            Self { service: None, asked: None } => flow.nothing_applied(),
             some => flow.applied(json!(some)),
         }
     }
@@ -69,10 +66,7 @@ impl Standing {
         let (Some(asked), Some(order)) = (self.asked.take(), end) else {
             return;
         };
-        let mut done = config
-            .items
-            .iter()
-            .map(|item| order.item_done(&item.id).is_ok());
+        let mut done = config.items.iter().map(|item| order.item_done(&item.id).is_ok());
         match asked.leaves {
             None if done.all(|done| done) => self.service = None,
             // Some of it stands, even when it is not said which.

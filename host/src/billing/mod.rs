@@ -66,7 +66,11 @@ impl Query {
         BTreeMap::from([
             (
                 wire::ACCOUNT.to_owned(),
-                query("Account/get_account_info", "account_info", &[("detailed_info", 1), ("get_service_features", 1)]),
+                query(
+                    "Account/get_account_info",
+                    "account_info",
+                    &[("detailed_info", 1), ("get_service_features", 1)],
+                ),
             ),
             (wire::SIM_CARD.to_owned(), query("SIMCard/get_card_list", "card_list", &[("limit", 1)])),
         ])
@@ -106,15 +110,23 @@ impl PortaBilling {
                         return Err(BillingError::Unavailable(format!("{method}: {fault}")));
                     }
                 }
-                Err(CallError::Fault(fault)) => return Err(BillingError::Refused(format!("{method}: {fault}"))),
-                Err(CallError::Unavailable(why)) => return Err(BillingError::Unavailable(format!("{method}: {why}"))),
+                Err(CallError::Fault(fault)) => {
+                    return Err(BillingError::Refused(format!("{method}: {fault}")));
+                }
+                Err(CallError::Unavailable(why)) => {
+                    return Err(BillingError::Unavailable(format!("{method}: {why}")));
+                }
                 Ok(answer) => return Ok(answer),
             }
         }
         unreachable!("the last attempt returns")
     }
 
-    async fn document(&self, i_account: IAccount, query: &Query) -> Result<Option<Box<RawValue>>, BillingError> {
+    async fn document(
+        &self,
+        i_account: IAccount,
+        query: &Query,
+    ) -> Result<Option<Box<RawValue>>, BillingError> {
         let mut params = query.params.clone();
         params.insert("i_account".to_owned(), i_account.0.into());
         let answer = self.call(&query.method, &params.into()).await?;
@@ -135,7 +147,9 @@ impl Billing for PortaBilling {
                 continue;
             }
             let query = self.queries.get(name).ok_or_else(|| {
-                BillingError::Refused(format!("no query `{name}`: name its method under [portabilling.queries.{name}]"))
+                BillingError::Refused(format!(
+                    "no query `{name}`: name its method under [portabilling.queries.{name}]"
+                ))
             })?;
             let document = self.document(i_account, query).await?;
             if name == wire::ACCOUNT && document.is_none() {
@@ -185,11 +199,16 @@ impl Api {
         if let Some(token) = token {
             request = request.bearer_auth(token.expose());
         }
-        let response =
-            request.json(&serde_json::json!({ "params": params })).send().await.map_err(|error| unavailable(&error))?;
+        let response = request
+            .json(&serde_json::json!({ "params": params }))
+            .send()
+            .await
+            .map_err(|error| unavailable(&error))?;
         let status = response.status();
         let body = web::read_bounded(response, ANSWER_BYTES_MAX).await.map_err(|unread| match unread {
-            web::Unread::TooLarge { bytes_max } => CallError::Unavailable(format!("the answer has more than {bytes_max} bytes")),
+            web::Unread::TooLarge { bytes_max } => {
+                CallError::Unavailable(format!("the answer has more than {bytes_max} bytes"))
+            }
             web::Unread::Broken(why) => CallError::Unavailable(why),
         })?;
         if status.is_success() {

@@ -60,10 +60,13 @@ impl Session {
         let answer = match self.api.call("Session/login", &params, None).await {
             Ok(answer) => answer,
             Err(CallError::Fault(fault)) => return Err(BillingError::LoginRefused(fault.to_string())),
-            Err(CallError::Unavailable(why)) => return Err(BillingError::Unavailable(format!("Session/login: {why}"))),
+            Err(CallError::Unavailable(why)) => {
+                return Err(BillingError::Unavailable(format!("Session/login: {why}")));
+            }
         };
-        serde_json::from_str(answer.get())
-            .map_err(|error| BillingError::Unavailable(format!("Session/login: the answer is not as it should be: {error}")))
+        serde_json::from_str(answer.get()).map_err(|error| {
+            BillingError::Unavailable(format!("Session/login: the answer is not as it should be: {error}"))
+        })
     }
 }
 
@@ -83,7 +86,8 @@ impl Tokens for Session {
                 let renew_at = renew_at(&granted, now);
                 let secret = Secret::new(granted.access_token);
                 tracing::info!(%renew_at, "logged in to PortaBilling");
-                *state = State { current: Some(Token { secret: secret.clone(), renew_at }), ..State::default() };
+                *state =
+                    State { current: Some(Token { secret: secret.clone(), renew_at }), ..State::default() };
                 Ok(secret)
             }
             Err(BillingError::LoginRefused(why)) => {

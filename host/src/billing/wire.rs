@@ -22,7 +22,8 @@ pub fn member(answer: &RawValue, name: &str) -> Result<Option<Box<RawValue>>, St
     let Some(found) = members.get(name) else { return Ok(None) };
     let found = match found.get().trim_start().starts_with('[') {
         true => {
-            let list: Vec<Box<RawValue>> = serde_json::from_str(found.get()).map_err(|error| error.to_string())?;
+            let list: Vec<Box<RawValue>> =
+                serde_json::from_str(found.get()).map_err(|error| error.to_string())?;
             list.into_iter().next()
         }
         false => Some(found.clone()),
@@ -117,7 +118,9 @@ mod tests {
     #[test]
     fn documents_keep_their_digits_and_lists_give_their_first() {
         let raw = |text: &str| RawValue::from_string(text.to_owned()).expect("JSON");
-        let answer = raw(r#"{"account_info":{"id":"1@msisdn","balance":1.10},"card_list":[{"imsi":"001"},{"imsi":"002"}],"none":[],"empty":{}}"#);
+        let answer = raw(
+            r#"{"account_info":{"id":"1@msisdn","balance":1.10},"card_list":[{"imsi":"001"},{"imsi":"002"}],"none":[],"empty":{}}"#,
+        );
         let get = |name: &str| member(&answer, name).expect(name).map(|raw| raw.get().to_owned());
         assert_eq!(get("account_info").as_deref(), Some(r#"{"id":"1@msisdn","balance":1.10}"#));
         assert_eq!(get("card_list").as_deref(), Some(r#"{"imsi":"001"}"#));

@@ -42,8 +42,10 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: &Arguments) -> ExitCode {
-    if arguments.crash && arguments.accounts < CRASH_AMONG as u64 {
-        eprintln!("--crash wants {CRASH_AMONG} operations under way: ask for as many --accounts");
+    if arguments.crash && (arguments.accounts < CRASH_AMONG as u64 || arguments.rate < 1.0) {
+        eprintln!(
+            "--crash wants {CRASH_AMONG} operations under way: ask for as many --accounts, and a --rate of 1 or more"
+        );
         return ExitCode::from(2);
     }
     match play(arguments).await {
@@ -65,6 +67,9 @@ async fn play(arguments: &Arguments) -> io::Result<bool> {
     let mut stage = Stage::set(setting(directory.path().to_owned(), adapter)?).await?;
     stage.open_accounts(arguments.accounts);
     stage.start_host().await?;
+    if arguments.crash {
+        hold(&stage);
+    }
     let espf = stage.espf(arguments.rate);
     for i_account in 1..=arguments.accounts {
         espf.emit("Account/New", serde_json::json!({ "i_account": i_account }));
@@ -91,7 +96,15 @@ async fn build_adapter() -> io::Result<PathBuf> {
     tokio::task::spawn_blocking(build).await.map_err(io::Error::other)?.map_err(io::Error::other)
 }
 
-/// An OMS with manners that are not the best.
+/// Not the best ones.
+const MANNERS: oms::Manners = oms::Manners {
+    repeats_notice: 0.1,
+    early_notice: 0.05,
+    loses_answer: 0.05,
+    loses_notice: 0.05,
+    busy: 0.05,
+};
+
 fn setting(directory: PathBuf, adapter: PathBuf) -> io::Result<Setting<'static>> {
     Ok(Setting {
         directory,
@@ -99,28 +112,28 @@ fn setting(directory: PathBuf, adapter: PathBuf) -> io::Result<Setting<'static>>
         adapter,
         adapter_config: "specification = \"mobile-line\"\npoll-seconds = 2",
         group_settings: "deadline = \"1h\"",
-        target_settings: "concurrency = 32\ntimeout = \"5s\"\nretry = [\"500ms\", \"1s\", \"2s\"]",
+        target_settings: "concurrency = 32\ntimeout = \"30s\"\nretry = [\"500ms\", \"1s\", \"2s\"]",
         oms: oms::Settings {
             seed: 189,
             answer_after: Duration::from_millis(20),
             completes_after: Duration::from_secs(1)..Duration::from_secs(4),
             fail_share: 0.05,
-            manners: oms::Manners {
-                repeats_notice: 0.1,
-                early_notice: 0.05,
-                loses_answer: 0.05,
-                loses_notice: 0.05,
-                busy: 0.05,
-            },
+            manners: MANNERS,
             ..oms::Settings::default()
         },
     })
 }
 
-/// Once while requests are out and unanswered, once while operations wait for their notice.
-async fn crash_twice(stage: &mut Stage, progress: &Progress) -> io::Result<()> {
+/// Requests stay unanswered, and orders open, until the host was killed among them.
+fn hold(stage: &Stage) {
+    // A request that is refused or cut off at once would not be out and unanswered.
+    stage.oms.set_manners(oms::Manners::default());
     stage.oms.hold_answers(true);
     stage.oms.hold_completion(true);
+}
+
+/// Once while requests are out and unanswered, once while operations wait for their notice.
+async fn crash_twice(stage: &mut Stage, progress: &Progress) -> io::Result<()> {
     let oms = stage.oms.clone();
     let unanswered = until(|| oms.unanswered()).await?;
     stage.kill_host().await?;
@@ -131,6 +144,7 @@ async fn crash_twice(stage: &mut Stage, progress: &Progress) -> io::Result<()> {
     stage.kill_host().await?;
     progress.say(&format!("SIGKILL while {waiting} operations waited for their notice"));
     stage.oms.hold_completion(false);
+    stage.oms.set_manners(MANNERS);
     stage.start_host().await
 }
 

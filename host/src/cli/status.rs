@@ -37,7 +37,9 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
         Err(problems) => return refuse(&problems.into()),
     };
     let Some(token) = settings.admin_tokens.first() else {
-        eprintln!("the configuration names no token: add `tokens = [{{ file = \"secrets/admin\" }}]` to [admin]");
+        eprintln!(
+            "the configuration names no token: add `tokens = [{{ file = \"secrets/admin\" }}]` to [admin]"
+        );
         return ExitCode::from(EXIT_NOT_PERMITTED);
     };
     let url = format!("http://{}/admin/v1/status", settings.admin.address);
@@ -48,10 +50,13 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
     };
     match asked.await {
         Ok(status) => {
-            print!("{}", match arguments.output {
-                Output::Text => text(&status),
-                Output::Json => format!("{status:#}\n"),
-            });
+            print!(
+                "{}",
+                match arguments.output {
+                    Output::Text => text(&status),
+                    Output::Json => format!("{status:#}\n"),
+                }
+            );
             ExitCode::SUCCESS
         }
         Err(error) if error.status() == Some(reqwest::StatusCode::UNAUTHORIZED) => {
@@ -72,7 +77,8 @@ fn text(status: &Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    let mut text = format!("events stored        {} (the last one: {})\n", word("events"), word("last_event_at"));
+    let mut text =
+        format!("events stored        {} (the last one: {})\n", word("events"), word("last_event_at"));
     for (name, label) in [
         ("dead_letters", "dead letters"),
         ("notifications_unread", "notifications unread"),

@@ -44,7 +44,10 @@ pub fn all(
         groups.push(group);
     });
     if groups.is_empty() && complete {
-        section.complain("there is no group: no event would be provisioned", Some("add a [groups.<name>] section".to_owned()));
+        section.complain(
+            "there is no group: no event would be provisioned",
+            Some("add a [groups.<name>] section".to_owned()),
+        );
     }
     complete.then_some(groups)
 }
@@ -121,7 +124,10 @@ fn target_settings(section: &mut Section<'_>, directory: &Path) -> Option<Target
     let timeout = section.or("timeout", "\"10s\"", |value| {
         let timeout = value.duration(Duration::from_millis(100)..=LEASE - 15 * SECOND);
         if timeout.is_none() {
-            value.complain("a longer one would outlive the lease of its lane, and the request could be sent twice", None);
+            value.complain(
+                "a longer one would outlive the lease of its lane, and the request could be sent twice",
+                None,
+            );
         }
         timeout
     });
@@ -136,7 +142,9 @@ fn target_settings(section: &mut Section<'_>, directory: &Path) -> Option<Target
     });
     let answer_max = section.or("answer-max", "\"1MiB\"", |value| value.bytes(1 << 10..=64 << 20));
     let key_header = section.or("key-header", "\"Idempotency-Key\"", |value| {
-        value.parsed("the name of a header", |text| axum::http::HeaderName::try_from(text).ok().map(|_| text.to_owned()))
+        value.parsed("the name of a header", |text| {
+            axum::http::HeaderName::try_from(text).ok().map(|_| text.to_owned())
+        })
     });
     let settings = outbound::Settings {
         url: url?,
@@ -150,7 +158,8 @@ fn target_settings(section: &mut Section<'_>, directory: &Path) -> Option<Target
 }
 
 fn target_auth(section: &mut Section<'_>, directory: &Path) -> Option<Auth> {
-    let (basic, bearer, header) = (section.optional("basic"), section.optional("bearer"), section.optional("header"));
+    let (basic, bearer, header) =
+        (section.optional("basic"), section.optional("bearer"), section.optional("header"));
     match (basic, bearer, header) {
         (Some(basic), None, None) => basic.section(|section| {
             let (user, password) = user_and_password(section, directory);
@@ -193,7 +202,10 @@ fn notify_auth(value: &Value<'_>, directory: &Path, listen: Option<SocketAddr>) 
                 None
             }
             other => {
-                value.complain(format!("`{other}` is no way to authenticate"), Some("standard-webhooks, bearer or \"none\""));
+                value.complain(
+                    format!("`{other}` is no way to authenticate"),
+                    Some("standard-webhooks, bearer or \"none\""),
+                );
                 None
             }
         };
@@ -223,12 +235,18 @@ fn webhook_secrets(section: &mut Section<'_>, directory: &Path) -> Option<Notify
 
 /// One secret, or a list of them while one takes another's place.
 fn one_or_two(value: &Value<'_>, directory: &Path) -> Option<Vec<Secret>> {
-    if value.is_list() { value.list(|value| secret(value, directory)) } else { Some(vec![secret(value, directory)?]) }
+    if value.is_list() {
+        value.list(|value| secret(value, directory))
+    } else {
+        Some(vec![secret(value, directory)?])
+    }
 }
 
 fn named_secrets(section: &mut Section<'_>, directory: &Path) -> Option<BTreeMap<String, Secret>> {
     let mut secrets = BTreeMap::new();
-    section.each(|name, value| secrets.extend(secret(&value, directory).map(|secret| (name.to_owned(), secret))));
+    section.each(|name, value| {
+        secrets.extend(secret(&value, directory).map(|secret| (name.to_owned(), secret)))
+    });
     Some(secrets)
 }
 

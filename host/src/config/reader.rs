@@ -30,7 +30,10 @@ struct Findings<'a> {
 }
 
 /// Reads `source` with `root`. Gives what was read, all that is wrong, and the keys asked for.
-pub fn read<T>(source: &str, root: impl FnOnce(&mut Section<'_>) -> Option<T>) -> (Option<T>, Vec<Problem>, Vec<Known>) {
+pub fn read<T>(
+    source: &str,
+    root: impl FnOnce(&mut Section<'_>) -> Option<T>,
+) -> (Option<T>, Vec<Problem>, Vec<Known>) {
     let findings = Findings { source, problems: RefCell::default(), known: RefCell::default() };
     let (table, errors) = DeTable::parse_recoverable(source);
     for error in errors {
@@ -51,7 +54,8 @@ impl Findings<'_> {
     }
 
     fn complain(&self, span: Range<usize>, key: &str, message: impl Display, help: Option<String>) {
-        let problem = Problem { place: self.place(&span), key: key.to_owned(), message: message.to_string(), help };
+        let problem =
+            Problem { place: self.place(&span), key: key.to_owned(), message: message.to_string(), help };
         self.problems.borrow_mut().push(problem);
     }
 }
@@ -74,7 +78,8 @@ pub struct Value<'a> {
 
 impl<'a> Section<'a> {
     fn new(findings: &'a Findings<'a>, key: String, span: Range<usize>, table: &'a DeTable<'a>) -> Self {
-        let values = table.iter().map(|(name, value)| (name.get_ref().as_ref(), (name.span(), value))).collect();
+        let values =
+            table.iter().map(|(name, value)| (name.get_ref().as_ref(), (name.span(), value))).collect();
         Self { findings, key, span, values, asked: Vec::new() }
     }
 
@@ -149,9 +154,12 @@ impl<'a> Section<'a> {
     /// What nobody asked for is not known.
     fn finish(self) {
         for (name, (span, _)) in &self.values {
-            let nearest = self.asked.iter().map(|known| (strsim::damerau_levenshtein(known, name), known)).min();
+            let nearest =
+                self.asked.iter().map(|known| (strsim::damerau_levenshtein(known, name), known)).min();
             let help = match nearest {
-                Some((distance, known)) if distance <= 1 + name.len() / 4 => Some(format!("did you mean `{known}`?")),
+                Some((distance, known)) if distance <= 1 + name.len() / 4 => {
+                    Some(format!("did you mean `{known}`?"))
+                }
                 _ if self.asked.is_empty() => None,
                 _ => Some(format!("known here: {}", self.asked.join(", "))),
             };
@@ -205,7 +213,9 @@ impl<'a> Value<'a> {
 
     pub fn number(&self, range: RangeInclusive<u64>) -> Option<u64> {
         let Some(integer) = self.value.get_ref().as_integer() else { return self.wrong("a whole number") };
-        let number = u64::from_str_radix(integer.as_str(), integer.radix()).ok().filter(|number| range.contains(number));
+        let number = u64::from_str_radix(integer.as_str(), integer.radix())
+            .ok()
+            .filter(|number| range.contains(number));
         if number.is_none() {
             self.complain(format!("it must be from {} to {}", range.start(), range.end()), None);
         }
@@ -224,7 +234,8 @@ impl<'a> Value<'a> {
 
     /// `64MiB`.
     pub fn bytes(&self, range: RangeInclusive<u64>) -> Option<u64> {
-        let size = self.parsed("a size, such as \"1MiB\"", |text| text.parse::<bytesize::ByteSize>().ok())?.as_u64();
+        let size =
+            self.parsed("a size, such as \"1MiB\"", |text| text.parse::<bytesize::ByteSize>().ok())?.as_u64();
         if range.contains(&size) {
             return Some(size);
         }

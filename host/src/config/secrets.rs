@@ -15,7 +15,8 @@ pub fn secret(value: &Value<'_>, directory: &Path) -> Option<Secret> {
         return None;
     }
     value.section(|section| {
-        let (file, env, credential) = (section.optional("file"), section.optional("env"), section.optional("credential"));
+        let (file, env, credential) =
+            (section.optional("file"), section.optional("env"), section.optional("credential"));
         match (file, env, credential) {
             (Some(file), None, None) => from_file(&file, &directory.join(file.text()?)),
             (None, Some(env), None) => from_environment(&env),
@@ -57,7 +58,10 @@ fn from_credential(value: &Value<'_>) -> Option<Secret> {
     match std::env::var("CREDENTIALS_DIRECTORY") {
         Ok(directory) => from_file(value, &Path::new(&directory).join(name)),
         Err(_) => {
-            value.complain("there are no systemd credentials here", Some("add LoadCredential= to the unit, or use { file = \"…\" }"));
+            value.complain(
+                "there are no systemd credentials here",
+                Some("add LoadCredential= to the unit, or use { file = \"…\" }"),
+            );
             None
         }
     }

@@ -18,7 +18,8 @@ use crate::store;
 pub const SECOND: Duration = Duration::from_secs(1);
 
 /// Events that say that an account was closed.
-const CLOSING: &str = r#"["Account/Status/Closed", "Customer/Status/Closed", "Subscriber/Deleted", "SIM/Deleted"]"#;
+const CLOSING: &str =
+    r#"["Account/Status/Closed", "Customer/Status/Closed", "Subscriber/Deleted", "SIM/Deleted"]"#;
 
 pub fn root(root: &mut Section<'_>, directory: &Path) -> Option<Settings> {
     let billing = root.section("portabilling", |section| portabilling(section, directory));
@@ -28,7 +29,8 @@ pub fn root(root: &mut Section<'_>, directory: &Path) -> Option<Settings> {
     let log_filter = root.section("log", |section| section.or("filter", "\"info\"", |value| value.text()));
     let listener = events.as_ref().map(|(_, listener, _)| listener.address);
     let closing = events.as_ref().map(|(_, _, closing)| closing.clone());
-    let groups = root.section("groups", |section| groups::all(section, directory, listener, closing.as_ref()));
+    let groups =
+        root.section("groups", |section| groups::all(section, directory, listener, closing.as_ref()));
     let (events, public, _) = events?;
     let ((billing, espf), (admin, admin_tokens)) = (billing?, admin?);
     Some(Settings {
@@ -116,7 +118,9 @@ fn events(section: &mut Section<'_>, directory: &Path) -> Option<Events> {
         Some(auth)
     });
     let auth_header = section.or("auth-header", "\"Authorization\"", |value| {
-        value.parsed("the name of a header", |text| axum::http::HeaderName::try_from(text).ok().map(|_| text.to_owned()))
+        value.parsed("the name of a header", |text| {
+            axum::http::HeaderName::try_from(text).ok().map(|_| text.to_owned())
+        })
     });
     let body_max = section.or("body-max", "\"1MiB\"", |value| value.bytes(1 << 10..=16 << 20));
     let body_timeout = section.or("body-timeout", "\"10s\"", |value| value.duration(SECOND..=60 * SECOND));
@@ -171,7 +175,8 @@ fn journal(section: &mut Section<'_>, directory: &Path) -> Option<store::Setting
 }
 
 fn limits(section: &mut Section<'_>) -> Option<Limits> {
-    let header_timeout = section.or("header-timeout", "\"10s\"", |value| value.duration(SECOND..=60 * SECOND));
+    let header_timeout =
+        section.or("header-timeout", "\"10s\"", |value| value.duration(SECOND..=60 * SECOND));
     let connections = section.or("connections", "1024", |value| value.number(1..=100_000));
     Some(Limits { header_timeout: header_timeout?, connections: usize::try_from(connections?).ok()? })
 }
@@ -185,7 +190,10 @@ pub fn patterns(value: &Value<'_>) -> Option<Patterns> {
     match Patterns::new(written) {
         Ok(patterns) => Some(patterns),
         Err(error) => {
-            value.complain(format!("a pattern is malformed: {error}"), Some("* stands for one part of a name, ** for the rest"));
+            value.complain(
+                format!("a pattern is malformed: {error}"),
+                Some("* stands for one part of a name, ** for the rest"),
+            );
             None
         }
     }
@@ -196,8 +204,12 @@ pub fn base_url(value: &Value<'_>) -> Option<String> {
     let text = value.text()?;
     let problem = match reqwest::Url::parse(&text) {
         Ok(url) if !matches!(url.scheme(), "http" | "https") => "it must begin with https:// or http://",
-        Ok(url) if !url.username().is_empty() || url.password().is_some() => "a URL is no place for a credential",
-        Ok(url) if url.query().is_some() || url.fragment().is_some() => "a base URL has no query and no fragment",
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            "a URL is no place for a credential"
+        }
+        Ok(url) if url.query().is_some() || url.fragment().is_some() => {
+            "a base URL has no query and no fragment"
+        }
         Ok(_) => return Some(text.trim_end_matches('/').to_owned()),
         Err(_) => "it is not a URL",
     };

@@ -140,7 +140,10 @@ mod tests {
             (r#"{"event_type":"A","variables":[]}"#, NotAnEvent::NoVariables),
             (r#"{"event_type":"A","variables":{}}"#, NotAnEvent::NoId),
             (r#"{"event_type":"A","variables":{"i_event":-1}}"#, NotAnEvent::BadId("i_event")),
-            (r#"{"event_type":"A","variables":{"i_event":1,"i_account":"x"}}"#, NotAnEvent::BadId("i_account")),
+            (
+                r#"{"event_type":"A","variables":{"i_event":1,"i_account":"x"}}"#,
+                NotAnEvent::BadId("i_account"),
+            ),
         ] {
             assert_eq!(parse(body).expect_err(body), why, "{body}");
         }

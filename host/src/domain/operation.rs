@@ -4,8 +4,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Delivery, Digest, Entry, Event, Group, Happening, Json, Lane, Received, Request, Said, Service, Subscriber,
-    Timestamp, Trouble, Waiting, Wanted,
+    Delivery, Digest, Entry, Event, Group, Happening, Json, Lane, Received, Request, Said, Service,
+    Subscriber, Timestamp, Trouble, Waiting, Wanted,
 };
 
 /// A ULID: sorts by the time at which the operation was made.
@@ -38,25 +38,55 @@ pub struct LaidDown {
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// Its subscriber has yet to be read; so many readings failed.
-    Received { attempts: u32 },
+    Received {
+        attempts: u32,
+    },
     /// Its adapter has yet to be asked.
     Asking,
     /// A request is decided and written down; so many attempts at it failed.
-    Ready { request: Request, by: Digest, attempts: u32 },
+    Ready {
+        request: Request,
+        by: Digest,
+        attempts: u32,
+    },
     /// The request left, or may have left, under the lease of that epoch.
-    OnItsWay { request: Request, by: Digest, attempts: u32, epoch: u64 },
+    OnItsWay {
+        request: Request,
+        by: Digest,
+        attempts: u32,
+        epoch: u64,
+    },
     /// For a notification, or for the time.
-    Waiting { waiting: Waiting, by: Digest, until: Timestamp },
+    Waiting {
+        waiting: Waiting,
+        by: Digest,
+        until: Timestamp,
+    },
     /// It cannot go on without a person, or without something newer.
-    Parked { trouble: Trouble, in_doubt: bool },
+    Parked {
+        trouble: Trouble,
+        in_doubt: bool,
+    },
     Finished,
-    Ignored { why: String },
-    Superseded { by: OperationId },
+    Ignored {
+        why: String,
+    },
+    Superseded {
+        by: OperationId,
+    },
 }
 
 impl Stage {
     pub const WORDS: [&str; 9] = [
-        "received", "asking", "ready", "on-its-way", "waiting", "parked", "finished", "ignored", "superseded",
+        "received",
+        "asking",
+        "ready",
+        "on-its-way",
+        "waiting",
+        "parked",
+        "finished",
+        "ignored",
+        "superseded",
     ];
 
     pub const fn word(&self) -> &'static str {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::decision::{Entry, Exchange, Happening, Progress, Received};
 use super::{
-    Asked, Chance, Change, Decision, Delivery, Digest, Json, LaidDown, Move, Note, Operation, OperationId, Policy,
-    Reason, Request, Response, Said, Stage, Timestamp, Trouble, Waiting, statuses,
+    Asked, Chance, Change, Decision, Delivery, Digest, Json, LaidDown, Move, Note, Operation, OperationId,
+    Policy, Reason, Request, Response, Said, Stage, Timestamp, Trouble, Waiting, statuses,
 };
 
 /// What the rules of the contract forbid, said as the trouble that it makes.
@@ -20,19 +20,32 @@ const ABSENT_READINGS_MAX: u32 = 4;
 /// What a step brought.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    GaveWay { to: OperationId },
+    GaveWay {
+        to: OperationId,
+    },
     LaidDown(Box<LaidDown>),
     /// PortaBilling could not be read now.
-    NotRead { trouble: Trouble, retry_after: Option<Duration> },
+    NotRead {
+        trouble: Trouble,
+        retry_after: Option<Duration>,
+    },
     /// PortaBilling has no such account, and the event did not say that it was closed.
     Absent,
     /// Nothing but a person can change it.
     Refused(Trouble),
-    Decided { progress: Box<Progress>, by: Digest },
+    Decided {
+        progress: Box<Progress>,
+        by: Digest,
+    },
     /// The group lacks something (an adapter, a session): nothing failed, nothing is counted.
-    Held { trouble: Trouble, until: Timestamp },
+    Held {
+        trouble: Trouble,
+        until: Timestamp,
+    },
     /// The request is about to leave under the lease of that epoch.
-    Leaving { epoch: u64 },
+    Leaving {
+        epoch: u64,
+    },
     Answered(Response),
     /// It surely did not arrive.
     NotSent(Trouble),
@@ -45,7 +58,13 @@ pub enum Outcome {
 }
 
 /// Applies one outcome. `chance` is what jitter is made of.
-pub fn apply(operation: Operation, outcome: Outcome, policy: &Policy, now: Timestamp, chance: Chance) -> Change {
+pub fn apply(
+    operation: Operation,
+    outcome: Outcome,
+    policy: &Policy,
+    now: Timestamp,
+    chance: Chance,
+) -> Change {
     let before = statuses(&operation);
     let mut next = Applying { operation, policy, now, chance, notes: Vec::new(), applied: None };
     let took_signal = matches!(outcome, Outcome::Woken(_));
@@ -109,7 +128,9 @@ impl Applying<'_> {
             self.operation.lane.i_account, self.operation.event.name
         ));
         match self.operation.stage {
-            Stage::Received { attempts } if attempts + 1 < ABSENT_READINGS_MAX => self.read_later(trouble, None),
+            Stage::Received { attempts } if attempts + 1 < ABSENT_READINGS_MAX => {
+                self.read_later(trouble, None)
+            }
             _ => self.park(trouble),
         }
     }
@@ -160,7 +181,9 @@ impl Applying<'_> {
             self.operation.stage = Stage::Received { attempts: 0 };
             return self.read_later(trouble, None);
         };
-        let (Asked::Send { request, attempts }, Happening::Exchanged(exchange)) = (last.asked, last.entry.what) else {
+        let (Asked::Send { request, attempts }, Happening::Exchanged(exchange)) =
+            (last.asked, last.entry.what)
+        else {
             unreachable!("checked: the history ends in an exchange");
         };
         let retry_after = match &exchange.outcome {
@@ -296,7 +319,8 @@ impl Applying<'_> {
     fn attempts_are_spent(&mut self, trouble: &Trouble) -> bool {
         let spent = self.now >= self.operation.deadline;
         if spent {
-            let message = format!("no attempt succeeded before the deadline; the last one: {}", trouble.message);
+            let message =
+                format!("no attempt succeeded before the deadline; the last one: {}", trouble.message);
             self.park(Reason::AttemptsSpent.trouble(message));
         }
         spent

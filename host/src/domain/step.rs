@@ -60,7 +60,9 @@ pub fn next(head: &Head<'_>, now: Timestamp) -> Next {
             None if now >= *until => Next::Do(Step::Elapse),
             None => Next::RestUntil(*until),
         },
-        Stage::Parked { .. } | Stage::Finished | Stage::Ignored { .. } | Stage::Superseded { .. } => Next::Rest,
+        Stage::Parked { .. } | Stage::Finished | Stage::Ignored { .. } | Stage::Superseded { .. } => {
+            Next::Rest
+        }
         Stage::Received { .. } | Stage::Asking | Stage::Ready { .. } if now < operation.due => {
             Next::RestUntil(operation.due)
         }

@@ -20,7 +20,9 @@ pub struct Intake {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepted {
     /// So many groups want it.
-    New { operations: usize },
+    New {
+        operations: usize,
+    },
     Repeated,
     /// It can never be an event; a person will find it among the dead letters.
     DeadLetter,
@@ -110,7 +112,11 @@ impl Intake {
 
     /// Takes one notification: stored as it came, then read, its signals stored, then answered.
     /// `None`: it is stored, and nobody could read it yet.
-    pub async fn notification(&self, group: &Group, raw: Notification) -> Result<Option<Response>, IntakeError> {
+    pub async fn notification(
+        &self,
+        group: &Group,
+        raw: Notification,
+    ) -> Result<Option<Response>, IntakeError> {
         if !self.core.groups.contains_key(group) {
             return Err(IntakeError::NoSuchGroup(group.clone()));
         }

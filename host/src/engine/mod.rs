@@ -62,7 +62,8 @@ struct Hints {
 impl Engine {
     pub fn new(groups: Vec<GroupSettings>, ports: Ports, metrics: Arc<Metrics>) -> Self {
         let owner = ports.world.new_id();
-        let groups: BTreeMap<_, _> = groups.into_iter().map(|settings| (settings.group.clone(), settings)).collect();
+        let groups: BTreeMap<_, _> =
+            groups.into_iter().map(|settings| (settings.group.clone(), settings)).collect();
         let lanes = groups.keys().map(|group| (group.clone(), Notify::new())).collect();
         let hints = Hints { lanes, statuses: Notify::new() };
         Self { core: Arc::new(Core { ports, metrics, groups, hints, owner }) }
@@ -128,7 +129,8 @@ impl Core {
             Claim { group: settings.group.clone(), owner: self.owner.clone(), most, now, until: now + LEASE };
         match self.ports.journal.lease(claim).await {
             Ok(leased) => {
-                let look_in = if leased.lanes.is_empty() { until(leased.next_due, now) } else { Duration::ZERO };
+                let look_in =
+                    if leased.lanes.is_empty() { until(leased.next_due, now) } else { Duration::ZERO };
                 (leased.lanes, look_in)
             }
             Err(error) => {

@@ -14,7 +14,13 @@ const HELD_FOR: Duration = Duration::from_secs(5);
 /// A log-in that was refused is not tried again sooner, or the account is locked out.
 const LOGIN_REFUSED_PAUSE: Duration = Duration::from_secs(60);
 
-pub async fn perform(step: Step, held: &Held, lease: &Lease, settings: &GroupSettings, core: &Core) -> Outcome {
+pub async fn perform(
+    step: Step,
+    held: &Held,
+    lease: &Lease,
+    settings: &GroupSettings,
+    core: &Core,
+) -> Outcome {
     match step {
         Step::GiveWay(to) => Outcome::GaveWay { to },
         Step::Read => read(held, settings, core).await,
@@ -24,9 +30,10 @@ pub async fn perform(step: Step, held: &Held, lease: &Lease, settings: &GroupSet
             Stage::OnItsWay { request, .. } => send(&held.operation, request, core).await,
             other => unreachable!("`next` sends what is on its way, not what is {}", other.word()),
         },
-        Step::Doubt => {
-            Outcome::Unanswered(Trouble::new("host-stopped", "the host stopped before the answer was written down"))
-        }
+        Step::Doubt => Outcome::Unanswered(Trouble::new(
+            "host-stopped",
+            "the host stopped before the answer was written down",
+        )),
         Step::Wake(payload) => Outcome::Woken(payload),
         Step::Elapse => Outcome::Elapsed,
     }

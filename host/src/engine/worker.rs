@@ -13,7 +13,13 @@ use crate::domain::step::{Head, Next, Step, next};
 use crate::domain::{Change, Note, Operation, Stage};
 use crate::ports::{Held, JournalError, Lease};
 
-pub async fn drive(core: &Core, settings: &GroupSettings, lease: &Lease, held: Held, stop: &CancellationToken) {
+pub async fn drive(
+    core: &Core,
+    settings: &GroupSettings,
+    lease: &Lease,
+    held: Held,
+    stop: &CancellationToken,
+) {
     let operation = held.operation.id.clone();
     match steps(core, settings, lease, held, stop).await {
         Ok(()) => {}
@@ -42,7 +48,9 @@ async fn steps(
         let step = match next(&head, world.now()) {
             // A request that was marked is sent even now, or it would be in doubt.
             Next::Do(step) if step == Step::Send || !stop.is_cancelled() => step,
-            Next::Do(_) | Next::RestUntil(_) | Next::Rest => return journal.release(lease, world.now()).await,
+            Next::Do(_) | Next::RestUntil(_) | Next::Rest => {
+                return journal.release(lease, world.now()).await;
+            }
         };
         let outcome = perform(step, &held, lease, settings, core).await;
         let now = world.now();

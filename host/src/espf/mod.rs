@@ -65,7 +65,11 @@ impl Espf {
             message: update.said.message.as_ref().map(|text| text.chars().take(MESSAGE_CHARS_MAX).collect()),
         };
         let body = serde_json::to_vec(&body).map_err(|error| StatusError::Refused(error.to_string()))?;
-        let token = self.tokens.bearer().await.map_err(|error: BillingError| StatusError::Later(error.to_string()))?;
+        let token = self
+            .tokens
+            .bearer()
+            .await
+            .map_err(|error: BillingError| StatusError::Later(error.to_string()))?;
         let url = format!("{}/espf/v1/account/i/{}/status", self.settings.url, update.i_account);
         let request = self.http.post(url).bearer_auth(token.expose());
         let answer = request.header(CONTENT_TYPE, self.settings.content_type.name()).body(body).send().await;

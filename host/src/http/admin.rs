@@ -31,7 +31,8 @@ pub async fn metrics(State(door): State<Arc<Door>>) -> Response {
     match door.intake.overview().await {
         Ok(overview) => {
             let text = door.intake.metrics().render(&overview, door.intake.now());
-            ([("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
+            ([("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+                .into_response()
         }
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
     }
@@ -39,7 +40,8 @@ pub async fn metrics(State(door): State<Arc<Door>>) -> Response {
 
 pub async fn status(State(door): State<Arc<Door>>, headers: HeaderMap) -> Response {
     if !door.admits(&headers) {
-        return (StatusCode::UNAUTHORIZED, "a token of [admin] is needed: Authorization: Bearer …\n").into_response();
+        return (StatusCode::UNAUTHORIZED, "a token of [admin] is needed: Authorization: Bearer …\n")
+            .into_response();
     }
     match door.intake.overview().await {
         Ok(overview) => Json(Status::of(&overview)).into_response(),

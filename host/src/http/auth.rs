@@ -16,9 +16,15 @@ use crate::secret::Secret;
 /// How the ESPF says who it is.
 #[derive(Clone, Debug)]
 pub enum EventAuth {
-    Basic { user: String, password: Secret },
+    Basic {
+        user: String,
+        password: Secret,
+    },
     /// `<Type> <credential>`; a bearer token is just one whose type is `Bearer`.
-    Custom { kind: String, credential: Secret },
+    Custom {
+        kind: String,
+        credential: Secret,
+    },
 }
 
 impl EventAuth {
@@ -74,7 +80,9 @@ fn is_signed(secrets: &[Secret], headers: &HeaderMap, body: &[u8], now: Timestam
     ) else {
         return false;
     };
-    let Some(sent) = timestamp.parse::<i64>().ok().and_then(|seconds| seconds.checked_mul(1000)) else { return false };
+    let Some(sent) = timestamp.parse::<i64>().ok().and_then(|seconds| seconds.checked_mul(1000)) else {
+        return false;
+    };
     if now.millis().abs_diff(sent) > u64::try_from(CLOCK_WINDOW.as_millis()).unwrap_or(u64::MAX) {
         return false;
     }
@@ -83,7 +91,8 @@ fn is_signed(secrets: &[Secret], headers: &HeaderMap, body: &[u8], now: Timestam
         .filter_map(|one| STANDARD.decode(one.strip_prefix("v1,")?).ok())
         .collect();
     secrets.iter().any(|secret| {
-        let Some(mut mac) = webhook_key(secret).and_then(|key| Hmac::<Sha256>::new_from_slice(&key).ok()) else {
+        let Some(mut mac) = webhook_key(secret).and_then(|key| Hmac::<Sha256>::new_from_slice(&key).ok())
+        else {
             return false;
         };
         for part in [id.as_bytes(), b".", timestamp.as_bytes(), b".", body] {
@@ -126,8 +135,15 @@ mod tests {
         mac.update(format!("{id}.{seconds}.").as_bytes());
         mac.update(body);
         let signature = format!("v1,AAAA v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
-        let pairs = [("webhook-id", id.to_owned()), ("webhook-timestamp", seconds.to_string()), ("webhook-signature", signature)];
-        pairs.into_iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value"))).collect()
+        let pairs = [
+            ("webhook-id", id.to_owned()),
+            ("webhook-timestamp", seconds.to_string()),
+            ("webhook-signature", signature),
+        ];
+        pairs
+            .into_iter()
+            .map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value")))
+            .collect()
     }
 
     #[test]

@@ -25,7 +25,8 @@ impl Door {
         let (parts, body) = request.into_parts();
         let offered = header(&parts.headers, &self.settings.auth_header).unwrap_or_default();
         // All are tried, so that the time does not tell which one was near.
-        let admitted = self.settings.auth.iter().fold(false, |admitted, auth| auth.admits(offered) | admitted);
+        let admitted =
+            self.settings.auth.iter().fold(false, |admitted, auth| auth.admits(offered) | admitted);
         if !admitted {
             self.intake.metrics().event("unauthorised");
             tracing::warn!("an event with a wrong credential was refused; the ESPF will not send it again");
@@ -47,7 +48,9 @@ impl Door {
         match self.intake.event(body).await {
             Ok(Accepted::New { .. }) => (StatusCode::OK, "stored"),
             Ok(Accepted::Repeated) => (StatusCode::OK, "known"),
-            Ok(Accepted::DeadLetter) => (StatusCode::BAD_REQUEST, "this can never be an event; it is kept for a person"),
+            Ok(Accepted::DeadLetter) => {
+                (StatusCode::BAD_REQUEST, "this can never be an event; it is kept for a person")
+            }
             Err(error) => {
                 tracing::error!(%error, "an event could not be stored");
                 self.come_again("not stored")

@@ -33,7 +33,11 @@ const FINISH_WITHIN: Duration = Duration::from_secs(10);
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
     let mut server = Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
-    server.http2().timer(TokioTimer::new()).keep_alive_interval(limits.header_timeout).keep_alive_timeout(limits.header_timeout);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(limits.header_timeout)
+        .keep_alive_timeout(limits.header_timeout);
     let server = Arc::new(server);
     let under_way = GracefulShutdown::new();
     let slots = Arc::new(Semaphore::new(limits.connections));

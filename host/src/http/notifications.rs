@@ -76,7 +76,9 @@ fn answer(reply: domain::Response) -> Response {
     let mut response = (status, body).into_response();
     for header in reply.headers {
         // An adapter's reply is data; a header that is none is left out.
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(&header.name), HeaderValue::try_from(&header.value)) {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::try_from(&header.name), HeaderValue::try_from(&header.value))
+        {
             response.headers_mut().append(name, value);
         }
     }

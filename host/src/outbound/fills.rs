@@ -28,7 +28,10 @@ pub fn fill(request: &Request, secrets: &BTreeMap<String, Secret>) -> Result<Req
 }
 
 fn value(fill: &Fill, secrets: &BTreeMap<String, Secret>) -> Result<String, String> {
-    let name = fill.source.strip_prefix("secret.").ok_or_else(|| format!("`{}` is nothing that this host can fill in", fill.source))?;
+    let name = fill
+        .source
+        .strip_prefix("secret.")
+        .ok_or_else(|| format!("`{}` is nothing that this host can fill in", fill.source))?;
     let secret = secrets.get(name).ok_or_else(|| format!("the group has no secret `{name}`"))?;
     Ok(escape(secret.expose(), fill.escape))
 }

@@ -62,7 +62,8 @@ impl Targets {
 #[async_trait]
 impl Outbound for Targets {
     async fn send(&self, group: &Group, request: &Request, key: &str) -> Result<Response, SendError> {
-        let target = self.0.get(group).ok_or_else(|| SendError::Refused(format!("group {group} has no target")))?;
+        let target =
+            self.0.get(group).ok_or_else(|| SendError::Refused(format!("group {group} has no target")))?;
         let wire = target.build(request, key)?;
         let answer = target.http.execute(wire).await.map_err(|error| unsent(&error))?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());

@@ -23,7 +23,9 @@ pub struct Settings {
 pub enum OpenError {
     #[error("cannot use the journal directory {path}: {source}")]
     Directory { path: PathBuf, source: std::io::Error },
-    #[error("another Punchdown runs on the journal directory {0}; stop it, or give this one a directory of its own")]
+    #[error(
+        "another Punchdown runs on the journal directory {0}; stop it, or give this one a directory of its own"
+    )]
     Locked(PathBuf),
     #[error("cannot use the journal's key {path}: {why}")]
     Key { path: PathBuf, why: String },
@@ -31,7 +33,9 @@ pub enum OpenError {
         "the journal {path} is of version {found}, this Punchdown knows {known}: run the version that wrote it, or a newer one"
     )]
     Newer { path: PathBuf, found: i64, known: i64 },
-    #[error("SQLite {found} is linked, and versions before 3.51.3 can lose a commit: build with the bundled one")]
+    #[error(
+        "SQLite {found} is linked, and versions before 3.51.3 can lose a commit: build with the bundled one"
+    )]
     UnsafeSqlite { found: String },
     #[error("the journal {path} does not hold `{setting}`: it is {found}")]
     Setting { path: PathBuf, setting: &'static str, found: String },

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::seal::Seal;
 use crate::domain::{
-    Event, IAccount, Group, Lane, LaidDown, Move, Operation, OperationId, Said, Service, Stage, Timestamp, Trouble, gives_way,
+    Event, Group, IAccount, LaidDown, Lane, Move, Operation, OperationId, Said, Service, Stage, Timestamp,
+    Trouble, gives_way,
 };
 use crate::ports::JournalError;
 
@@ -112,10 +113,8 @@ impl StoredOperation {
     pub fn read(self, seal: &Seal) -> Result<Operation, JournalError> {
         let state: State = seal.unpack(&state_place(&self.id), &self.state)?;
         let event: Event = seal.unpack(&event_place(&self.event_identity), &self.event)?;
-        let laid_down: Option<LaidDown> = self
-            .laid_down
-            .map(|sealed| seal.unpack(&laid_down_place(&self.id), &sealed))
-            .transpose()?;
+        let laid_down: Option<LaidDown> =
+            self.laid_down.map(|sealed| seal.unpack(&laid_down_place(&self.id), &sealed)).transpose()?;
         Ok(Operation {
             id: OperationId(self.id),
             lane: Lane { i_account: i_account(self.i_account), group: Group(self.group) },

@@ -36,7 +36,8 @@ impl Seal {
         let failed = |why: String| OpenError::Key { path: path.to_owned(), why };
         match std::fs::read(path) {
             Ok(key) => {
-                let mode = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?.permissions().mode();
+                let mode =
+                    std::fs::metadata(path).map_err(|error| failed(error.to_string()))?.permissions().mode();
                 if mode & 0o077 != 0 {
                     return Err(failed(format!("others may read it (mode {:o}): chmod 600", mode & 0o777)));
                 }
@@ -72,8 +73,10 @@ impl Seal {
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).map_err(|error| failed(error.to_string()))?;
         let payload = Payload { msg: &deflated, aad: place.as_bytes() };
-        let sealed =
-            self.cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| failed("encryption".to_owned()))?;
+        let sealed = self
+            .cipher
+            .encrypt(&XNonce::from(nonce), payload)
+            .map_err(|_| failed("encryption".to_owned()))?;
         Ok([&self.key_id[..], &nonce, &sealed].concat())
     }
 

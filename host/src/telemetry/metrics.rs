@@ -222,7 +222,13 @@ impl Metrics {
         self.provision.get_or_create(&OfGroup { group: group.0.clone() }).observe(took.as_secs_f64());
     }
 
-    pub fn adapter_call(&self, group: &Group, question: AdapterQuestion, result: &'static str, took: Duration) {
+    pub fn adapter_call(
+        &self,
+        group: &Group,
+        question: AdapterQuestion,
+        result: &'static str,
+        took: Duration,
+    ) {
         let group = group.0.clone();
         self.adapter_calls.get_or_create(&AdapterCall { group: group.clone(), question, result }).inc();
         self.adapter_seconds.get_or_create(&OfGroup { group }).observe(took.as_secs_f64());
@@ -249,7 +255,9 @@ impl Metrics {
         for group in self.groups.read().unwrap_or_else(PoisonError::into_inner).iter() {
             for stage in Stage::WORDS {
                 let count = overview.operations.get(&(group.clone(), stage.to_owned())).copied().unwrap_or(0);
-                self.operations.get_or_create(&GroupStage { group: group.0.clone(), stage }).set(integer(count));
+                self.operations
+                    .get_or_create(&GroupStage { group: group.0.clone(), stage })
+                    .set(integer(count));
             }
             let age = overview.oldest_open.get(group).map_or(0, |oldest| now.since(*oldest).as_secs());
             self.oldest_open.get_or_create(&OfGroup { group: group.0.clone() }).set(integer(age));

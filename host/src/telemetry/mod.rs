@@ -13,7 +13,8 @@ pub use metrics::{AdapterQuestion, Metrics};
 /// `filter` is in the syntax of `tracing`: `info`, or `punchdown=debug,info`.
 pub fn start_logging(filter: &str) {
     let filter = EnvFilter::builder().parse_lossy(filter);
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     if std::io::stderr().is_terminal() {
         let _ = log.try_init();
     } else {

@@ -70,7 +70,10 @@ impl Adapters for Catalog {
         let (config, notification) = (config.text().to_owned(), convert::notification(raw));
         let seed = Seed { began: raw.received_at, name: "notification" };
         let said = ask(adapter, &adapter.description().name, *limits, &seed, async move |world, store| {
-            world.punchdown_adapter_external_system().call_read_notification(store, &config, &notification).await
+            world
+                .punchdown_adapter_external_system()
+                .call_read_notification(store, &config, &notification)
+                .await
         });
         said.await.and_then(convert::reading).map_err(fault)
     }

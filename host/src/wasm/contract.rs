@@ -26,7 +26,8 @@ pub fn check(bytes: &[u8]) -> Result<(), Mismatch> {
         Err(error) => {
             let core = bytes.get(..8).is_some_and(|head| head == b"\0asm\x01\0\0\0");
             let why = if core {
-                "it is a core module; make a component of it, for example with `wasm-tools component new`".to_owned()
+                "it is a core module; make a component of it, for example with `wasm-tools component new`"
+                    .to_owned()
             } else {
                 format!("{error:#}")
             };
@@ -42,12 +43,15 @@ pub fn check(bytes: &[u8]) -> Result<(), Mismatch> {
     let version = our_name.version.map(|version| version.to_string()).unwrap_or_default();
     let exports = exported_interfaces(&theirs, world);
     let Some((_, their_version)) = exports.iter().find(|(name, _)| *name == wanted) else {
-        let found = exports.iter().map(|(name, version)| format!("{name}@{version}")).collect::<Vec<_>>().join(", ");
+        let found =
+            exports.iter().map(|(name, version)| format!("{name}@{version}")).collect::<Vec<_>>().join(", ");
         let found = if found.is_empty() { "no interface".to_owned() } else { found };
         return Err(Mismatch::Differs(format!("it exports {found}; an adapter exports {wanted}@{version}")));
     };
     if *their_version != version {
-        return Err(Mismatch::Differs(format!("it exports {wanted}@{their_version}; this host speaks {wanted}@{version}")));
+        return Err(Mismatch::Differs(format!(
+            "it exports {wanted}@{their_version}; this host speaks {wanted}@{version}"
+        )));
     }
     same_functions(&ours, package, &theirs, world, &wanted).map_err(Mismatch::Differs)
 }

@@ -4,8 +4,8 @@
 use super::bindings::punchdown::adapter::types as wit;
 use crate::domain::{
     AccountId, Body, Correlation, Decision, Delivery, Description, Entry, Escape, Event, Fill, Happening,
-    Header, IAccount, Json, LaidDown, Notification, Otherwise, Problem, Progress, Reading, Reason, Received, Report,
-    Request, Response, Service, Signal, Status, Subscriber, Trouble, Waiting, Wanted,
+    Header, IAccount, Json, LaidDown, Notification, Otherwise, Problem, Progress, Reading, Reason, Received,
+    Report, Request, Response, Service, Signal, Status, Subscriber, Trouble, Waiting, Wanted,
 };
 use crate::ports::Question;
 
@@ -68,7 +68,10 @@ fn subscriber(subscriber: &Subscriber) -> wit::Subscriber {
 }
 
 pub fn history(entries: &[Entry]) -> Vec<wit::Entry> {
-    entries.iter().map(|entry| wit::Entry { at: entry.at.to_string(), what: happening(&entry.what) }).collect()
+    entries
+        .iter()
+        .map(|entry| wit::Entry { at: entry.at.to_string(), what: happening(&entry.what) })
+        .collect()
 }
 
 fn happening(what: &Happening) -> wit::Happening {
@@ -94,7 +97,10 @@ fn into_response(response: &Response) -> wit::Response {
 }
 
 fn into_headers(headers: &[Header]) -> Vec<wit::Header> {
-    headers.iter().map(|header| wit::Header { name: header.name.clone(), value: header.value.clone() }).collect()
+    headers
+        .iter()
+        .map(|header| wit::Header { name: header.name.clone(), value: header.value.clone() })
+        .collect()
 }
 
 fn into_body(body: &Body) -> wit::Body {

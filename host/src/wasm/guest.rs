@@ -90,7 +90,9 @@ impl Guest {
 /// Bytes that depend on the operation alone.
 fn chance(name: &str, purpose: &str) -> Deterministic {
     use sha2::Digest as _;
-    let block = |number: u8| sha2::Sha256::new().chain_update(purpose).chain_update(name).chain_update([number]).finalize();
+    let block = |number: u8| {
+        sha2::Sha256::new().chain_update(purpose).chain_update(name).chain_update([number]).finalize()
+    };
     Deterministic::new((0..32).flat_map(|number| block(number).to_vec()).collect())
 }
 
@@ -128,7 +130,8 @@ impl types::Host for Guest {}
 impl log::Host for Guest {
     fn write(&mut self, level: log::Level, message: String) {
         self.log_lines = self.log_lines.saturating_add(1);
-        let end = (0..=message.len().min(LOG_LINE_BYTES_MAX)).rev().find(|end| message.is_char_boundary(*end));
+        let end =
+            (0..=message.len().min(LOG_LINE_BYTES_MAX)).rev().find(|end| message.is_char_boundary(*end));
         let line = message[..end.unwrap_or(0)].to_owned();
         if self.log_lines <= self.limits.log_lines {
             let adapter = &self.name;
@@ -163,7 +166,13 @@ impl ResourceLimiter for Guest {
 /// Asks one question in a fresh instance.
 ///
 /// It runs on a thread for blocking work: computing never holds up a door.
-pub async fn ask<T, Q>(adapter: &Adapter, name: &str, limits: Limits, seed: &Seed<'_>, question: Q) -> Result<T, Trouble>
+pub async fn ask<T, Q>(
+    adapter: &Adapter,
+    name: &str,
+    limits: Limits,
+    seed: &Seed<'_>,
+    question: Q,
+) -> Result<T, Trouble>
 where
     T: Send + 'static,
     Q: AsyncFnOnce(&World, &mut Store<Guest>) -> wasmtime::Result<T> + Send + 'static,
@@ -186,7 +195,9 @@ where
             }
         })
     });
-    asked.await.unwrap_or_else(|error| Err(Reason::AdapterBroken.trouble(format!("the question was not answered: {error}"))))
+    asked.await.unwrap_or_else(|error| {
+        Err(Reason::AdapterBroken.trouble(format!("the question was not answered: {error}")))
+    })
 }
 
 fn store(sandbox: &Sandbox, guest: Guest) -> Store<Guest> {
@@ -209,10 +220,8 @@ fn store(sandbox: &Sandbox, guest: Guest) -> Store<Guest> {
 }
 
 fn too_slow(limits: Limits) -> Trouble {
-    Reason::AdapterLimit.trouble(format!(
-        "the adapter did not answer within {} ms (`limits.time`)",
-        limits.time.as_millis()
-    ))
+    Reason::AdapterLimit
+        .trouble(format!("the adapter did not answer within {} ms (`limits.time`)", limits.time.as_millis()))
 }
 
 /// Says which limit it was, or what the guest said last.
@@ -226,7 +235,9 @@ fn fault(error: &wasmtime::Error, guest: &Guest) -> Trouble {
     let why = error.root_cause().to_string();
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => return too_slow(guest.limits),
-        Some(Trap::StackOverflow) => return Reason::AdapterLimit.trouble("the adapter's calls went too deep: its stack is exhausted"),
+        Some(Trap::StackOverflow) => {
+            return Reason::AdapterLimit.trouble("the adapter's calls went too deep: its stack is exhausted");
+        }
         _ if why.contains("fuel") => {
             return Reason::AdapterLimit.trouble(format!(
                 "the adapter handed over more than `limits.answer` allows, {} bytes",
@@ -235,9 +246,10 @@ fn fault(error: &wasmtime::Error, guest: &Guest) -> Trouble {
         }
         _ => {}
     }
-    let words = Some(guest.stderr.text()).filter(|text| !text.is_empty()).or_else(|| guest.last_log_line.clone());
-    let said = words.map_or_else(|| "it left no words".to_owned(), |words| format!("its last words: {words}"));
+    let words =
+        Some(guest.stderr.text()).filter(|text| !text.is_empty()).or_else(|| guest.last_log_line.clone());
+    let said =
+        words.map_or_else(|| "it left no words".to_owned(), |words| format!("its last words: {words}"));
     let reason = if said.contains("diverged:") { Reason::AdapterDiverged } else { Reason::AdapterBroken };
     reason.trouble(format!("the adapter stopped ({why}); {said}"))
 }
-

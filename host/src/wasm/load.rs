@@ -85,7 +85,9 @@ fn chain(error: &wasmtime::Error) -> String {
 impl Adapter {
     async fn describe(&self) -> Result<Description, Trouble> {
         let said = self
-            .ask_at_rest(async |world, store| world.punchdown_adapter_external_system().call_describe(store).await)
+            .ask_at_rest(async |world, store| {
+                world.punchdown_adapter_external_system().call_describe(store).await
+            })
             .await?;
         convert::description(said)
     }
@@ -108,7 +110,10 @@ impl Adapter {
     async fn ask_at_rest<T, Q>(&self, question: Q) -> Result<T, Trouble>
     where
         T: Send + 'static,
-        Q: AsyncFnOnce(&super::bindings::Adapter, &mut wasmtime::Store<super::guest::Guest>) -> wasmtime::Result<T>
+        Q: AsyncFnOnce(
+                &super::bindings::Adapter,
+                &mut wasmtime::Store<super::guest::Guest>,
+            ) -> wasmtime::Result<T>
             + Send
             + 'static,
     {

@@ -68,11 +68,7 @@ struct Check {
 pub fn run_cases<A: Adapter>(folder: impl AsRef<Path>) {
     let folder = folder.as_ref();
     let files = case_files(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    assert!(
-        !files.is_empty(),
-        "no golden case there: {}",
-        folder.display()
-    );
+    assert!(!files.is_empty(), "no golden case there: {}", folder.display());
     let mut failures = Vec::new();
     for file in &files {
         let run = AssertUnwindSafe(|| run_file::<A>(file));
@@ -147,11 +143,7 @@ fn happen(decision: &Decision, then: &Entry, history: &mut Vec<Entry>) -> Result
         Decision::Finish | Decision::Ignore(_) | Decision::Park(_) => false,
     };
     history.push(then.clone());
-    if fits {
-        Ok(())
-    } else {
-        Err("`then` cannot follow from this decision".to_owned())
-    }
+    if fits { Ok(()) } else { Err("`then` cannot follow from this decision".to_owned()) }
 }
 
 /// The label of an exchange; what is none ends a wait.
@@ -174,11 +166,7 @@ fn compare<T: Serialize>(expected: &T, ask: impl Fn() -> T) -> Result<(), String
         differences.push("asked a second time, it answers otherwise".to_owned());
         note_differences("", Some(&answer), Some(&second), &mut differences);
     }
-    if differences.is_empty() {
-        Ok(())
-    } else {
-        Err(differences.join("\n    "))
-    }
+    if differences.is_empty() { Ok(()) } else { Err(differences.join("\n    ")) }
 }
 
 /// A value as JSON, with texts that hold JSON taken for what they hold: the order of members and
@@ -193,20 +181,14 @@ fn readable(value: &impl Serialize) -> Value {
 fn unfolded(value: Value) -> Value {
     match value {
         Value::Object(mut object) => {
-            let text = object
-                .get("text")
-                .and_then(Value::as_str)
-                .filter(|_| object.len() == 1);
+            let text = object.get("text").and_then(Value::as_str).filter(|_| object.len() == 1);
             match text.and_then(|text| serde_json::from_str(text).ok()) {
                 Some(json) => {
                     object = Map::new();
                     object.insert("json".to_owned(), json);
                     Value::Object(object)
                 }
-                None => object
-                    .into_iter()
-                    .map(|(name, value)| (name, unfolded(value)))
-                    .collect(),
+                None => object.into_iter().map(|(name, value)| (name, unfolded(value))).collect(),
             }
         }
         Value::Array(values) => values.into_iter().map(unfolded).collect(),
@@ -215,43 +197,23 @@ fn unfolded(value: Value) -> Value {
 }
 
 /// Names the smallest parts that differ, each by its JSON pointer.
-fn note_differences(
-    at: &str,
-    expected: Option<&Value>,
-    answer: Option<&Value>,
-    into: &mut Vec<String>,
-) {
+fn note_differences(at: &str, expected: Option<&Value>, answer: Option<&Value>, into: &mut Vec<String>) {
     match (expected, answer) {
         _ if expected == answer => {}
         (Some(Value::Object(left)), Some(Value::Object(right))) => {
             let only_right = right.keys().filter(|name| !left.contains_key(*name));
             for name in left.keys().chain(only_right) {
-                note_differences(
-                    &format!("{at}/{name}"),
-                    left.get(name),
-                    right.get(name),
-                    into,
-                );
+                note_differences(&format!("{at}/{name}"), left.get(name), right.get(name), into);
             }
         }
         (Some(Value::Array(left)), Some(Value::Array(right))) => {
             for place in 0..left.len().max(right.len()) {
-                note_differences(
-                    &format!("{at}/{place}"),
-                    left.get(place),
-                    right.get(place),
-                    into,
-                );
+                note_differences(&format!("{at}/{place}"), left.get(place), right.get(place), into);
             }
         }
         _ => {
-            let shown =
-                |value: Option<&Value>| value.map_or("nothing".to_owned(), Value::to_string);
-            into.push(format!(
-                "{at}: expected {}, answered {}",
-                shown(expected),
-                shown(answer)
-            ));
+            let shown = |value: Option<&Value>| value.map_or("nothing".to_owned(), Value::to_string);
+            into.push(format!("{at}: expected {}, answered {}", shown(expected), shown(answer)));
         }
     }
 }

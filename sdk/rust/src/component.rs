@@ -18,25 +18,16 @@ impl<A: Adapter> contract::Guest for Component<A> {
 
     fn check_config(config: String) -> Vec<contract::Problem> {
         log::leave_last_words();
-        A::check_config(&parsed(&config))
-            .into_iter()
-            .map(contract::Problem::from)
-            .collect()
+        A::check_config(&parsed(&config)).into_iter().map(contract::Problem::from).collect()
     }
 
-    fn provision(
-        operation: contract::Operation,
-        history: Vec<contract::Entry>,
-    ) -> contract::Progress {
+    fn provision(operation: contract::Operation, history: Vec<contract::Entry>) -> contract::Progress {
         log::leave_last_words();
         let history: Vec<Entry> = history.into_iter().map(Entry::from).collect();
         provision::<A>(&Operation::from(operation), &history).into()
     }
 
-    fn read_notification(
-        config: String,
-        notification: contract::Notification,
-    ) -> contract::Reading {
+    fn read_notification(config: String, notification: contract::Notification) -> contract::Reading {
         log::leave_last_words();
         A::read_notification(&parsed(&config), &notification.into()).into()
     }

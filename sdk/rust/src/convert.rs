@@ -8,8 +8,8 @@ use crate::bindings::punchdown::adapter::types as words;
 use crate::http::{Body, Delivery, Escape, Fill, Header, Request, Response};
 use crate::types::{
     Correlation, Decision, Description, Entry, Event, Exchange, Happening, Notification, Operation,
-    Otherwise, Outcome, Problem, Progress, Reading, Report, Signal, Status, Subscriber, Trouble,
-    Waiting, Wanted,
+    Otherwise, Outcome, Problem, Progress, Reading, Report, Signal, Status, Subscriber, Trouble, Waiting,
+    Wanted,
 };
 
 /// What the host hands over as JSON.
@@ -18,8 +18,7 @@ use crate::types::{
 ///
 /// When it is not JSON: the host breaks the contract, and there is nobody else to tell.
 pub(crate) fn parsed(json: &str) -> Value {
-    serde_json::from_str(json)
-        .unwrap_or_else(|error| panic!("the host hands over what is not JSON: {error}"))
+    serde_json::from_str(json).unwrap_or_else(|error| panic!("the host hands over what is not JSON: {error}"))
 }
 
 fn each<From, To: std::convert::From<From>>(list: Vec<From>) -> Vec<To> {
@@ -41,11 +40,7 @@ impl From<words::Operation> for Operation {
             },
             subscriber: operation.subscriber.map(Subscriber::from),
             // `null` says that nothing stands, and so does silence: one word for it is enough.
-            applied: operation
-                .applied
-                .as_deref()
-                .map(parsed)
-                .filter(|applied| !applied.is_null()),
+            applied: operation.applied.as_deref().map(parsed).filter(|applied| !applied.is_null()),
             config: parsed(&operation.config),
             notify_at: operation.notify_at,
             extras: parsed(&operation.extras),
@@ -94,48 +89,31 @@ impl From<words::Exchange> for Exchange {
             words::Outcome::Answered(response) => Outcome::Answered(response.into()),
             words::Outcome::Unknown(why) => Outcome::Unknown(why),
         };
-        Self {
-            label: exchange.label,
-            outcome,
-        }
+        Self { label: exchange.label, outcome }
     }
 }
 
 impl From<words::Response> for Response {
     fn from(response: words::Response) -> Self {
-        Self {
-            status: response.status,
-            headers: each(response.headers),
-            body: response.body.into(),
-        }
+        Self { status: response.status, headers: each(response.headers), body: response.body.into() }
     }
 }
 
 impl From<Response> for words::Response {
     fn from(response: Response) -> Self {
-        Self {
-            status: response.status,
-            headers: each(response.headers),
-            body: response.body.into(),
-        }
+        Self { status: response.status, headers: each(response.headers), body: response.body.into() }
     }
 }
 
 impl From<words::Header> for Header {
     fn from(header: words::Header) -> Self {
-        Self {
-            name: header.name,
-            value: header.value,
-        }
+        Self { name: header.name, value: header.value }
     }
 }
 
 impl From<Header> for words::Header {
     fn from(header: Header) -> Self {
-        Self {
-            name: header.name,
-            value: header.value,
-        }
+        Self { name: header.name, value: header.value }
     }
 }
 
@@ -223,30 +201,19 @@ impl From<Fill> for words::Fill {
             Escape::Xml => words::Escape::Xml,
             Escape::Url => words::Escape::Url,
         };
-        Self {
-            mark: fill.mark,
-            source: fill.source,
-            escape,
-        }
+        Self { mark: fill.mark, source: fill.source, escape }
     }
 }
 
 impl From<Waiting> for words::Waiting {
     fn from(waiting: Waiting) -> Self {
-        Self {
-            seconds: waiting.seconds,
-            forget: waiting.forget,
-            gives_way: waiting.gives_way,
-        }
+        Self { seconds: waiting.seconds, forget: waiting.forget, gives_way: waiting.gives_way }
     }
 }
 
 impl From<Trouble> for words::Trouble {
     fn from(trouble: Trouble) -> Self {
-        Self {
-            code: trouble.code,
-            message: trouble.message,
-        }
+        Self { code: trouble.code, message: trouble.message }
     }
 }
 
@@ -258,11 +225,7 @@ impl From<Report> for words::Report {
             Status::Retry => words::Status::Retry,
             Status::Failed => words::Status::Failed,
         };
-        Self {
-            group: report.group,
-            status,
-            message: report.message,
-        }
+        Self { group: report.group, status, message: report.message }
     }
 }
 
@@ -297,10 +260,7 @@ impl From<Signal> for words::Signal {
 
 impl From<Problem> for words::Problem {
     fn from(problem: Problem) -> Self {
-        Self {
-            at: problem.at,
-            message: problem.message,
-        }
+        Self { at: problem.at, message: problem.message }
     }
 }
 

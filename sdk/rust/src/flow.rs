@@ -12,8 +12,7 @@ use serde_json::Value;
 use crate::http::{Delivery, Request, Response};
 use crate::instant;
 use crate::types::{
-    Decision, Entry, Exchange, Happening, Operation, Outcome, Progress, Report, Status, Trouble,
-    Waiting,
+    Decision, Entry, Exchange, Happening, Operation, Outcome, Progress, Report, Status, Trouble, Waiting,
 };
 
 /// As many characters as a report may have.
@@ -76,28 +75,19 @@ pub struct Wait {
 impl Wait {
     /// Until a notification comes, or the group's deadline.
     pub fn until_notified() -> Self {
-        Self {
-            seconds: None,
-            gives_way: false,
-        }
+        Self { seconds: None, gives_way: false }
     }
 
     /// The same, but so many seconds at most.
     pub fn seconds(seconds: u32) -> Self {
-        Self {
-            seconds: Some(seconds),
-            gives_way: false,
-        }
+        Self { seconds: Some(seconds), gives_way: false }
     }
 
     /// A newer operation that wants another state of the service may take this one's place. Only
     /// when what was said to be applied tells it all.
     #[must_use]
     pub fn gives_way(self) -> Self {
-        Self {
-            gives_way: true,
-            ..self
-        }
+        Self { gives_way: true, ..self }
     }
 }
 
@@ -128,9 +118,7 @@ impl<'a> Flow<'a> {
         match self.exchange(label, Delivery::Repeatable, request)? {
             Outcome::Answered(response) => Ok(response.clone()),
             Outcome::Unknown(_) => {
-                panic!(
-                    "diverged: the history has \"{label}\" unanswered where the flow asks for it"
-                )
+                panic!("diverged: the history has \"{label}\" unanswered where the flow asks for it")
             }
         }
     }
@@ -184,10 +172,7 @@ impl<'a> Flow<'a> {
     /// When an [`act`](Self::act) is among what would be struck.
     #[track_caller]
     pub fn wait_on(&mut self, wait: Wait) -> Stop {
-        assert!(
-            !self.acted_since_wait,
-            "a request that must not be sent twice cannot be forgotten"
-        );
+        assert!(!self.acted_since_wait, "a request that must not be sent twice cannot be forgotten");
         self.stop(wait.decision(true))
     }
 
@@ -268,27 +253,14 @@ impl<'a> Flow<'a> {
 
     fn say_report(&mut self, group: Option<String>, status: Status, message: Option<String>) {
         let message = message.map(|message| message.chars().take(MESSAGE_CHARS_MAX).collect());
-        self.said.reports.push(Report {
-            group,
-            status,
-            message,
-        });
+        self.said.reports.push(Report { group, status, message });
     }
 
     #[track_caller]
-    fn exchange(
-        &mut self,
-        label: &str,
-        delivery: Delivery,
-        request: Request,
-    ) -> Result<&'a Outcome, Stop> {
+    fn exchange(&mut self, label: &str, delivery: Delivery, request: Request) -> Result<&'a Outcome, Stop> {
         let Some(entry) = self.next_entry()? else {
             let label = label.to_owned();
-            return Err(self.stop(Decision::Send(Request {
-                label,
-                delivery,
-                ..request
-            })));
+            return Err(self.stop(Decision::Send(Request { label, delivery, ..request })));
         };
         match &entry.what {
             Happening::Exchanged(exchange) if exchange.label == label => Ok(&exchange.outcome),
@@ -324,37 +296,20 @@ impl<'a> Flow<'a> {
         if let Some(entry) = self.ahead.next() {
             diverged(entry, doing(&decision));
         }
-        let Said {
-            reports,
-            applied,
-            keys,
-        } = std::mem::take(&mut self.said);
-        Progress {
-            decision,
-            reports,
-            applied,
-            keys,
-            extras: None,
-        }
+        let Said { reports, applied, keys } = std::mem::take(&mut self.said);
+        Progress { decision, reports, applied, keys, extras: None }
     }
 }
 
 impl Wait {
     fn decision(self, forget: bool) -> Decision {
         let Self { seconds, gives_way } = self;
-        Decision::Wait(Waiting {
-            seconds,
-            forget,
-            gives_way,
-        })
+        Decision::Wait(Waiting { seconds, forget, gives_way })
     }
 }
 
 fn trouble(code: &str, message: impl Into<String>) -> Trouble {
-    Trouble {
-        code: code.to_owned(),
-        message: message.into(),
-    }
+    Trouble { code: code.to_owned(), message: message.into() }
 }
 
 /// Ends a run that took another way than the one before it: never a silent second send.

@@ -172,8 +172,7 @@ impl Request {
     /// Adds one parameter to the query, percent-encoded.
     #[must_use]
     pub fn query(mut self, name: &str, value: &str) -> Self {
-        self.path
-            .push(if self.path.contains('?') { '&' } else { '?' });
+        self.path.push(if self.path.contains('?') { '&' } else { '?' });
         percent_encode(name, &mut self.path);
         self.path.push('=');
         percent_encode(value, &mut self.path);
@@ -183,10 +182,7 @@ impl Request {
     /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push(Header {
-            name: name.into(),
-            value: value.into(),
-        });
+        self.headers.push(Header { name: name.into(), value: value.into() });
         self
     }
 
@@ -205,17 +201,8 @@ impl Request {
 
     /// Puts the value of `source` in the place of `mark`, wherever that stands in the request.
     #[must_use]
-    pub fn fill(
-        mut self,
-        mark: impl Into<String>,
-        source: impl Into<String>,
-        escape: Escape,
-    ) -> Self {
-        self.fills.push(Fill {
-            mark: mark.into(),
-            source: source.into(),
-            escape,
-        });
+    pub fn fill(mut self, mark: impl Into<String>, source: impl Into<String>, escape: Escape) -> Self {
+        self.fills.push(Fill { mark: mark.into(), source: source.into(), escape });
         self
     }
 }
@@ -223,11 +210,7 @@ impl Request {
 impl Response {
     /// A response without headers and body.
     pub fn empty(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: Body::Empty,
-        }
+        Self { status, headers: Vec::new(), body: Body::Empty }
     }
 
     /// Whether the status code is 2xx.
@@ -238,10 +221,7 @@ impl Response {
     /// The value of the first header of that name, whatever its case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let named = |header: &&Header| header.name.eq_ignore_ascii_case(name);
-        self.headers
-            .iter()
-            .find(named)
-            .map(|header| header.value.as_str())
+        self.headers.iter().find(named).map(|header| header.value.as_str())
     }
 
     /// The body as JSON; `None` when it is not JSON.
@@ -279,10 +259,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_encoded() {
-        let request = Request::get("/order")
-            .segment("a/b")
-            .query("externalId", "1&2 ü")
-            .query("x", "");
+        let request = Request::get("/order").segment("a/b").query("externalId", "1&2 ü").query("x", "");
         assert_eq!(request.path, "/order/a%2Fb?externalId=1%262%20%C3%BC&x=");
     }
 
@@ -290,19 +267,13 @@ mod tests {
     fn a_case_may_write_a_json_body_as_json() {
         let body: Body = serde_json::from_str(r#"{"json": {"id": 7}}"#).expect("a body");
         assert_eq!(body, Body::Text(r#"{"id":7}"#.to_owned()));
-        assert_eq!(
-            serde_json::to_string(&body).expect("JSON"),
-            r#"{"text":"{\"id\":7}"}"#
-        );
+        assert_eq!(serde_json::to_string(&body).expect("JSON"), r#"{"text":"{\"id\":7}"}"#);
     }
 
     #[test]
     fn header_names_have_no_case() {
         let mut response = Response::empty(204);
-        response.headers.push(Header {
-            name: "etag".to_owned(),
-            value: "7".to_owned(),
-        });
+        response.headers.push(Header { name: "etag".to_owned(), value: "7".to_owned() });
         assert_eq!(response.header("ETag"), Some("7"));
         assert!(response.is_success() && response.json().is_none());
     }

@@ -47,8 +47,8 @@ pub use log::{Level, log};
 pub use serde_json::{Value, json};
 pub use types::{
     Correlation, Decision, Description, Entry, Event, Exchange, Happening, Notification, Operation,
-    Otherwise, Outcome, Problem, Progress, Reading, Report, Signal, Status, Subscriber, Trouble,
-    Waiting, Wanted,
+    Otherwise, Outcome, Problem, Progress, Reading, Report, Signal, Status, Subscriber, Trouble, Waiting,
+    Wanted,
 };
 
 /// The questions that an adapter answers. Every answer depends on the arguments alone.

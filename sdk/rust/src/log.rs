@@ -43,10 +43,7 @@ pub(crate) fn leave_last_words() {
     std::panic::set_hook(Box::new(|panic| {
         let message = panic.payload_as_str().unwrap_or("a panic without words");
         match panic.location() {
-            Some(at) => log(
-                Level::Error,
-                format_args!("{message} ({}:{})", at.file(), at.line()),
-            ),
+            Some(at) => log(Level::Error, format_args!("{message} ({}:{})", at.file(), at.line())),
             None => log(Level::Error, message),
         }
     }));

@@ -202,11 +202,7 @@ pub struct Progress {
     pub reports: Vec<Report>,
     /// What now stands, or may come to stand; `Some(Value::Null)`: nothing. In JSON `null` is that
     /// nothing, and a missing member is `None`: as said before.
-    #[serde(
-        default,
-        deserialize_with = "even_null",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "even_null", skip_serializing_if = "Option::is_none")]
     pub applied: Option<Value>,
     /// Keys by which notifications find this operation from now on.
     #[serde(default)]

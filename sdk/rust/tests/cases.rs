@@ -7,8 +7,8 @@ use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
 use punchdown_adapter::{
-    Adapter, Description, Flow, Notification, Operation, Problem, Reading, Request, Stop, Value,
-    Wait, Woken, json, run_cases,
+    Adapter, Description, Flow, Notification, Operation, Problem, Reading, Request, Stop, Value, Wait, Woken,
+    json, run_cases,
 };
 
 struct Toy;
@@ -22,10 +22,7 @@ impl Adapter for Toy {
     fn check_config(_: &Value) -> Vec<Problem> {
         thread_local!(static ASKED: Cell<u32> = const { Cell::new(0) });
         let asked = ASKED.replace(ASKED.get() + 1);
-        vec![Problem {
-            at: String::new(),
-            message: asked.to_string(),
-        }]
+        vec![Problem { at: String::new(), message: asked.to_string() }]
     }
 
     fn provision(flow: &mut Flow, _: &Operation) -> Result<(), Stop> {
@@ -123,11 +120,7 @@ fn what_differs_is_named_by_step_and_place() {
 fn what_cannot_happen_is_no_case() {
     for (name, steps, says) in [
         ("after-send", &[(PUT, ELAPSED)][..], "cannot follow"),
-        (
-            "after-wait",
-            &[(PUT, &*put(200)), (WAIT, &*put(200))],
-            "cannot follow",
-        ),
+        ("after-wait", &[(PUT, &*put(200)), (WAIT, &*put(200))], "cannot follow"),
         ("another-word", &[(PUT, r#""elapsd""#)], "not a case"),
     ] {
         let complaint = complaint(name, &life(steps, r#""finish""#)).expect("a complaint");
@@ -140,10 +133,7 @@ fn an_answer_that_depends_on_more_than_the_question_is_found() {
     let case = r#"{ "about": "A check.", "ask": "check-config", "config": {},
                     "expect": [{ "at": "", "message": "0" }] }"#;
     let complaint = complaint("twice", case).expect("a complaint");
-    assert!(
-        complaint.contains("asked a second time, it answers otherwise"),
-        "{complaint}"
-    );
+    assert!(complaint.contains("asked a second time, it answers otherwise"), "{complaint}");
 }
 
 #[test]

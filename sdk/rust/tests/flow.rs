@@ -43,18 +43,11 @@ fn code_that_is_run_again_goes_on_where_it_was() {
     history.push(unknown("create"));
     let progress = provision::<Told<Create>>(&operation(), &history);
     assert_eq!(asks(&progress), Some(("find", "repeatable")));
-    assert_eq!(
-        progress.applied, None,
-        "what was said before went with what was sent before"
-    );
+    assert_eq!(progress.applied, None, "what was said before went with what was sent before");
 
     history.push(answered("find"));
     let progress = provision::<Told<Create>>(&operation(), &history);
-    let waiting = Waiting {
-        seconds: Some(30),
-        forget: false,
-        gives_way: true,
-    };
+    let waiting = Waiting { seconds: Some(30), forget: false, gives_way: true };
     assert_eq!(progress.decision, Decision::Wait(waiting));
     assert_eq!(progress.keys, ["thing-1"]);
     assert_eq!(progress.reports.len(), 1);
@@ -71,11 +64,7 @@ fn code_that_is_run_again_goes_on_where_it_was() {
 fn a_wait_without_news_is_forgotten() {
     for nothing_new in [elapsed(), notified("still at it")] {
         let progress = provision::<Told<Create>>(&operation(), &[answered("create"), nothing_new]);
-        let waiting = Waiting {
-            seconds: Some(60),
-            forget: true,
-            gives_way: false,
-        };
+        let waiting = Waiting { seconds: Some(60), forget: true, gives_way: false };
         assert_eq!(progress.decision, Decision::Wait(waiting));
     }
 }

@@ -6,9 +6,7 @@ use std::time::Duration;
 /// the kit stays on this machine unless its settings say otherwise.
 pub(crate) fn http_client(timeout: Duration) -> reqwest::Client {
     // It fails when one is installed already, and then there is nothing to do.
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .ok();
+    rustls::crypto::ring::default_provider().install_default().ok();
     reqwest::Client::builder()
         .no_proxy()
         // The machine may have no certificates of its own, and none are needed here.

@@ -15,9 +15,7 @@ pub(crate) fn billing_time(at: SystemTime) -> String {
 
 /// As HTTP writes times, in the `Date` header.
 pub(crate) fn http_date(at: SystemTime) -> String {
-    timestamp(at)
-        .strftime("%a, %d %b %Y %H:%M:%S GMT")
-        .to_string()
+    timestamp(at).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 /// As TM Forum writes times.

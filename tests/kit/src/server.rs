@@ -60,19 +60,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) async fn start(
-        listen: SocketAddr,
-        routes: Router,
-        tasks: Tasks,
-    ) -> io::Result<Self> {
+    pub(crate) async fn start(listen: SocketAddr, routes: Router, tasks: Tasks) -> io::Result<Self> {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         tasks.spawn(accept(listener, routes, tasks.clone()));
-        Ok(Self {
-            address,
-            _running: tasks.guard(),
-            tasks,
-        })
+        Ok(Self { address, _running: tasks.guard(), tasks })
     }
 
     pub(crate) fn url(&self) -> String {

@@ -29,7 +29,9 @@ pub struct Verdict {
 
 impl Verdict {
     pub fn agrees(&self) -> bool {
-        self.is_settled() && self.wrong.is_empty() && self.lost_events + self.without_order + self.doubled == 0
+        self.is_settled()
+            && self.wrong.is_empty()
+            && self.lost_events + self.without_order + self.doubled == 0
     }
 
     pub fn is_settled(&self) -> bool {
@@ -73,7 +75,10 @@ impl Verdict {
             [order] => {
                 let expected = if order.state == "completed" { "OK" } else { "FAILED" };
                 if status != expected {
-                    self.wrong.push(format!("account {i_account}: its order is {}, its status {status}", order.state));
+                    self.wrong.push(format!(
+                        "account {i_account}: its order is {}, its status {status}",
+                        order.state
+                    ));
                 }
             }
             several => {
@@ -87,7 +92,12 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let quantile = |share: f64| {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a share of a small count")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                clippy::cast_precision_loss,
+                reason = "a share of a small count"
+            )]
             let index = (self.times_to_ok.len() as f64 * share) as usize;
             let time = self.times_to_ok.get(index.min(self.times_to_ok.len().saturating_sub(1)));
             time.map_or_else(|| "-".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()))
@@ -112,7 +122,8 @@ impl fmt::Display for Verdict {
         for wrong in self.wrong.iter().take(10) {
             writeln!(f, "wrong: {wrong}")?;
         }
-        let word = if self.agrees() { "The ledgers agree for every account." } else { "The ledgers do not agree." };
+        let word =
+            if self.agrees() { "The ledgers agree for every account." } else { "The ledgers do not agree." };
         writeln!(f, "{word}")
     }
 }

@@ -17,7 +17,8 @@ pub struct Progress {
 
 impl Progress {
     pub fn start(stage: &Stage, espf: &Espf, accounts: u64) -> Self {
-        let bar = if std::io::stderr().is_terminal() { ProgressBar::new(accounts) } else { ProgressBar::hidden() };
+        let bar =
+            if std::io::stderr().is_terminal() { ProgressBar::new(accounts) } else { ProgressBar::hidden() };
         let style = ProgressStyle::with_template("{bar:32} {pos}/{len} settled in PortaBilling  {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         let done = Arc::new(AtomicBool::new(false));

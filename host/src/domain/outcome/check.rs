@@ -1,9 +1,18 @@
-use super::super::{Asked, Decision, Delivery, Happening, Json, Progress, Reason, Received, Request, Trouble};
+use super::super::{
+    Asked, Decision, Delivery, Happening, Json, Progress, Reason, Received, Request, Trouble,
+};
 use super::Applying;
 
 /// Header names that are the host's alone.
-const HOSTS_OWN: [&str; 7] =
-    ["authorization", "connection", "content-length", "host", "idempotency-key", "proxy-authorization", "transfer-encoding"];
+const HOSTS_OWN: [&str; 7] = [
+    "authorization",
+    "connection",
+    "content-length",
+    "host",
+    "idempotency-key",
+    "proxy-authorization",
+    "transfer-encoding",
+];
 
 impl Applying<'_> {
     pub(super) fn check(&self, progress: &Progress) -> Result<(), Trouble> {
@@ -75,11 +84,14 @@ impl Applying<'_> {
 
 fn sendable(request: &Request) -> Result<(), Trouble> {
     no_unknown_words(request.extras.as_ref(), "request")?;
-    let refused = |why: String| Err(Reason::RequestRefused.trouble(format!("request `{}`: {why}", request.label)));
+    let refused =
+        |why: String| Err(Reason::RequestRefused.trouble(format!("request `{}`: {why}", request.label)));
     if !request.path.starts_with('/') || request.path.starts_with("//") {
         return refused(format!("`{}` is not a path below the target", request.path));
     }
-    if request.path.contains(['\\', '#', '\r', '\n']) || request.path.split(['/', '?']).any(|part| part == "..") {
+    if request.path.contains(['\\', '#', '\r', '\n'])
+        || request.path.split(['/', '?']).any(|part| part == "..")
+    {
         return refused(format!("`{}` may lead out of the target", request.path));
     }
     let host_own = |name: &str| HOSTS_OWN.contains(&name.to_ascii_lowercase().as_str());
@@ -93,10 +105,13 @@ fn sendable(request: &Request) -> Result<(), Trouble> {
 fn no_unknown_words(extras: Option<&Json>, whose: &str) -> Result<(), Trouble> {
     match extras.map(Json::value) {
         None | Some(serde_json::Value::Null) => Ok(()),
-        Some(serde_json::Value::Object(words)) => match words.keys().next() {
-            None => Ok(()),
-            Some(word) => Err(Reason::AdapterRefused.trouble(format!("this host does not know `{word}` in {whose}.extras"))),
-        },
+        Some(serde_json::Value::Object(words)) => {
+            match words.keys().next() {
+                None => Ok(()),
+                Some(word) => Err(Reason::AdapterRefused
+                    .trouble(format!("this host does not know `{word}` in {whose}.extras"))),
+            }
+        }
         Some(_) => Err(Reason::AdapterRefused.trouble(format!("{whose}.extras is not an object"))),
     }
 }

@@ -34,7 +34,12 @@ pub fn accept(
     Ok(Acceptance::New)
 }
 
-fn insert_operation(connection: &Connection, lane: i64, event: &Event, row: &OperationRow) -> rusqlite::Result<()> {
+fn insert_operation(
+    connection: &Connection,
+    lane: i64,
+    event: &Event,
+    row: &OperationRow,
+) -> rusqlite::Result<()> {
     let received_at = event.received_at.millis();
     connection
         .prepare_cached(
@@ -60,7 +65,9 @@ fn lane_id(connection: &Connection, lane: &Lane) -> Result<i64, JournalError> {
     let i_account = lane.i_account.0.cast_signed();
     let known = connection
         .prepare_cached("SELECT id FROM lane WHERE grp = ?1 AND i_account = ?2")
-        .and_then(|mut select| select.query_row(params![lane.group.0, i_account], |row| row.get(0)).optional())
+        .and_then(|mut select| {
+            select.query_row(params![lane.group.0, i_account], |row| row.get(0)).optional()
+        })
         .map_err(sql)?;
     if let Some(id) = known {
         return Ok(id);
@@ -71,7 +78,11 @@ fn lane_id(connection: &Connection, lane: &Lane) -> Result<i64, JournalError> {
         .map_err(sql)
 }
 
-pub fn keep_dead_letter(connection: &Connection, letter: &DeadLetter, body: &[u8]) -> Result<(), JournalError> {
+pub fn keep_dead_letter(
+    connection: &Connection,
+    letter: &DeadLetter,
+    body: &[u8],
+) -> Result<(), JournalError> {
     connection
         .prepare_cached("INSERT INTO dead_letter (id, at, why, body) VALUES (?1, ?2, ?3, ?4)")
         .and_then(|mut insert| insert.execute(params![letter.id, letter.at.millis(), letter.why, body]))

@@ -40,7 +40,10 @@ impl Beside {
 
 type LeasedLane = (i64, u64, StoredHead);
 
-pub fn lease(connection: &Connection, claim: &Claim) -> Result<(Vec<LeasedLane>, Option<Timestamp>), JournalError> {
+pub fn lease(
+    connection: &Connection,
+    claim: &Claim,
+) -> Result<(Vec<LeasedLane>, Option<Timestamp>), JournalError> {
     let (group, now) = (&claim.group.0, claim.now.millis());
     let most = i64::try_from(claim.most).unwrap_or(i64::MAX);
     let mut taken = connection
@@ -53,7 +56,9 @@ pub fn lease(connection: &Connection, claim: &Claim) -> Result<(Vec<LeasedLane>,
         )
         .map_err(sql)?;
     let claimed: Vec<(i64, i64)> = taken
-        .query_map(params![claim.owner, claim.until.millis(), group, now, most], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_map(params![claim.owner, claim.until.millis(), group, now, most], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .and_then(Iterator::collect)
         .map_err(sql)?;
     let mut lanes = Vec::with_capacity(claimed.len());
@@ -70,7 +75,9 @@ pub fn lease(connection: &Connection, claim: &Claim) -> Result<(Vec<LeasedLane>,
 
 fn next_due(connection: &Connection, group: &str) -> Result<Option<Timestamp>, JournalError> {
     connection
-        .prepare_cached("SELECT MIN(due) FROM lane WHERE grp = ?1 AND due IS NOT NULL AND lease_until IS NULL")
+        .prepare_cached(
+            "SELECT MIN(due) FROM lane WHERE grp = ?1 AND due IS NOT NULL AND lease_until IS NULL",
+        )
         .and_then(|mut select| select.query_row([group], |row| row.get::<_, Option<i64>>(0)))
         .map(|due| due.map(Timestamp::from_millis))
         .map_err(sql)
@@ -110,14 +117,22 @@ fn beside(connection: &Connection, lane: i64, seq: i64) -> Result<Beside, Journa
         .and_then(|mut select| select.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?))).optional())
         .map_err(sql)?;
     let behind = connection
-        .prepare_cached("SELECT id FROM operation WHERE lane = ?1 AND open = 1 AND seq > ?2 ORDER BY seq LIMIT 1")
+        .prepare_cached(
+            "SELECT id FROM operation WHERE lane = ?1 AND open = 1 AND seq > ?2 ORDER BY seq LIMIT 1",
+        )
         .and_then(|mut select| select.query_row([lane, seq], |row| row.get(0)).optional())
         .map_err(sql)?;
     connection
         .prepare_cached("SELECT grp, i_account, applied FROM lane WHERE id = ?1")
         .and_then(|mut select| {
             select.query_row([lane], |row| {
-                Ok(Beside { group: row.get(0)?, i_account: row.get(1)?, applied: row.get(2)?, signal, behind })
+                Ok(Beside {
+                    group: row.get(0)?,
+                    i_account: row.get(1)?,
+                    applied: row.get(2)?,
+                    signal,
+                    behind,
+                })
             })
         })
         .map_err(sql)
@@ -187,7 +202,12 @@ fn new_keys(change: &Change) -> Vec<String> {
     keys
 }
 
-pub fn save(connection: &Connection, lease: &Lease, rows: &SaveRows, now: Timestamp) -> Result<Beside, JournalError> {
+pub fn save(
+    connection: &Connection,
+    lease: &Lease,
+    rows: &SaveRows,
+    now: Timestamp,
+) -> Result<Beside, JournalError> {
     prolong(connection, lease, now)?;
     if let Some(applied) = &rows.applied {
         connection
@@ -218,7 +238,12 @@ fn prolong(connection: &Connection, lease: &Lease, now: Timestamp) -> Result<(),
     let held = connection
         .prepare_cached("UPDATE lane SET lease_until = ?1 WHERE id = ?2 AND owner = ?3 AND epoch = ?4")
         .and_then(|mut update| {
-            update.execute(params![(now + lease.term).millis(), lease.lane, lease.owner, lease.epoch.cast_signed()])
+            update.execute(params![
+                (now + lease.term).millis(),
+                lease.lane,
+                lease.owner,
+                lease.epoch.cast_signed()
+            ])
         })
         .map_err(sql)?;
     if held == 1 { Ok(()) } else { Err(JournalError::LeaseLost) }
@@ -248,8 +273,8 @@ fn update_operation(connection: &Connection, rows: &SaveRows, now: Timestamp) ->
 }
 
 fn write_notes(connection: &Connection, seq: i64, rows: &SaveRows, now: Timestamp) -> rusqlite::Result<()> {
-    let mut insert =
-        connection.prepare_cached("INSERT INTO timeline (operation, at, word, note) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut insert = connection
+        .prepare_cached("INSERT INTO timeline (operation, at, word, note) VALUES (?1, ?2, ?3, ?4)")?;
     for (word, note) in &rows.notes {
         insert.execute(params![seq, now.millis(), word, note])?;
     }
@@ -275,7 +300,12 @@ fn settle_signals(connection: &Connection, seq: i64, rows: &SaveRows) -> rusqlit
 }
 
 /// Signals that came before anybody named their key.
-pub fn claim_kept_signals(connection: &Connection, group: &Group, key: &str, seq: i64) -> Result<(), JournalError> {
+pub fn claim_kept_signals(
+    connection: &Connection,
+    group: &Group,
+    key: &str,
+    seq: i64,
+) -> Result<(), JournalError> {
     connection
         .prepare_cached(
             "UPDATE signal SET operation = ?1 WHERE grp = ?2 AND key = ?3 AND fate = 'kept' AND operation IS NULL",
@@ -337,6 +367,8 @@ pub fn open_head(connection: &Connection, group: &str, account: i64) -> Result<O
             "SELECT o.seq FROM operation o JOIN lane l ON l.id = o.lane
              WHERE l.grp = ?1 AND l.i_account = ?2 AND o.open = 1 ORDER BY o.seq LIMIT 1",
         )
-        .and_then(|mut select| select.query_row(params![group, i_account(account).0.cast_signed()], |row| row.get(0)).optional())
+        .and_then(|mut select| {
+            select.query_row(params![group, i_account(account).0.cast_signed()], |row| row.get(0)).optional()
+        })
         .map_err(sql)
 }

@@ -47,7 +47,9 @@ impl SqliteJournal {
         let failure = |source| OpenError::Sqlite { path: path.to_owned(), source };
         let connection = schema::open(path, &seal)?;
         // Whoever held a lane is no more: the directory is locked for this process.
-        connection.execute("UPDATE lane SET owner = NULL, lease_until = NULL WHERE owner IS NOT NULL", []).map_err(failure)?;
+        connection
+            .execute("UPDATE lane SET owner = NULL, lease_until = NULL WHERE owner IS NOT NULL", [])
+            .map_err(failure)?;
         // Adapters may have changed: what none could read is read again.
         connection.execute("UPDATE notification SET unread = 1 WHERE unread = 2", []).map_err(failure)?;
         let reader = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failure)?;
@@ -91,13 +93,16 @@ impl Journal for SqliteJournal {
 
     async fn keep_dead_letter(&self, letter: DeadLetter) -> Result<(), JournalError> {
         let body = self.seal.seal(&dead_letter_place(&letter.id), &letter.body)?;
-        self.writer.write(body.len(), move |connection| events::keep_dead_letter(connection, &letter, &body)).await
+        self.writer
+            .write(body.len(), move |connection| events::keep_dead_letter(connection, &letter, &body))
+            .await
     }
 
     async fn lease(&self, claim: Claim) -> Result<Leased, JournalError> {
         let term = claim.until.since(claim.now);
         let owner = claim.owner.clone();
-        let (stored, next_due) = self.writer.write(0, move |connection| lanes::lease(connection, &claim)).await?;
+        let (stored, next_due) =
+            self.writer.write(0, move |connection| lanes::lease(connection, &claim)).await?;
         let mut lanes = Vec::with_capacity(stored.len());
         for (lane, epoch, head) in stored {
             lanes.push((Lease { lane, owner: owner.clone(), epoch, term }, head.read(&self.seal)?));
@@ -108,7 +113,8 @@ impl Journal for SqliteJournal {
     async fn save(&self, lease: &Lease, change: Change, now: Timestamp) -> Result<Held, JournalError> {
         let rows = SaveRows::of(&change, &self.seal)?;
         let (lease, bytes) = (lease.clone(), rows.bytes());
-        let beside = self.writer.write(bytes, move |connection| lanes::save(connection, &lease, &rows, now)).await?;
+        let beside =
+            self.writer.write(bytes, move |connection| lanes::save(connection, &lease, &rows, now)).await?;
         beside.held(change.operation, &self.seal)
     }
 
@@ -117,10 +123,17 @@ impl Journal for SqliteJournal {
         self.writer.write(0, move |connection| lanes::release(connection, &lease, now)).await
     }
 
-    async fn keep_notification(&self, group: &Group, id: &str, raw: Notification) -> Result<(), JournalError> {
+    async fn keep_notification(
+        &self,
+        group: &Group,
+        id: &str,
+        raw: Notification,
+    ) -> Result<(), JournalError> {
         let sealed = self.seal.pack(&notification_place(id), &raw)?;
         let (group, id) = (group.clone(), id.to_owned());
-        let work = move |connection: &Connection| notifications::keep(connection, &group, &id, raw.received_at, &sealed);
+        let work = move |connection: &Connection| {
+            notifications::keep(connection, &group, &id, raw.received_at, &sealed)
+        };
         self.writer.write(0, work).await
     }
 

@@ -16,18 +16,26 @@ pub fn keep(
     sealed: &[u8],
 ) -> Result<(), JournalError> {
     connection
-        .prepare_cached("INSERT INTO notification (id, grp, received_at, unread, raw) VALUES (?1, ?2, ?3, 1, ?4)")
+        .prepare_cached(
+            "INSERT INTO notification (id, grp, received_at, unread, raw) VALUES (?1, ?2, ?3, 1, ?4)",
+        )
         .and_then(|mut insert| insert.execute(params![id, group.0, received_at.millis(), sealed]))
         .map_err(sql)?;
     Ok(())
 }
 
-pub fn unread(connection: &Connection, group: &Group, most: usize) -> Result<Vec<(String, Vec<u8>)>, JournalError> {
+pub fn unread(
+    connection: &Connection,
+    group: &Group,
+    most: usize,
+) -> Result<Vec<(String, Vec<u8>)>, JournalError> {
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     connection
         .prepare_cached("SELECT id, raw FROM notification WHERE grp = ?1 AND unread = 1 ORDER BY id LIMIT ?2")
         .and_then(|mut select| {
-            select.query_map(params![group.0, most], |row| Ok((row.get(0)?, row.get(1)?))).and_then(Iterator::collect)
+            select
+                .query_map(params![group.0, most], |row| Ok((row.get(0)?, row.get(1)?)))
+                .and_then(Iterator::collect)
         })
         .map_err(sql)
 }
@@ -144,7 +152,9 @@ fn resolve(connection: &Connection, group: &str, whom: &Correlation) -> Result<(
 
 fn by_id(connection: &Connection, group: &str, id: &str) -> Result<Option<i64>, JournalError> {
     connection
-        .prepare_cached("SELECT o.seq FROM operation o JOIN lane l ON l.id = o.lane WHERE o.id = ?1 AND l.grp = ?2")
+        .prepare_cached(
+            "SELECT o.seq FROM operation o JOIN lane l ON l.id = o.lane WHERE o.id = ?1 AND l.grp = ?2",
+        )
         .and_then(|mut select| select.query_row([id, group], |row| row.get(0)).optional())
         .map_err(sql)
 }

@@ -35,7 +35,12 @@ pub fn open(path: &Path, seal: &Seal) -> Result<Connection, OpenError> {
 }
 
 /// A setting that SQLite did not take is found now, and not after a power cut.
-fn must_hold(connection: &Connection, path: &Path, setting: &'static str, wanted: &str) -> Result<(), OpenError> {
+fn must_hold(
+    connection: &Connection,
+    path: &Path,
+    setting: &'static str,
+    wanted: &str,
+) -> Result<(), OpenError> {
     let found = connection
         .pragma_query_value(None, setting, |row| {
             let value: rusqlite::types::Value = row.get(0)?;
@@ -74,13 +79,17 @@ fn same_key(connection: &Connection, path: &Path, seal: &Seal) -> Result<(), Ope
     connection
         .execute("INSERT OR IGNORE INTO meta (name, value) VALUES ('key', ?1)", [seal.key_id()])
         .map_err(failed)?;
-    let stored: String =
-        connection.query_row("SELECT value FROM meta WHERE name = 'key'", [], |row| row.get(0)).map_err(failed)?;
+    let stored: String = connection
+        .query_row("SELECT value FROM meta WHERE name = 'key'", [], |row| row.get(0))
+        .map_err(failed)?;
     if stored == seal.key_id() {
         return Ok(());
     }
     Err(OpenError::Key {
         path: path.with_file_name("journal.key"),
-        why: format!("the journal was sealed with the key {stored}, this one is {}: bring the right one back", seal.key_id()),
+        why: format!(
+            "the journal was sealed with the key {stored}, this one is {}: bring the right one back",
+            seal.key_id()
+        ),
     })
 }

@@ -35,8 +35,9 @@ impl Writer {
     /// only a new start can find out.
     pub fn start(connection: Connection, failed: CancellationToken) -> std::io::Result<Self> {
         let (queue, items) = sync_channel(WAITING_MAX);
-        let thread =
-            std::thread::Builder::new().name("journal".to_owned()).spawn(move || run(&connection, &items, &failed))?;
+        let thread = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || run(&connection, &items, &failed))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 

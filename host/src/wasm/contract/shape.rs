@@ -38,7 +38,8 @@ fn of(resolve: &Resolve, ty: &Type) -> Shape {
             return shape;
         }
         TypeDefKind::Record(record) => {
-            let field = |field: &wit_parser::Field| (format!("field `{}`", field.name), of(resolve, &field.ty));
+            let field =
+                |field: &wit_parser::Field| (format!("field `{}`", field.name), of(resolve, &field.ty));
             ("record".to_owned(), record.fields.iter().map(field).collect())
         }
         TypeDefKind::Variant(variant) => {
@@ -47,7 +48,10 @@ fn of(resolve: &Resolve, ty: &Type) -> Shape {
         }
         TypeDefKind::Enum(words) => {
             let unit = || Shape { kind: "nothing".to_owned(), name: None, parts: Vec::new() };
-            ("enum".to_owned(), words.cases.iter().map(|case| (format!("case `{}`", case.name), unit())).collect())
+            (
+                "enum".to_owned(),
+                words.cases.iter().map(|case| (format!("case `{}`", case.name), unit())).collect(),
+            )
         }
         TypeDefKind::Option(inner) => one("option", inner),
         TypeDefKind::List(inner) => one("list", inner),

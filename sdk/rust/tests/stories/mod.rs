@@ -3,9 +3,8 @@
 use std::marker::PhantomData;
 
 use punchdown_adapter::{
-    Adapter, Decision, Delivery, Description, Entry, Event, Exchange, Flow, Happening,
-    Notification, Operation, Outcome, Problem, Progress, Reading, Response, Stop, Value, Wanted,
-    json,
+    Adapter, Decision, Delivery, Description, Entry, Event, Exchange, Flow, Happening, Notification,
+    Operation, Outcome, Problem, Progress, Reading, Response, Stop, Value, Wanted, json,
 };
 
 pub trait Story {
@@ -86,15 +85,9 @@ pub fn asks(progress: &Progress) -> Option<(&str, &'static str)> {
 }
 
 fn exchanged(label: &str, outcome: Outcome) -> Entry {
-    entry(Happening::Exchanged(Exchange {
-        label: label.to_owned(),
-        outcome,
-    }))
+    entry(Happening::Exchanged(Exchange { label: label.to_owned(), outcome }))
 }
 
 fn entry(what: Happening) -> Entry {
-    Entry {
-        at: "2026-01-31T08:00:20Z".to_owned(),
-        what,
-    }
+    Entry { at: "2026-01-31T08:00:20Z".to_owned(), what }
 }

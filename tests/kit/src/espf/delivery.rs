@@ -128,11 +128,7 @@ struct Pace {
 
 impl Pace {
     fn new(rate: f64) -> Self {
-        let every = if rate > 0.0 {
-            Duration::from_secs_f64(rate.recip())
-        } else {
-            Duration::ZERO
-        };
+        let every = if rate > 0.0 { Duration::from_secs_f64(rate.recip()) } else { Duration::ZERO };
         let due = Instant::now();
         Self { every, due }
     }

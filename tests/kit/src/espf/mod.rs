@@ -163,10 +163,7 @@ impl Espf {
             settings,
         });
         tasks.spawn(delivery::dispatch(Arc::clone(&shared), queued));
-        Self {
-            shared,
-            _running: Arc::new(tasks.guard()),
-        }
+        Self { shared, _running: Arc::new(tasks.guard()) }
     }
 
     /// Queues an event and returns its number. `variables` is an object, or null for
@@ -207,11 +204,7 @@ impl Espf {
 
     pub fn ledger(&self) -> Ledger {
         let world = lock(&self.shared.world);
-        let events = world
-            .events
-            .iter()
-            .map(|event| event.seen.clone())
-            .collect();
+        let events = world.events.iter().map(|event| event.seen.clone()).collect();
         Ledger { events }
     }
 

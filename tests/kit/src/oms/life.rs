@@ -81,11 +81,7 @@ fn order_id(chance: &mut StdRng) -> String {
 
 /// Begins the life of an order as soon as `answered` fires or is dropped, which is
 /// when its request is over, however it ended.
-pub(super) fn begin(
-    shared: &Arc<Shared>,
-    fate: &Fate,
-    answered: oneshot::Receiver<()>,
-) -> JoinHandle<()> {
+pub(super) fn begin(shared: &Arc<Shared>, fate: &Fate, answered: oneshot::Receiver<()>) -> JoinHandle<()> {
     let (id, takes, fails) = (fate.id.clone(), fate.takes, fate.fails);
     let live = live(Arc::clone(shared), id, takes, fails);
     shared.tasks.spawn(async move {
@@ -102,11 +98,7 @@ async fn live(shared: Arc<Shared>, id: String, takes: Duration, fails: Option<&'
     };
     tokio::time::sleep(takes - untouched).await;
     released(&shared.hold_completion).await;
-    let end = if fails.is_some() {
-        "failed"
-    } else {
-        "completed"
-    };
+    let end = if fails.is_some() { "failed" } else { "completed" };
     let changed = lock(&shared.orders).change(&id, end, fails);
     // The notices go out in order, however slow the receiver of the first one is.
     first_notice.await.ok();
@@ -116,12 +108,7 @@ async fn live(shared: Arc<Shared>, id: String, takes: Duration, fails: Option<&'
 }
 
 /// Moves the order on and tells of it; `None` when it has ended otherwise.
-fn enter(
-    shared: &Arc<Shared>,
-    id: &str,
-    state: &str,
-    error: Option<&str>,
-) -> Option<JoinHandle<()>> {
+fn enter(shared: &Arc<Shared>, id: &str, state: &str, error: Option<&str>) -> Option<JoinHandle<()>> {
     let changed = lock(&shared.orders).change(id, state, error);
     changed.ok().map(|()| notices::spawn(shared, id))
 }

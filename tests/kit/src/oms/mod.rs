@@ -181,7 +181,7 @@ impl Oms {
         self.shared.unanswered.load(Ordering::Relaxed)
     }
 
-    /// Orders that were answered and have not ended.
+    /// Orders that their client knows of, by the 201 or by a look, and that have not ended.
     pub fn waiting(&self) -> usize {
         lock(&self.shared.orders).waiting()
     }

@@ -31,12 +31,7 @@ pub struct Notify {
 impl Notify {
     /// Told once, without credentials: what a registration at the hub gives.
     pub fn plain(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            auth: NotifyAuth::None,
-            attempts: 1,
-            attempt_pause: Duration::ZERO,
-        }
+        Self { url: url.into(), auth: NotifyAuth::None, attempts: 1, attempt_pause: Duration::ZERO }
     }
 }
 
@@ -141,11 +136,7 @@ impl Notice {
             "eventType": EVENT_TYPE,
             "event": { "serviceOrder": telling.order },
         });
-        Self {
-            order_id,
-            event_id: telling.event_id,
-            body: body.to_string(),
-        }
+        Self { order_id, event_id: telling.event_id, body: body.to_string() }
     }
 
     /// Standard Webhooks: every try is signed anew, for it has a time of its own.
@@ -161,9 +152,7 @@ impl Notice {
 
 fn signature(secret: &str, id: &str, timestamp: &str, body: &str) -> String {
     let encoded = secret.strip_prefix("whsec_").unwrap_or(secret);
-    let key = BASE64_STANDARD
-        .decode(encoded)
-        .expect("the secret is written as whsec_ and base64");
+    let key = BASE64_STANDARD.decode(encoded).expect("the secret is written as whsec_ and base64");
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("a key for HMAC may have any length");
     mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
     let digest = BASE64_STANDARD.encode(mac.finalize().into_bytes());

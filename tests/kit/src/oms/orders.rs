@@ -54,8 +54,8 @@ pub struct OrderSeen {
 
 struct Order {
     seen: OrderSeen,
-    /// Its 201 was given.
-    answered: bool,
+    /// Its client knows of it: by the 201, or by a look.
+    told: bool,
     /// No notice of it is to be sent.
     silent: bool,
     /// Every notice of it is to be sent twice.
@@ -96,13 +96,7 @@ pub(super) struct Orders {
 impl Orders {
     pub(super) fn add(&mut self, id: &str, body: Value, silent: bool, repeats: bool) {
         let place = self.list.len();
-        let order = Order {
-            seen: OrderSeen::received(id, body),
-            answered: false,
-            silent,
-            repeats,
-            notices: 0,
-        };
+        let order = Order { seen: OrderSeen::received(id, body), told: false, silent, repeats, notices: 0 };
         self.by_id.insert(id.to_owned(), place);
         if let Some(external_id) = &order.seen.external_id {
             let places = self.by_external_id.entry(external_id.clone());
@@ -116,7 +110,7 @@ impl Orders {
     }
 
     pub(super) fn waiting(&self) -> usize {
-        let waits = |order: &&Order| order.answered && order.seen.ended_at.is_none();
+        let waits = |order: &&Order| order.told && order.seen.ended_at.is_none();
         self.list.iter().filter(waits).count()
     }
 
@@ -141,29 +135,19 @@ impl Orders {
         };
         candidates
             .filter(|seen| filter.id.as_ref().is_none_or(|id| *id == seen.id))
-            .filter(|seen| {
-                filter
-                    .state
-                    .as_ref()
-                    .is_none_or(|state| *state == seen.state)
-            })
+            .filter(|seen| filter.state.as_ref().is_none_or(|state| *state == seen.state))
             .map(OrderSeen::document)
             .collect()
     }
 
-    pub(super) fn answered(&mut self, id: &str) {
+    pub(super) fn told(&mut self, id: &str) {
         if let Some(order) = self.get_mut(id) {
-            order.answered = true;
+            order.told = true;
         }
     }
 
     /// Moves the order to another state, unless it has ended.
-    pub(super) fn change(
-        &mut self,
-        id: &str,
-        state: &str,
-        error: Option<&str>,
-    ) -> Result<(), Refused> {
+    pub(super) fn change(&mut self, id: &str, state: &str, error: Option<&str>) -> Result<(), Refused> {
         let seen = &mut self.get_mut(id).ok_or(Refused::Unknown)?.seen;
         if seen.ended_at.is_some() {
             return Err(Refused::Final);
@@ -233,16 +217,9 @@ impl OrderSeen {
             set(&mut order, "completionDate", rfc3339(ended_at));
         }
         if let Some(error) = &self.error {
-            set(
-                &mut order,
-                "errorMessage",
-                json!([self.error_message(error)]),
-            );
+            set(&mut order, "errorMessage", json!([self.error_message(error)]));
         }
-        if let Some(items) = order
-            .get_mut("serviceOrderItem")
-            .and_then(Value::as_array_mut)
-        {
+        if let Some(items) = order.get_mut("serviceOrderItem").and_then(Value::as_array_mut) {
             for item in items {
                 item["state"] = self.state.as_str().into();
             }

@@ -62,9 +62,7 @@ pub(super) fn all(shared: &Arc<Shared>) -> Router {
     } else {
         Router::new().nest(&shared.base_path, resources)
     };
-    below
-        .layer(middleware::from_fn_with_state(Arc::clone(shared), front))
-        .with_state(Arc::clone(shared))
+    below.layer(middleware::from_fn_with_state(Arc::clone(shared), front)).with_state(Arc::clone(shared))
 }
 
 /// In front of every request: it is written down, and its bearer is looked at.
@@ -86,9 +84,7 @@ async fn front(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
 fn may_ask(shared: &Shared, headers: &HeaderMap) -> bool {
     shared.bearer.as_ref().is_none_or(|token| {
         let wanted = format!("Bearer {token}");
-        headers
-            .get(AUTHORIZATION)
-            .is_some_and(|value| *value == wanted)
+        headers.get(AUTHORIZATION).is_some_and(|value| *value == wanted)
     })
 }
 
@@ -143,7 +139,7 @@ async fn answer_order(shared: &Shared, fate: &Fate, document: Option<Value>) -> 
     if fate.loses_answer {
         return hang_up();
     }
-    lock(&shared.orders).answered(&fate.id);
+    lock(&shared.orders).told(&fate.id);
     let place = format!("{}/serviceOrder/{}", shared.base_path, fate.id);
     (StatusCode::CREATED, [(LOCATION, place)], Json(document)).into_response()
 }
@@ -191,24 +187,23 @@ async fn list(
         external_id: query.remove("externalId"),
         state: query.remove("state"),
     };
-    let found = lock(&shared.orders).documents(&filter);
+    let found = look(&shared, &filter);
     let total = found.len();
-    let page: Vec<Value> = found
-        .into_iter()
-        .skip(offset.unwrap_or(0))
-        .take(limit.unwrap_or(usize::MAX))
-        .collect();
-    let counts = [
-        ("x-total-count", total.to_string()),
-        ("x-result-count", page.len().to_string()),
-    ];
+    let page: Vec<Value> =
+        found.into_iter().skip(offset.unwrap_or(0)).take(limit.unwrap_or(usize::MAX)).collect();
+    let counts = [("x-total-count", total.to_string()), ("x-result-count", page.len().to_string())];
     (counts, Json(page)).into_response()
 }
 
-async fn read(
-    State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Refusal> {
+/// What a client is shown, it knows.
+fn look(shared: &Shared, filter: &Filter) -> Vec<Value> {
+    let mut orders = lock(&shared.orders);
+    let found = orders.documents(filter);
+    found.iter().filter_map(|order| order["id"].as_str()).for_each(|id| orders.told(id));
+    found
+}
+
+async fn read(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
     tokio::time::sleep(shared.answer_after).await;
     let document = lock(&shared.orders).document(&id);
     document.map(Json).ok_or(Refused::Unknown.into())
@@ -268,10 +263,7 @@ async fn register(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Resp
         asked.registrations += 1;
         format!("hub-{}", asked.registrations)
     };
-    lock(&shared.hubs).push(Hub {
-        id: id.clone(),
-        callback: callback.to_owned(),
-    });
+    lock(&shared.hubs).push(Hub { id: id.clone(), callback: callback.to_owned() });
     let document = json!({ "id": id, "callback": callback, "query": registration["query"] });
     Ok((StatusCode::CREATED, Json(document)).into_response())
 }

@@ -53,9 +53,7 @@ impl Account {
 
     /// The number of the line: the account ID without its realm.
     pub fn msisdn(&self) -> &str {
-        self.id
-            .split_once('@')
-            .map_or(&self.id, |(number, _)| number)
+        self.id.split_once('@').map_or(&self.id, |(number, _)| number)
     }
 
     /// Why the account may not be used. PortaBilling leaves the field out when it may.

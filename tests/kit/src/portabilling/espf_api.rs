@@ -21,16 +21,8 @@ const WORDS: [&str; 4] = ["OK", "IN_PROGRESS", "RETRY", "FAILED"];
 const MESSAGE_CHARS_MAX: usize = 4000;
 
 /// Groups that PortaBilling registers itself; all others are custom ones.
-pub(super) const REGISTERED: [&str; 8] = [
-    "VoIP",
-    "HSS",
-    "PCRF",
-    "IPTV",
-    "WiMAX",
-    "Netaccess",
-    "NumberPortability",
-    "LawfulInterception",
-];
+pub(super) const REGISTERED: [&str; 8] =
+    ["VoIP", "HSS", "PCRF", "IPTV", "WiMAX", "Netaccess", "NumberPortability", "LawfulInterception"];
 const FIRST_CUSTOM_GROUP: usize = 1001;
 
 /// Why a call was refused: the HTTP status, and a text for people.
@@ -52,9 +44,7 @@ pub(super) async fn status_by_id(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    take_status(&shared, &headers, &body, |world| {
-        world.account_by_id(&id).map(|account| account.i_account)
-    })
+    take_status(&shared, &headers, &body, |world| world.account_by_id(&id).map(|account| account.i_account))
 }
 
 fn take_status(
@@ -95,10 +85,7 @@ fn read_status(
         .filter(|group| shared.settings.groups.contains(group))
         .ok_or_else(|| bad("the group is not registered"))?;
     let message = field("message");
-    if message
-        .as_ref()
-        .is_some_and(|text| text.chars().count() > MESSAGE_CHARS_MAX)
-    {
+    if message.as_ref().is_some_and(|text| text.chars().count() > MESSAGE_CHARS_MAX) {
         return Err(bad("the message is longer than 4000 characters"));
     }
     Ok(StatusSeen {

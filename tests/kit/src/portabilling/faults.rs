@@ -78,10 +78,7 @@ impl Faults {
     pub(super) fn new(seed: u64) -> Self {
         let list = Vec::new();
         let chance = StdRng::seed_from_u64(seed);
-        Self {
-            rules: Mutex::new(Rules { list, chance }),
-            age: AtomicU64::new(0),
-        }
+        Self { rules: Mutex::new(Rules { list, chance }), age: AtomicU64::new(0) }
     }
 
     /// Lets `fault` strike whatever is called.
@@ -180,9 +177,7 @@ mod tests {
         let run = || {
             let faults = Faults::new(7);
             faults.strike(Fault::HangUp, When::Share(0.5));
-            (0..32)
-                .map(|_| faults.struck("Session/ping").fault.is_some())
-                .collect::<Vec<_>>()
+            (0..32).map(|_| faults.struck("Session/ping").fault.is_some()).collect::<Vec<_>>()
         };
 
         assert_eq!(run(), run());

@@ -162,13 +162,7 @@ impl PortaBilling {
     pub fn statuses(&self, i_account: u64, group: &str) -> Vec<StatusSeen> {
         let world = lock(&self.shared.world);
         let of_both = |seen: &&StatusSeen| seen.i_account == i_account && seen.group == group;
-        world
-            .ledger
-            .statuses
-            .iter()
-            .filter(of_both)
-            .cloned()
-            .collect()
+        world.ledger.statuses.iter().filter(of_both).cloned().collect()
     }
 
     /// What an administrator would see: the last status of the account in the group.
@@ -199,19 +193,14 @@ impl World {
 fn routes(shared: &Arc<Shared>) -> Router {
     let doors = [
         ("/rest/{service}/{method}", post(rest::call)),
-        (
-            "/espf/v1/account/i/{i_account}/status",
-            post(espf_api::status_by_number),
-        ),
+        ("/espf/v1/account/i/{i_account}/status", post(espf_api::status_by_number)),
         ("/espf/v1/account/{id}/status", post(espf_api::status_by_id)),
         ("/espf/v1/groups", get(espf_api::groups)),
     ];
     doors
         .into_iter()
         .fold(Router::new(), |router, (path, door)| {
-            router
-                .route(path, door.clone())
-                .route(&format!("{path}/"), door)
+            router.route(path, door.clone()).route(&format!("{path}/"), door)
         })
         .layer(middleware::from_fn_with_state(Arc::clone(shared), front))
         .with_state(Arc::clone(shared))
@@ -237,15 +226,13 @@ fn faulty_answer(fault: Fault) -> Response {
         Fault::EmptyAnswer | Fault::Delay(_) => StatusCode::OK.into_response(),
         Fault::FaultCode(code) => ApiFault::new(code, "The call failed").into_response(),
         Fault::HangUp => hang_up(),
-        Fault::LoginRefused => {
-            ApiFault::new(code::AUTH_FAILED, "Authentication failed").into_response()
-        }
+        Fault::LoginRefused => ApiFault::new(code::AUTH_FAILED, "Authentication failed").into_response(),
         Fault::LoginLockedOut => {
             ApiFault::new(code::LOCKED_OUT, "Too many failed attempts to log in").into_response()
         }
-        Fault::StatusRefused(status) => StatusCode::from_u16(status)
-            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-            .into_response(),
+        Fault::StatusRefused(status) => {
+            StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response()
+        }
     }
 }
 

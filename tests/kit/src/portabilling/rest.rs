@@ -55,12 +55,7 @@ pub(super) async fn call(
     }
 }
 
-fn answer(
-    shared: &Shared,
-    call: &str,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Result<Value, ApiFault> {
+fn answer(shared: &Shared, call: &str, headers: &HeaderMap, body: &[u8]) -> Result<Value, ApiFault> {
     let params = params_of(body)?;
     let bearer = bearer(headers);
     let world = &mut *lock(&shared.world);
@@ -82,10 +77,9 @@ fn answer(
         "SIMCard/get_card_list" => Ok(card_list(world, &params)),
         "Customer/get_customer_info" => Ok(customer_info(world, &params)),
         "Generic/get_version" => Ok(json!({ "version": "MR117-2" })),
-        unknown => Err(ApiFault::new(
-            "Client.General.unknown_method",
-            format!("There is no method {unknown}"),
-        )),
+        unknown => {
+            Err(ApiFault::new("Client.General.unknown_method", format!("There is no method {unknown}")))
+        }
     }
 }
 
@@ -129,9 +123,7 @@ fn ping(shared: &Shared, world: &World, params: &Params, bearer: Option<&str>) -
 }
 
 fn logout(world: &mut World, params: &Params, bearer: Option<&str>) -> Result<Value, ApiFault> {
-    let named = text(params, "access_token")
-        .or_else(|| text(params, "session_id"))
-        .or(bearer);
+    let named = text(params, "access_token").or_else(|| text(params, "session_id")).or(bearer);
     let ended = world.sessions.end(named.unwrap_or_default());
     ended.map_err(ApiFault::of_session)?;
     Ok(json!({ "success": 1 }))
@@ -203,13 +195,10 @@ fn page<'a>(
     show: impl Fn(&Account) -> Value,
 ) -> Value {
     let rows: Vec<&Account> = rows.collect();
-    let place = |name, otherwise| {
-        usize::try_from(number(params, name).unwrap_or(otherwise)).unwrap_or(usize::MAX)
-    };
+    let place =
+        |name, otherwise| usize::try_from(number(params, name).unwrap_or(otherwise)).unwrap_or(usize::MAX);
     let shown = rows.iter().skip(place("offset", 0));
-    let shown = shown
-        .take(place("limit", PAGE))
-        .map(|account| show(account));
+    let shown = shown.take(place("limit", PAGE)).map(|account| show(account));
     let mut document = Map::new();
     document.insert(name.to_owned(), shown.collect());
     if flag(params, "get_total") == Some(true) {

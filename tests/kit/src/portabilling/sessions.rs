@@ -44,12 +44,7 @@ pub(super) struct Sessions {
 
 impl Sessions {
     pub(super) fn new(login: &str, lifetime: Duration) -> Self {
-        Self {
-            login: login.to_owned(),
-            lifetime,
-            granted: 0,
-            by_access_token: HashMap::new(),
-        }
+        Self { login: login.to_owned(), lifetime, granted: 0, by_access_token: HashMap::new() }
     }
 
     /// The answer to a log-in.
@@ -83,12 +78,7 @@ impl Sessions {
             "expires_at": billing_time(ends),
             "expires_in": self.lifetime.as_secs(),
         });
-        let session = Session {
-            session_id: session_id.to_owned(),
-            refresh_token,
-            ends,
-            age: now.age,
-        };
+        let session = Session { session_id: session_id.to_owned(), refresh_token, ends, age: now.age };
         self.by_access_token.insert(access_token, session);
         answer
     }

@@ -8,11 +8,7 @@ use crate::receiver::Receiver;
 const SOON: Duration = Duration::from_secs(5);
 
 fn to(url: String) -> Settings {
-    Settings {
-        url,
-        repeat_after: Duration::from_millis(10),
-        ..Settings::default()
-    }
+    Settings { url, repeat_after: Duration::from_millis(10), ..Settings::default() }
 }
 
 #[tokio::test]
@@ -62,21 +58,12 @@ async fn nobody_listening_is_no_answer() {
 #[tokio::test]
 async fn a_paused_espf_sends_nothing_and_a_duplicate_is_the_same_event() {
     let door = Receiver::start([]).await;
-    let auth = Auth::Basic {
-        user: "username".to_owned(),
-        password: "secret".to_owned(),
-    };
-    let espf = Espf::start(Settings {
-        auth,
-        ..to(door.url())
-    });
+    let auth = Auth::Basic { user: "username".to_owned(), password: "secret".to_owned() };
+    let espf = Espf::start(Settings { auth, ..to(door.url()) });
     espf.emit_duplicates(1.0);
 
     espf.pause();
-    espf.emit(
-        "Account/Blocked",
-        json!({ "i_account": 189, "i_event": 77 }),
-    );
+    espf.emit("Account/Blocked", json!({ "i_account": 189, "i_event": 77 }));
     assert!(!espf.drained(Duration::from_millis(50)).await);
     assert!(door.received().is_empty());
 
@@ -85,20 +72,14 @@ async fn a_paused_espf_sends_nothing_and_a_duplicate_is_the_same_event() {
     let received = door.received();
     assert_eq!(received.len(), 2);
     assert_eq!(received[0].body, received[1].body);
-    assert_eq!(
-        received[0].header("authorization"),
-        "Basic dXNlcm5hbWU6c2VjcmV0"
-    );
+    assert_eq!(received[0].header("authorization"), "Basic dXNlcm5hbWU6c2VjcmV0");
     assert_eq!(espf.ledger().events[0].deliveries, 2);
 }
 
 #[tokio::test]
 async fn the_rate_spaces_deliveries() {
     let door = Receiver::start([]).await;
-    let espf = Espf::start(Settings {
-        rate: 100.0,
-        ..to(door.url())
-    });
+    let espf = Espf::start(Settings { rate: 100.0, ..to(door.url()) });
     let began = std::time::Instant::now();
 
     for i_account in 0..21 {

@@ -9,14 +9,8 @@ use std::time::Duration;
 
 /// A client of a neighbour, as a product would make one.
 fn client() -> reqwest::Client {
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .ok();
-    reqwest::Client::builder()
-        .no_proxy()
-        .tls_certs_only([])
-        .build()
-        .expect("a plain client can be made")
+    rustls::crypto::ring::default_provider().install_default().ok();
+    reqwest::Client::builder().no_proxy().tls_certs_only([]).build().expect("a plain client can be made")
 }
 
 /// Waits until it is so, and fails the test when that takes too long.

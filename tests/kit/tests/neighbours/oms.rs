@@ -14,10 +14,7 @@ use crate::until;
 const KEY: &[u8] = b"twenty-four random bytes";
 
 fn quick() -> Settings {
-    Settings {
-        completes_after: Duration::from_millis(10)..Duration::from_millis(20),
-        ..Settings::default()
-    }
+    Settings { completes_after: Duration::from_millis(10)..Duration::from_millis(20), ..Settings::default() }
 }
 
 async fn start(settings: Settings) -> Oms {
@@ -54,22 +51,14 @@ async fn an_order_is_acknowledged_and_its_end_is_told_under_a_signature() {
     let door = Receiver::start([]).await;
     let secret = format!("whsec_{}", BASE64_STANDARD.encode(KEY));
     let auth = NotifyAuth::StandardWebhooks(secret);
-    let notify = Some(Notify {
-        auth,
-        ..Notify::plain(door.url())
-    });
+    let notify = Some(Notify { auth, ..Notify::plain(door.url()) });
     let oms = start(Settings { notify, ..quick() }).await;
 
-    let answer = post(&oms, "serviceOrder", &order("op-1"))
-        .await
-        .expect("it answers");
+    let answer = post(&oms, "serviceOrder", &order("op-1")).await.expect("it answers");
     assert_eq!(answer.status(), 201);
     let made: Value = answer.json().await.expect("the order");
     assert_eq!(made["state"], "acknowledged");
-    until("both notices are accepted", || {
-        oms.orders_of("op-1")[0].notices_accepted == 2
-    })
-    .await;
+    until("both notices are accepted", || oms.orders_of("op-1")[0].notices_accepted == 2).await;
 
     let notices = door.received();
     let states: Vec<String> = notices.iter().map(told_state).collect();
@@ -85,10 +74,7 @@ async fn an_order_is_acknowledged_and_its_end_is_told_under_a_signature() {
     }
     mac.update(notices[1].body.as_bytes());
     let signature = BASE64_STANDARD.encode(mac.finalize().into_bytes());
-    assert_eq!(
-        notices[1].header("webhook-signature"),
-        format!("v1,{signature}")
-    );
+    assert_eq!(notices[1].header("webhook-signature"), format!("v1,{signature}"));
 }
 
 #[tokio::test]
@@ -96,9 +82,7 @@ async fn a_second_request_is_a_second_order() {
     let oms = start(quick()).await;
 
     for _ in 0..2 {
-        post(&oms, "serviceOrder", &order("op-1"))
-            .await
-            .expect("it answers");
+        post(&oms, "serviceOrder", &order("op-1")).await.expect("it answers");
     }
 
     let ledger = oms.ledger();
@@ -115,60 +99,30 @@ async fn a_second_request_is_a_second_order() {
 #[tokio::test]
 async fn a_lost_answer_leaves_an_order_and_a_lost_notice_leaves_polling() {
     let door = Receiver::start([]).await;
-    let manners = Manners {
-        loses_answer: 1.0,
-        loses_notice: 1.0,
-        ..Manners::default()
-    };
+    let manners = Manners { loses_answer: 1.0, loses_notice: 1.0, ..Manners::default() };
     let notify = Some(Notify::plain(door.url()));
-    let oms = start(Settings {
-        manners,
-        notify,
-        fail_share: 1.0,
-        ..quick()
-    })
-    .await;
+    let oms = start(Settings { manners, notify, fail_share: 1.0, ..quick() }).await;
 
     let lost = post(&oms, "serviceOrder", &order("op-1")).await;
 
     assert!(!lost.expect_err("the connection closes").is_connect());
-    until("the order has ended", || {
-        oms.orders_of("op-1")[0].ended_at.is_some()
-    })
-    .await;
+    until("the order has ended", || oms.orders_of("op-1")[0].ended_at.is_some()).await;
     let found = get(&oms, "serviceOrder?externalId=op-1").await;
     assert_eq!(found[0]["state"], "failed");
     assert_eq!(found[0]["serviceOrderItem"][0]["state"], "failed");
     let seen = oms.orders_of("op-1").remove(0);
-    assert_eq!(
-        found[0]["errorMessage"][0]["reason"].as_str(),
-        seen.error.as_deref()
-    );
+    assert_eq!(found[0]["errorMessage"][0]["reason"].as_str(), seen.error.as_deref());
     assert_eq!((seen.notices_sent, door.received().len()), (0, 0));
 }
 
 #[tokio::test]
 async fn an_early_notice_comes_before_the_answer_and_a_repeated_one_keeps_its_id() {
     let door = Receiver::start([503]).await;
-    let manners = Manners {
-        early_notice: 1.0,
-        repeats_notice: 1.0,
-        ..Manners::default()
-    };
-    let notify = Some(Notify {
-        attempts: 2,
-        ..Notify::plain(door.url())
-    });
-    let oms = start(Settings {
-        manners,
-        notify,
-        ..quick()
-    })
-    .await;
+    let manners = Manners { early_notice: 1.0, repeats_notice: 1.0, ..Manners::default() };
+    let notify = Some(Notify { attempts: 2, ..Notify::plain(door.url()) });
+    let oms = start(Settings { manners, notify, ..quick() }).await;
 
-    let answer = post(&oms, "serviceOrder", &order("op-1"))
-        .await
-        .expect("it answers");
+    let answer = post(&oms, "serviceOrder", &order("op-1")).await.expect("it answers");
 
     let notices = door.received();
     let made: Value = answer.json().await.expect("the order");
@@ -197,10 +151,7 @@ async fn a_held_answer_counts_until_it_is_given_or_the_client_goes() {
     assert_eq!((oms.ledger().orders.len(), oms.waiting()), (2, 0));
 
     oms.hold_answers(false);
-    let answer = patient
-        .await
-        .expect("it was not aborted")
-        .expect("it answers");
+    let answer = patient.await.expect("it was not aborted").expect("it answers");
     assert_eq!(answer.status(), 201);
     assert_eq!((oms.unanswered(), oms.waiting()), (0, 1));
 
@@ -217,29 +168,16 @@ async fn an_order_that_has_not_ended_can_be_cancelled_and_the_hub_hears_of_it() 
     let hub = post(&oms, "hub", &callback).await.expect("it answers");
     assert_eq!(hub.status(), 201);
 
-    post(&oms, "serviceOrder", &order("op-1"))
-        .await
-        .expect("it answers");
+    post(&oms, "serviceOrder", &order("op-1")).await.expect("it answers");
     until("work has begun", || door.received().len() == 1).await;
     let id = oms.orders_of("op-1").remove(0).id;
     let task = json!({ "serviceOrder": { "id": id } });
-    let cancelled: Value = post(&oms, "cancelServiceOrder", &task)
-        .await
-        .expect("it answers")
-        .json()
-        .await
-        .expect("the task");
-    let again: Value = post(&oms, "cancelServiceOrder", &task)
-        .await
-        .expect("it answers")
-        .json()
-        .await
-        .expect("the task");
+    let cancelled: Value =
+        post(&oms, "cancelServiceOrder", &task).await.expect("it answers").json().await.expect("the task");
+    let again: Value =
+        post(&oms, "cancelServiceOrder", &task).await.expect("it answers").json().await.expect("the task");
 
-    assert_eq!(
-        (&cancelled["state"], &again["state"]),
-        (&json!("done"), &json!("terminatedWithError"))
-    );
+    assert_eq!((&cancelled["state"], &again["state"]), (&json!("done"), &json!("terminatedWithError")));
     until("the hub has heard", || door.received().len() == 2).await;
     assert_eq!(told_state(&door.received()[1]), "cancelled");
     let read = get(&oms, &format!("serviceOrder/{id}")).await;
@@ -250,49 +188,27 @@ async fn an_order_that_has_not_ended_can_be_cancelled_and_the_hub_hears_of_it() 
 async fn it_refuses_what_is_no_order_who_is_not_known_and_whoever_comes_when_busy() {
     let oms = start(quick()).await;
     let empty = json!({ "serviceOrderItem": [{ "id": "1", "action": "add" }] });
-    let refused = post(&oms, "serviceOrder", &empty)
-        .await
-        .expect("it answers");
+    let refused = post(&oms, "serviceOrder", &empty).await.expect("it answers");
     assert_eq!(refused.status(), 400);
     let refused: Value = refused.json().await.expect("a reason");
     assert_eq!(refused["code"], "400");
 
-    oms.set_manners(Manners {
-        busy: 1.0,
-        ..Manners::default()
-    });
-    let busy = post(&oms, "serviceOrder", &order("op-1"))
-        .await
-        .expect("it answers");
-    assert_eq!(
-        (busy.status().as_u16(), oms.ledger().orders.len()),
-        (503, 0)
-    );
+    oms.set_manners(Manners { busy: 1.0, ..Manners::default() });
+    let busy = post(&oms, "serviceOrder", &order("op-1")).await.expect("it answers");
+    assert_eq!((busy.status().as_u16(), oms.ledger().orders.len()), (503, 0));
 
     let bearer = Some("secret".to_owned());
     let guarded = start(Settings { bearer, ..quick() }).await;
-    let unknown = post(&guarded, "serviceOrder", &order("op-1"))
-        .await
-        .expect("it answers");
-    assert_eq!(
-        (unknown.status().as_u16(), guarded.ledger().orders.len()),
-        (401, 0)
-    );
+    let unknown = post(&guarded, "serviceOrder", &order("op-1")).await.expect("it answers");
+    assert_eq!((unknown.status().as_u16(), guarded.ledger().orders.len()), (401, 0));
 }
 
 #[tokio::test]
 async fn the_same_seed_gives_the_same_fates() {
     let run = || async {
-        let oms = start(Settings {
-            seed: 7,
-            fail_share: 0.5,
-            ..quick()
-        })
-        .await;
+        let oms = start(Settings { seed: 7, fail_share: 0.5, ..quick() }).await;
         for _ in 0..8 {
-            post(&oms, "serviceOrder", &order("op-1"))
-                .await
-                .expect("it answers");
+            post(&oms, "serviceOrder", &order("op-1")).await.expect("it answers");
         }
         until("all have ended", || oms.waiting() == 0).await;
         let orders = oms.ledger().orders.into_iter();

@@ -17,11 +17,7 @@ impl Caller {
         let billing = PortaBilling::start(settings).await.expect("a free port");
         billing.put_account(Account::mobile(189));
         let client = crate::client();
-        let mut caller = Self {
-            billing,
-            client,
-            token: String::new(),
-        };
+        let mut caller = Self { billing, client, token: String::new() };
         let params = json!({ "login": "punchdown", "token": token });
         let session = caller.rest("Session/login", params).await;
         let access_token = session["access_token"].as_str().expect("it is granted");
@@ -53,12 +49,8 @@ impl Caller {
 async fn a_session_reads_an_account_and_an_unknown_one_is_empty() {
     let caller = Caller::start(Settings::default()).await;
 
-    let known = caller
-        .rest("Account/get_account_info/", json!({ "i_account": "189" }))
-        .await;
-    let unknown = caller
-        .rest("Account/get_account_info", json!({ "i_account": 1 }))
-        .await;
+    let known = caller.rest("Account/get_account_info/", json!({ "i_account": "189" })).await;
+    let unknown = caller.rest("Account/get_account_info", json!({ "i_account": 1 })).await;
 
     assert_eq!(known["account_info"]["id"], "15550000189@msisdn");
     assert_eq!(known["account_info"]["bill_status"], "O");
@@ -68,10 +60,7 @@ async fn a_session_reads_an_account_and_an_unknown_one_is_empty() {
     assert_eq!(plain["account_info"]["i_account"], 189);
     assert_eq!(plain["account_info"]["service_features"], Value::Null);
     let ledger = caller.billing.ledger();
-    assert_eq!(
-        (ledger.logins, ledger.calls["Account/get_account_info"]),
-        (1, 3)
-    );
+    assert_eq!((ledger.logins, ledger.calls["Account/get_account_info"]), (1, 3));
 }
 
 #[tokio::test]
@@ -83,12 +72,8 @@ async fn lists_are_paged_and_a_card_belongs_to_its_account() {
 
     let page = json!({ "i_customer": 1047, "limit": 2, "offset": 1, "get_total": 1 });
     let page = caller.rest("Account/get_account_list", page).await;
-    let cards = caller
-        .rest("SIMCard/get_card_list", json!({ "i_account": 189 }))
-        .await;
-    let customer = caller
-        .rest("Customer/get_customer_info", json!({ "i_customer": 1047 }))
-        .await;
+    let cards = caller.rest("SIMCard/get_card_list", json!({ "i_account": 189 })).await;
+    let customer = caller.rest("Customer/get_customer_info", json!({ "i_customer": 1047 })).await;
 
     assert_eq!(page["total"], 4);
     assert_eq!(page["account_list"][1]["i_account"], 190);
@@ -120,28 +105,20 @@ async fn every_fault_of_rest_is_a_500_with_its_code() {
 
 #[tokio::test]
 async fn a_token_ends_by_itself_and_is_refreshed() {
-    let settings = Settings {
-        token_seconds: 0,
-        ..Settings::default()
-    };
+    let settings = Settings { token_seconds: 0, ..Settings::default() };
     let caller = Caller::start(settings).await;
     let login = json!({ "login": "punchdown", "password": "password-of-punchdown" });
 
     let over = caller.rest("Generic/get_version", json!({})).await;
     let session = caller.rest("Session/login", login).await;
     let refresh = json!({ "refresh_token": session["refresh_token"] });
-    let refreshed = caller
-        .rest("Session/refresh_access_token", refresh.clone())
-        .await;
+    let refreshed = caller.rest("Session/refresh_access_token", refresh.clone()).await;
     let again = caller.rest("Session/refresh_access_token", refresh).await;
 
     assert_eq!(over["faultcode"], "Server.Session.check_auth.auth_failed");
     assert_ne!(refreshed["access_token"], session["access_token"]);
     assert_eq!(refreshed["session_id"], Value::Null);
-    assert_eq!(
-        again["faultcode"],
-        "Server.Session.refresh_access_token.refresh_failed"
-    );
+    assert_eq!(again["faultcode"], "Server.Session.refresh_access_token.refresh_failed");
 }
 
 #[tokio::test]
@@ -153,30 +130,13 @@ async fn statuses_are_recorded_and_bad_ones_refused() {
     let ok = r#"{"status":"OK","group":"HSS","message":"done"}"#;
     assert_eq!(caller.status("15550000189%40msisdn", ok).await, 200);
     assert_eq!(caller.status("i/190", ok).await, 404);
-    assert_eq!(
-        caller
-            .status("i/189", r#"{"status":"OK ","group":"HSS"}"#)
-            .await,
-        400
-    );
-    assert_eq!(
-        caller
-            .status("i/189", r#"{"status":"OK","group":"OMS"}"#)
-            .await,
-        400
-    );
+    assert_eq!(caller.status("i/189", r#"{"status":"OK ","group":"HSS"}"#).await, 400);
+    assert_eq!(caller.status("i/189", r#"{"status":"OK","group":"OMS"}"#).await, 400);
 
-    let words: Vec<String> = caller
-        .billing
-        .statuses(189, "HSS")
-        .into_iter()
-        .map(|seen| seen.status)
-        .collect();
+    let words: Vec<String> =
+        caller.billing.statuses(189, "HSS").into_iter().map(|seen| seen.status).collect();
     assert_eq!(words, ["IN_PROGRESS", "OK"]);
-    let last = caller
-        .billing
-        .final_status(189, "HSS")
-        .expect("it was reported");
+    let last = caller.billing.final_status(189, "HSS").expect("it was reported");
     assert_eq!(last.message.as_deref(), Some("done"));
     assert_eq!(last.content_type, "application/x-www-form-urlencoded");
 }
@@ -190,13 +150,7 @@ async fn the_espf_api_knows_the_groups_and_says_401() {
 
     let basic = caller.client.get(&url);
     let basic = basic.basic_auth("punchdown", Some("token-of-punchdown"));
-    let groups: Value = basic
-        .send()
-        .await
-        .expect("it answers")
-        .json()
-        .await
-        .expect("JSON");
+    let groups: Value = basic.send().await.expect("it answers").json().await.expect("JSON");
     let refused = caller.client.get(&url).bearer_auth("nobody").send().await;
 
     let custom = json!({ "i_group": "1001", "name": "IOT", "is_custom": true });
@@ -226,10 +180,7 @@ async fn faults_strike_as_they_were_told() {
     faults.strike(Fault::LoginLockedOut, once);
     faults.strike(Fault::StatusRefused(415), once);
     let login = caller.rest("Session/login", json!({})).await;
-    assert_eq!(
-        login["faultcode"],
-        "Server.Session.cannot_login_brute_force_activity"
-    );
+    assert_eq!(login["faultcode"], "Server.Session.cannot_login_brute_force_activity");
     let ok = r#"{"status":"OK","group":"HSS"}"#;
     assert_eq!(caller.status("i/189", ok).await, 415);
     assert_eq!(caller.status("i/189", ok).await, 200);
@@ -238,23 +189,16 @@ async fn faults_strike_as_they_were_told() {
 
 #[tokio::test]
 async fn it_stops_with_its_last_handle_and_can_start_at_the_same_address() {
-    let first = PortaBilling::start(Settings::default())
-        .await
-        .expect("a free port");
+    let first = PortaBilling::start(Settings::default()).await.expect("a free port");
     let address = first.url().trim_start_matches("http://").to_owned();
-    let settings = Settings {
-        listen: address.parse().expect("it is an address"),
-        ..Settings::default()
-    };
+    let settings = Settings { listen: address.parse().expect("it is an address"), ..Settings::default() };
     let client = crate::client();
     assert!(client.get(first.url()).send().await.is_ok());
 
     first.stop().await;
     assert!(client.get(first.url()).send().await.is_err());
 
-    let second = PortaBilling::start(settings)
-        .await
-        .expect("the port is free again");
+    let second = PortaBilling::start(settings).await.expect("the port is free again");
     assert!(client.get(second.url()).send().await.is_ok());
 
     let url = second.url();

@@ -32,10 +32,7 @@ impl Receiver {
     pub(crate) async fn start(answers: impl IntoIterator<Item = u16>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it is bound").to_string();
-        let receiver = Self {
-            address,
-            ..Self::default()
-        };
+        let receiver = Self { address, ..Self::default() };
         receiver.lock().answers.extend(answers);
         let routes = Router::new().fallback(record).with_state(receiver.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await });
@@ -51,9 +48,7 @@ impl Receiver {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
-        self.inner
-            .lock()
-            .expect("no test panics while it holds this")
+        self.inner.lock().expect("no test panics while it holds this")
     }
 }
 
