@@ -1,1 +1,15 @@
+//! One file per promise. The neighbours are simulators; everything else is real: the program as
+//! a process, SQLite on a disk, sockets, components in the sandbox, SIGKILL.
 
+mod harness;
+
+mod adapters;
+mod configuration;
+mod crash;
+mod doors;
+mod guests;
+mod happy_path;
+mod journal_contract;
+mod notifications;
+mod portabilling;
+mod tidy;

@@ -35,14 +35,20 @@ pub struct Settings {
     /// `https://billing.example.net`, without a path.
     pub url: String,
     pub login: String,
-    /// The API token of that user.
-    pub token: Secret,
+    pub credential: Credential,
     /// Of one call, its answer included.
     pub timeout: Duration,
     /// Calls at a time.
     pub concurrency: usize,
     /// The documents that an adapter may ask for, by name.
     pub queries: BTreeMap<String, Query>,
+}
+
+/// What the user of the API logs in with.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    Token(Secret),
+    Password(Secret),
 }
 
 /// Where a document comes from. Methods that no public document confirms are settings.
@@ -89,7 +95,7 @@ impl PortaBilling {
     /// When TLS cannot be set up.
     pub fn new(settings: Settings, world: Arc<dyn World>) -> reqwest::Result<Self> {
         let api = Arc::new(Api { http: web::client(settings.timeout)?, url: settings.url });
-        let session = Arc::new(Session::new(Arc::clone(&api), settings.login, settings.token, world));
+        let session = Arc::new(Session::new(Arc::clone(&api), settings.login, settings.credential, world));
         Ok(Self { api, session, queries: settings.queries, slots: Semaphore::new(settings.concurrency) })
     }
 
@@ -109,6 +115,9 @@ impl PortaBilling {
                     if last {
                         return Err(BillingError::Unavailable(format!("{method}: {fault}")));
                     }
+                }
+                Err(CallError::Fault(fault)) if fault.faultcode.ends_with("not_found") => {
+                    return Ok(wire::nothing());
                 }
                 Err(CallError::Fault(fault)) => {
                     return Err(BillingError::Refused(format!("{method}: {fault}")));

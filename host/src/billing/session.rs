@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::{Api, CallError};
+use super::{Api, CallError, Credential};
 use crate::domain::Timestamp;
 use crate::ports::{BillingError, Tokens, World};
 use crate::secret::Secret;
@@ -24,7 +24,7 @@ const REFUSED_PAUSE: (Duration, Duration) = (Duration::from_secs(60), Duration::
 pub struct Session {
     api: Arc<Api>,
     login: String,
-    token: Secret,
+    credential: Credential,
     world: Arc<dyn World>,
     /// Locked while somebody logs in: the others wait for the same answer.
     state: Mutex<State>,
@@ -51,12 +51,16 @@ struct Granted {
 }
 
 impl Session {
-    pub(super) fn new(api: Arc<Api>, login: String, token: Secret, world: Arc<dyn World>) -> Self {
-        Self { api, login, token, world, state: Mutex::default() }
+    pub(super) fn new(api: Arc<Api>, login: String, credential: Credential, world: Arc<dyn World>) -> Self {
+        Self { api, login, credential, world, state: Mutex::default() }
     }
 
     async fn log_in(&self) -> Result<Granted, BillingError> {
-        let params = serde_json::json!({ "login": self.login, "token": self.token.expose() });
+        let (name, secret) = match &self.credential {
+            Credential::Token(secret) => ("token", secret),
+            Credential::Password(secret) => ("password", secret),
+        };
+        let params = serde_json::json!({ "login": self.login, name: secret.expose() });
         let answer = match self.api.call("Session/login", &params, None).await {
             Ok(answer) => answer,
             Err(CallError::Fault(fault)) => return Err(BillingError::LoginRefused(fault.to_string())),

@@ -11,10 +11,15 @@ use crate::ports::Account;
 pub const ACCOUNT: &str = "account_info";
 pub const SIM_CARD: &str = "sim_card";
 
+/// An answer in which there is nothing.
+pub fn nothing() -> Box<RawValue> {
+    RawValue::NULL.to_owned()
+}
+
 /// One member of an answer as PortaBilling wrote it; of a list, its first element.
 /// `[]` where an object should be is PortaBilling's way to say that there is none.
 pub fn member(answer: &RawValue, name: &str) -> Result<Option<Box<RawValue>>, String> {
-    if answer.get().trim_start().starts_with('[') {
+    if answer.get().trim_start().starts_with('[') || answer.get() == "null" {
         return Ok(None);
     }
     let members: BTreeMap<String, Box<RawValue>> =

@@ -2,7 +2,6 @@
 //! the host is the real program on a real journal. At the end the neighbours' own ledgers are
 //! compared, account by account.
 
-mod judge;
 mod progress;
 
 use std::io;
@@ -14,6 +13,7 @@ use punchdown_kit::espf::Espf;
 use punchdown_kit::oms;
 
 use self::progress::Progress;
+use super::judge;
 use super::stage::{Setting, Stage};
 use crate::toolchain;
 

@@ -4,6 +4,8 @@ mod check;
 #[cfg(feature = "simulators")]
 mod demo;
 #[cfg(feature = "simulators")]
+pub mod judge;
+#[cfg(feature = "simulators")]
 mod sim;
 #[cfg(feature = "simulators")]
 pub mod stage;

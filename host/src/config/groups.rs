@@ -245,7 +245,7 @@ fn one_or_two(value: &Value<'_>, directory: &Path) -> Option<Vec<Secret>> {
 fn named_secrets(section: &mut Section<'_>, directory: &Path) -> Option<BTreeMap<String, Secret>> {
     let mut secrets = BTreeMap::new();
     section.each(|name, value| {
-        secrets.extend(secret(&value, directory).map(|secret| (name.to_owned(), secret)))
+        secrets.extend(secret(&value, directory).map(|secret| (name.to_owned(), secret)));
     });
     Some(secrets)
 }

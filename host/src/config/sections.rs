@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::reader::{Section, Value};
 use super::secrets::secret;
 use super::{Listener, Settings, groups};
-use crate::billing::{self, Query};
+use crate::billing::{self, Credential, Query};
 use crate::domain::Patterns;
 use crate::espf::{self, ContentType};
 use crate::http::{EventAuth, EventSettings, Limits};
@@ -27,17 +27,15 @@ pub fn root(root: &mut Section<'_>, directory: &Path) -> Option<Settings> {
     let admin = root.section("admin", |section| admin(section, directory));
     let store = root.section("journal", |section| journal(section, directory));
     let log_filter = root.section("log", |section| section.or("filter", "\"info\"", |value| value.text()));
-    let listener = events.as_ref().map(|(_, listener, _)| listener.address);
-    let closing = events.as_ref().map(|(_, _, closing)| closing.clone());
-    let groups =
-        root.section("groups", |section| groups::all(section, directory, listener, closing.as_ref()));
-    let (events, public, _) = events?;
+    let Events { settings: events, listener: public, closing } = events?;
+    let listen = public.as_ref().map(|listener| listener.address);
+    let groups = root.section("groups", |section| groups::all(section, directory, listen, closing.as_ref()));
     let ((billing, espf), (admin, admin_tokens)) = (billing?, admin?);
     Some(Settings {
         billing,
         espf,
-        events,
-        public,
+        events: events?,
+        public: public?,
         admin,
         admin_tokens,
         store: store?,
@@ -49,8 +47,7 @@ pub fn root(root: &mut Section<'_>, directory: &Path) -> Option<Settings> {
 fn portabilling(section: &mut Section<'_>, directory: &Path) -> Option<(billing::Settings, espf::Settings)> {
     let url = section.required("url", "\"https://billing.example.net\"").and_then(|value| base_url(&value));
     let login = section.required("login", "\"punchdown\"").and_then(|value| value.text());
-    let token = section.required("token", "{ file = \"secrets/portabilling\" }");
-    let token = token.and_then(|value| secret(&value, directory));
+    let credential = credential(section, directory);
     let timeout = section.or("timeout", "\"20s\"", |value| value.duration(SECOND..=20 * SECOND));
     let concurrency = section.or("concurrency", "16", |value| value.number(1..=256));
     let content_type = section.or("status-content-type", "\"json\"", |value| {
@@ -66,12 +63,23 @@ fn portabilling(section: &mut Section<'_>, directory: &Path) -> Option<(billing:
     let billing = billing::Settings {
         url,
         login: login?,
-        token: token?,
+        credential: credential?,
         timeout,
         concurrency: usize::try_from(concurrency?).ok()?,
         queries: queries?,
     };
     Some((billing, espf))
+}
+
+fn credential(section: &mut Section<'_>, directory: &Path) -> Option<Credential> {
+    if let Some(password) = section.optional("password") {
+        if section.optional("token").is_some() {
+            password.complain("`token` and `password` cannot both be meant", None);
+        }
+        return secret(&password, directory).map(Credential::Password);
+    }
+    let token = section.required("token", "{ file = \"secrets/portabilling\" }")?;
+    secret(&token, directory).map(Credential::Token)
 }
 
 /// The queries that are known without being written, changed and added to by what is.
@@ -103,7 +111,12 @@ fn queries(section: &mut Section<'_>) -> Option<BTreeMap<String, Query>> {
     Some(queries)
 }
 
-type Events = (EventSettings, Listener, Patterns);
+/// Read apart, so that what is wrong with one does not hide what is wrong with the groups.
+struct Events {
+    settings: Option<EventSettings>,
+    listener: Option<Listener>,
+    closing: Option<Patterns>,
+}
 
 fn events(section: &mut Section<'_>, directory: &Path) -> Option<Events> {
     let address = section.or("listen", "\"0.0.0.0:8700\"", address);
@@ -125,13 +138,16 @@ fn events(section: &mut Section<'_>, directory: &Path) -> Option<Events> {
     let body_max = section.or("body-max", "\"1MiB\"", |value| value.bytes(1 << 10..=16 << 20));
     let body_timeout = section.or("body-timeout", "\"10s\"", |value| value.duration(SECOND..=60 * SECOND));
     let closing = section.or("closing", CLOSING, patterns);
-    let settings = EventSettings {
-        auth: auth?,
-        auth_header: auth_header?,
-        body_max: body_max?,
-        body_timeout: body_timeout?,
+    let settings = || {
+        Some(EventSettings {
+            auth: auth?,
+            auth_header: auth_header?,
+            body_max: body_max?,
+            body_timeout: body_timeout?,
+        })
     };
-    Some((settings, Listener { address: address?, limits: limits? }, closing?))
+    let listener = || Some(Listener { address: address?, limits: limits? });
+    Some(Events { settings: settings(), listener: listener(), closing })
 }
 
 fn event_auth(value: &Value<'_>, directory: &Path) -> Option<EventAuth> {

@@ -186,14 +186,16 @@ impl Operation {
     /// Nobody can say whether its last request arrived.
     pub fn is_in_doubt(&self) -> bool {
         match &self.stage {
-            Stage::OnItsWay { request, .. } => request.delivery == Delivery::AtMostOnce,
+            Stage::OnItsWay { request, .. } if request.delivery == Delivery::AtMostOnce => true,
             Stage::Parked { in_doubt, .. } => *in_doubt,
             _ => self.ends_unknown(),
         }
     }
 
-    pub(super) fn ends_unknown(&self) -> bool {
-        self.moves.last().is_some_and(|done| {
+    /// A wait whose time was up has told nothing of the request before it.
+    fn ends_unknown(&self) -> bool {
+        let told = self.moves.iter().rev().find(|done| done.entry.what != Happening::Elapsed);
+        told.is_some_and(|done| {
             matches!(&done.entry.what, Happening::Exchanged(exchange) if matches!(exchange.outcome, Received::Unknown(_)))
         })
     }

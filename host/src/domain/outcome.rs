@@ -71,6 +71,10 @@ pub fn apply(
     next.take(outcome);
     let mut statuses = statuses(&next.operation);
     statuses.retain(|service, said| before.get(service) != Some(said));
+    // What gave way has no more to say: the newer one speaks.
+    if matches!(next.operation.stage, Stage::Superseded { .. }) {
+        statuses.clear();
+    }
     Change { operation: next.operation, notes: next.notes, applied: next.applied, statuses, took_signal }
 }
 
@@ -93,7 +97,7 @@ impl Applying<'_> {
             Outcome::LaidDown(laid_down) => self.lay_down(*laid_down),
             Outcome::NotRead { trouble, retry_after } => self.read_later(trouble, retry_after),
             Outcome::Absent => self.absent(),
-            Outcome::Refused(trouble) => self.park(trouble),
+            Outcome::Refused(trouble) => self.refused(trouble),
             Outcome::Decided { progress, by } => self.decide(*progress, by),
             Outcome::Held { trouble, until } => {
                 self.operation.trouble = Some(trouble);
@@ -117,7 +121,10 @@ impl Applying<'_> {
 
     fn lay_down(&mut self, laid_down: LaidDown) {
         self.notes.push(Note::LaidDown { wanted: laid_down.wanted });
-        self.operation.deadline = laid_down.began + self.policy.deadline;
+        // Read afresh it has no more time than before, or it could go on for ever.
+        if self.operation.laid_down.is_none() {
+            self.operation.deadline = laid_down.began + self.policy.deadline;
+        }
         self.operation.laid_down = Some(laid_down);
         self.go_on(Stage::Asking);
     }
@@ -127,12 +134,24 @@ impl Applying<'_> {
             "PortaBilling has no account {} and `{}` does not close one",
             self.operation.lane.i_account, self.operation.event.name
         ));
+        // Readings that failed said nothing of the account.
+        if self.operation.trouble.as_ref().is_none_or(|last| last.code != trouble.code) {
+            self.operation.stage = Stage::Received { attempts: 0 };
+        }
         match self.operation.stage {
             Stage::Received { attempts } if attempts + 1 < ABSENT_READINGS_MAX => {
-                self.read_later(trouble, None)
+                self.read_later(trouble, None);
             }
             _ => self.park(trouble),
         }
+    }
+
+    /// What can never be sent has not left, and leaves nothing in doubt.
+    fn refused(&mut self, trouble: Trouble) {
+        if let Some((request, by, attempts)) = self.leaving() {
+            self.operation.stage = Stage::Ready { request, by, attempts };
+        }
+        self.park(trouble);
     }
 
     fn read_later(&mut self, trouble: Trouble, retry_after: Option<Duration>) {
@@ -177,7 +196,6 @@ impl Applying<'_> {
     /// Strikes the exchange that ends the history, and makes the same request again.
     fn again(&mut self, trouble: Trouble, at_once: bool) {
         let Some(last) = self.operation.moves.pop() else {
-            self.operation.laid_down = None;
             self.operation.stage = Stage::Received { attempts: 0 };
             return self.read_later(trouble, None);
         };

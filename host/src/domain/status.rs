@@ -50,10 +50,13 @@ pub fn statuses(operation: &Operation) -> BTreeMap<Service, Said> {
         all.insert(operation.service.clone(), Said { status: Status::InProgress, message: None });
     }
     if let Some(word) = own_word(operation) {
-        let unsettled = |said: &Said| matches!(said.status, Status::InProgress | Status::Retry);
-        let mut open: Vec<Service> =
-            all.iter().filter(|(_, said)| unsettled(said)).map(|(service, _)| service.clone()).collect();
-        if open.is_empty() {
+        let unsettled = |service: &&Service| {
+            all.get(*service).is_none_or(|said| matches!(said.status, Status::InProgress | Status::Retry))
+        };
+        let own = std::iter::once(&operation.service);
+        let mut open: Vec<Service> = all.keys().chain(own).filter(unsettled).cloned().collect();
+        // A person must hear of a parked one, even when all was settled before.
+        if open.is_empty() && matches!(operation.stage, Stage::Parked { .. }) {
             open.push(operation.service.clone());
         }
         all.extend(open.into_iter().map(|service| (service, word.clone())));

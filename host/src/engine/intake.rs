@@ -141,7 +141,7 @@ impl Core {
         let began = Instant::now();
         let answer = self.ports.adapters.read_notification(group, raw).await;
         let result = if answer.is_ok() { "answered" } else { "fault" };
-        self.metrics.adapter_call(group, AdapterQuestion::read_notification, result, began.elapsed());
+        self.metrics.adapter_call(group, AdapterQuestion::ReadNotification, result, began.elapsed());
         let reading = match answer {
             Ok(reading) => reading,
             Err(error @ (AdapterError::NotLoaded(_) | AdapterError::Fault(_))) => {

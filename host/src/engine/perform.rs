@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Core, GroupSettings};
 use crate::domain::outcome::Outcome;
 use crate::domain::step::Step;
-use crate::domain::{LaidDown, Operation, Reason, Request, Stage, Trouble, Wanted};
+use crate::domain::{LaidDown, Operation, Reason, Request, Stage, Timestamp, Trouble, Wanted};
 use crate::ports::{Account, AdapterError, BillingError, Held, Lease, Needs, Question, SendError};
 use crate::telemetry::AdapterQuestion;
 
@@ -15,14 +15,14 @@ const HELD_FOR: Duration = Duration::from_secs(5);
 const LOGIN_REFUSED_PAUSE: Duration = Duration::from_secs(60);
 
 pub async fn perform(
-    step: Step,
+    step: &Step,
     held: &Held,
     lease: &Lease,
     settings: &GroupSettings,
     core: &Core,
 ) -> Outcome {
     match step {
-        Step::GiveWay(to) => Outcome::GaveWay { to },
+        Step::GiveWay(to) => Outcome::GaveWay { to: to.clone() },
         Step::Read => read(held, settings, core).await,
         Step::Ask => ask(&held.operation, core).await,
         Step::Leave => Outcome::Leaving { epoch: lease.epoch },
@@ -34,8 +34,18 @@ pub async fn perform(
             "host-stopped",
             "the host stopped before the answer was written down",
         )),
-        Step::Wake(payload) => Outcome::Woken(payload),
+        Step::Wake(payload) => Outcome::Woken(payload.clone()),
         Step::Elapse => Outcome::Elapsed,
+    }
+}
+
+/// A step that took longer than the lease of its lane allows.
+pub fn overrun(step: &Step, now: Timestamp) -> Outcome {
+    let trouble = Trouble::new("step-overrun", "the step took longer than the lease of its lane allows");
+    match step {
+        Step::Send => Outcome::Unanswered(trouble),
+        Step::Read => Outcome::NotRead { trouble, retry_after: None },
+        _ => Outcome::Held { trouble, until: now + HELD_FOR },
     }
 }
 
@@ -103,7 +113,7 @@ async fn ask(operation: &Operation, core: &Core) -> Outcome {
     let began = Instant::now();
     let answer = core.ports.adapters.provision(question).await;
     let result = if answer.is_ok() { "answered" } else { "fault" };
-    core.metrics.adapter_call(group, AdapterQuestion::provision, result, began.elapsed());
+    core.metrics.adapter_call(group, AdapterQuestion::Provision, result, began.elapsed());
     match answer {
         Ok((progress, by)) => Outcome::Decided { progress: Box::new(progress), by },
         Err(AdapterError::Fault(trouble)) => Outcome::Refused(trouble),

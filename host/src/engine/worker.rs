@@ -4,14 +4,19 @@
 //! decided in `domain`. Nothing here retries: a failed step is saved like any other, with a
 //! later date.
 
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
 
-use super::perform::perform;
-use super::{Core, GroupSettings};
+use super::perform::{overrun, perform};
+use super::{Core, GroupSettings, LEASE};
 use crate::domain::outcome::apply;
 use crate::domain::step::{Head, Next, Step, next};
 use crate::domain::{Change, Note, Operation, Stage};
 use crate::ports::{Held, JournalError, Lease};
+
+/// No step outlives its lease, or two would move the same operation.
+const STEP_MAX: Duration = LEASE.saturating_sub(Duration::from_secs(10));
 
 pub async fn drive(
     core: &Core,
@@ -52,7 +57,11 @@ async fn steps(
                 return journal.release(lease, world.now()).await;
             }
         };
-        let outcome = perform(step, &held, lease, settings, core).await;
+        let outcome = match tokio::time::timeout(STEP_MAX, perform(&step, &held, lease, settings, core)).await
+        {
+            Ok(outcome) => outcome,
+            Err(_) => overrun(&step, world.now()),
+        };
         let now = world.now();
         let change = apply(held.operation, outcome, &settings.policy, now, world.chance());
         tell(core, &change);
@@ -90,6 +99,6 @@ fn tell(core: &Core, change: &Change) {
     }
 }
 
-fn age(operation: &Operation, core: &Core) -> std::time::Duration {
+fn age(operation: &Operation, core: &Core) -> Duration {
     core.ports.world.now().since(operation.event.received_at)
 }

@@ -6,8 +6,8 @@ use std::sync::PoisonError;
 use std::sync::RwLock;
 use std::time::Duration;
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -25,7 +25,7 @@ const PROVISION_SECONDS: [f64; 12] =
     [1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 10_800.0, 21_600.0, 43_200.0, 86_400.0];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Result_ {
+struct OfResult {
     result: &'static str,
 }
 
@@ -49,7 +49,7 @@ struct GroupResult {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct AdapterCall {
     group: String,
-    question: AdapterQuestion,
+    question: &'static str,
     result: &'static str,
 }
 
@@ -59,17 +59,28 @@ struct StatusPost {
     result: &'static str,
 }
 
-#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelValue)]
-#[allow(non_camel_case_types, reason = "the derive writes the variant's name as the label's value")]
+/// What an adapter can be asked.
+#[derive(Clone, Copy, Debug)]
 pub enum AdapterQuestion {
-    provision,
-    read_notification,
+    Provision,
+    ReadNotification,
+}
+
+impl AdapterQuestion {
+    const ALL: [Self; 2] = [Self::Provision, Self::ReadNotification];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Provision => "provision",
+            Self::ReadNotification => "read-notification",
+        }
+    }
 }
 
 /// All metrics of one running host.
 pub struct Metrics {
     registry: Registry,
-    events: Family<Result_, Counter>,
+    events: Family<OfResult, Counter>,
     last_event: Gauge,
     notifications: Family<GroupResult, Counter>,
     operations: Family<GroupStage, Gauge>,
@@ -84,7 +95,7 @@ pub struct Metrics {
     adapter_seconds: Family<OfGroup, Histogram>,
     requests: Family<GroupResult, Counter>,
     request_seconds: Family<OfGroup, Histogram>,
-    billing_calls: Family<Result_, Counter>,
+    billing_calls: Family<OfResult, Counter>,
     billing_seconds: Histogram,
     status_posts: Family<StatusPost, Counter>,
     groups: RwLock<Vec<Group>>,
@@ -181,7 +192,7 @@ impl Metrics {
             for result in ["answered", "not-sent", "unanswered", "refused"] {
                 present(&self.requests, &GroupResult { group: name.clone(), result });
             }
-            for question in [AdapterQuestion::provision, AdapterQuestion::read_notification] {
+            for question in AdapterQuestion::ALL.map(AdapterQuestion::word) {
                 for result in ["answered", "fault"] {
                     present(&self.adapter_calls, &AdapterCall { group: name.clone(), question, result });
                 }
@@ -194,10 +205,10 @@ impl Metrics {
             self.groups.write().unwrap_or_else(PoisonError::into_inner).push(group);
         }
         for result in ["accepted", "repeated", "unwanted", "dead-letter", "unauthorised", "refused"] {
-            present(&self.events, &Result_ { result });
+            present(&self.events, &OfResult { result });
         }
         for result in ["found", "absent", "failed"] {
-            present(&self.billing_calls, &Result_ { result });
+            present(&self.billing_calls, &OfResult { result });
         }
         for status in Status::ALL {
             for result in ["taken", "later", "refused"] {
@@ -207,7 +218,7 @@ impl Metrics {
     }
 
     pub fn event(&self, result: &'static str) {
-        self.events.get_or_create(&Result_ { result }).inc();
+        self.events.get_or_create(&OfResult { result }).inc();
     }
 
     pub fn notification(&self, group: &Group, result: &'static str) {
@@ -230,7 +241,9 @@ impl Metrics {
         took: Duration,
     ) {
         let group = group.0.clone();
-        self.adapter_calls.get_or_create(&AdapterCall { group: group.clone(), question, result }).inc();
+        self.adapter_calls
+            .get_or_create(&AdapterCall { group: group.clone(), question: question.word(), result })
+            .inc();
         self.adapter_seconds.get_or_create(&OfGroup { group }).observe(took.as_secs_f64());
     }
 
@@ -241,7 +254,7 @@ impl Metrics {
     }
 
     pub fn billing_call(&self, result: &'static str, took: Duration) {
-        self.billing_calls.get_or_create(&Result_ { result }).inc();
+        self.billing_calls.get_or_create(&OfResult { result }).inc();
         self.billing_seconds.observe(took.as_secs_f64());
     }
 

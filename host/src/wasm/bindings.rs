@@ -1,5 +1,4 @@
 //! The contract as Rust types: generated, and nothing else.
-#![expect(clippy::all, reason = "generated")]
 
 wasmtime::component::bindgen!({
     path: "../wit",

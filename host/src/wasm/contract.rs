@@ -2,7 +2,9 @@
 //! something does.
 
 use wit_component::DecodedWasm;
-use wit_parser::{Resolve, WorldId, WorldItem, WorldKey};
+use wit_parser::{Function, InterfaceId, Resolve, WorldId, WorldItem, WorldKey};
+
+mod shape;
 
 /// Why a component cannot be an adapter.
 pub enum Mismatch {
@@ -12,96 +14,149 @@ pub enum Mismatch {
 
 /// The contract that this host speaks.
 const CONTRACT: &str = include_str!("../../../wit/adapter.wit");
-/// The interface that every adapter exports.
-const REQUIRED: &str = "external-system";
+/// The world of every adapter.
+const WORLD: &str = "adapter";
 
 /// Finds what differs, from the outside in: no component, another interface, another version,
 /// another function, another type.
 pub fn check(bytes: &[u8]) -> Result<(), Mismatch> {
-    let (theirs, world) = match wit_component::decode(bytes) {
-        Ok(DecodedWasm::Component(resolve, world)) => (resolve, world),
-        Ok(DecodedWasm::WitPackage(..)) => {
-            return Err(Mismatch::NoComponent("it holds only interface definitions".to_owned()));
-        }
-        Err(error) => {
-            let core = bytes.get(..8).is_some_and(|head| head == b"\0asm\x01\0\0\0");
-            let why = if core {
-                "it is a core module; make a component of it, for example with `wasm-tools component new`"
-                    .to_owned()
-            } else {
-                format!("{error:#}")
-            };
-            return Err(Mismatch::NoComponent(why));
-        }
-    };
-    let mut ours = Resolve::new();
-    let package = ours
-        .push_str("adapter.wit", CONTRACT)
-        .map_err(|error| Mismatch::Differs(format!("the host's own contract cannot be read: {error}")))?;
-    let our_name = ours.packages[package].name.clone();
-    let wanted = format!("{}:{}/{REQUIRED}", our_name.namespace, our_name.name);
-    let version = our_name.version.map(|version| version.to_string()).unwrap_or_default();
-    let exports = exported_interfaces(&theirs, world);
-    let Some((_, their_version)) = exports.iter().find(|(name, _)| *name == wanted) else {
-        let found =
-            exports.iter().map(|(name, version)| format!("{name}@{version}")).collect::<Vec<_>>().join(", ");
-        let found = if found.is_empty() { "no interface".to_owned() } else { found };
-        return Err(Mismatch::Differs(format!("it exports {found}; an adapter exports {wanted}@{version}")));
-    };
-    if *their_version != version {
-        return Err(Mismatch::Differs(format!(
-            "it exports {wanted}@{their_version}; this host speaks {wanted}@{version}"
-        )));
+    let (theirs, their_world) = decode(bytes).map_err(Mismatch::NoComponent)?;
+    let (ours, our_world) = contract().map_err(Mismatch::Differs)?;
+    exports_all(&ours, our_world, &theirs, their_world).map_err(Mismatch::Differs)?;
+    imports_no_more(&ours, our_world, &theirs, their_world).map_err(Mismatch::Differs)
+}
+
+fn contract() -> Result<(Resolve, WorldId), String> {
+    let mut resolve = Resolve::new();
+    let unreadable = |why: String| format!("the host's own contract cannot be read: {why}");
+    let package = resolve.push_str("adapter.wit", CONTRACT).map_err(|error| unreadable(error.to_string()))?;
+    let world = resolve.packages[package].worlds.get(WORLD).copied();
+    world.map(|world| (resolve, world)).ok_or_else(|| unreadable(format!("it has no world `{WORLD}`")))
+}
+
+fn decode(bytes: &[u8]) -> Result<(Resolve, WorldId), String> {
+    const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+    if bytes.is_empty() {
+        return Err("it is empty".to_owned());
     }
-    same_functions(&ours, package, &theirs, world, &wanted).map_err(Mismatch::Differs)
-}
-
-fn exported_interfaces(resolve: &Resolve, world: WorldId) -> Vec<(String, String)> {
-    let name = |key: &WorldKey| match key {
-        WorldKey::Interface(id) => resolve.id_of(*id),
-        WorldKey::Name(_) => None,
-    };
-    let exports = resolve.worlds[world].exports.iter();
-    let interfaces = exports.filter(|(_, item)| matches!(item, WorldItem::Interface { .. }));
-    interfaces
-        .filter_map(|(key, _)| name(key))
-        .map(|full| match full.split_once('@') {
-            Some((name, version)) => (name.to_owned(), version.to_owned()),
-            None => (full, "none".to_owned()),
-        })
-        .collect()
-}
-
-/// Compares functions and the types behind them, as text: what is printed is what is meant.
-fn same_functions(
-    ours: &Resolve,
-    package: wit_parser::PackageId,
-    theirs: &Resolve,
-    world: WorldId,
-    wanted: &str,
-) -> Result<(), String> {
-    let our_interface = ours.packages[package].interfaces.get(REQUIRED).copied();
-    let their_interface = theirs.worlds[world].exports.iter().find_map(|(key, item)| match (key, item) {
-        (WorldKey::Interface(id), WorldItem::Interface { .. })
-            if theirs.id_of(*id).is_some_and(|name| name.starts_with(wanted)) =>
-        {
-            Some(*id)
+    if bytes.starts_with(CORE_MODULE) {
+        return Err("it is a core module; make a component of it, for example with \
+                    `wasm-tools component new`"
+            .to_owned());
+    }
+    if !bytes.starts_with(&CORE_MODULE[..4]) {
+        let what =
+            if std::str::from_utf8(bytes).is_ok() { "it is text" } else { "it is another kind of file" };
+        return Err(format!("{what}; a component begins with the bytes `\\0asm`"));
+    }
+    match wit_component::decode(bytes) {
+        Ok(DecodedWasm::Component(resolve, world)) => Ok((resolve, world)),
+        Ok(DecodedWasm::WitPackage(..)) => {
+            Err("it holds a contract and nothing that keeps it: it was made of WIT alone".to_owned())
         }
-        _ => None,
-    });
-    let (Some(our_interface), Some(their_interface)) = (our_interface, their_interface) else {
-        return Err(format!("{wanted} is not to be found"));
+        Err(error) => Err(format!("{error:#}")),
+    }
+}
+
+/// An interface that a world imports or exports.
+struct Named {
+    /// Without its version.
+    name: String,
+    version: String,
+    id: InterfaceId,
+}
+
+impl Named {
+    fn is(&self, other: &Self) -> bool {
+        self.name == other.name && self.version == other.version
+    }
+
+    fn full(&self) -> String {
+        if self.version.is_empty() { self.name.clone() } else { format!("{}@{}", self.name, self.version) }
+    }
+}
+
+fn interfaces<'a>(
+    resolve: &Resolve,
+    items: impl IntoIterator<Item = (&'a WorldKey, &'a WorldItem)>,
+) -> Vec<Named> {
+    let named = |(key, item): (&WorldKey, &WorldItem)| {
+        let WorldItem::Interface { id, .. } = item else { return None };
+        let full = resolve.name_world_key(key);
+        let (name, version) = full.split_once('@').unwrap_or((&full, ""));
+        Some(Named { name: name.to_owned(), version: version.to_owned(), id: *id })
     };
-    for (name, function) in &ours.interfaces[our_interface].functions {
-        let Some(other) = theirs.interfaces[their_interface].functions.get(name) else {
-            return Err(format!("{wanted} has no function `{name}`"));
+    items.into_iter().filter_map(named).collect()
+}
+
+fn list(interfaces: &[Named]) -> String {
+    let names: Vec<_> = interfaces.iter().map(Named::full).collect();
+    if names.is_empty() { "no interface".to_owned() } else { names.join(", ") }
+}
+
+/// What the host asks for is there, and is what the host takes it for.
+fn exports_all(
+    ours: &Resolve,
+    our_world: WorldId,
+    theirs: &Resolve,
+    their_world: WorldId,
+) -> Result<(), String> {
+    let exported = interfaces(theirs, &theirs.worlds[their_world].exports);
+    for required in interfaces(ours, &ours.worlds[our_world].exports) {
+        let full = required.full();
+        let Some(found) = exported.iter().find(|found| found.is(&required)) else {
+            let other_version = exported.iter().find(|found| found.name == required.name);
+            return Err(match other_version {
+                Some(other) => format!("it exports {}; this host speaks {full}", other.full()),
+                None => format!("it exports {}; an adapter exports {full}", list(&exported)),
+            });
         };
-        let (mine, other) = (shape::function(ours, function), shape::function(theirs, other));
-        if let Some(difference) = shape::difference(&mine, &other) {
-            return Err(format!("`{name}` differs: {difference}"));
+        for (name, function) in &ours.interfaces[required.id].functions {
+            let Some(other) = theirs.interfaces[found.id].functions.get(name) else {
+                return Err(format!("its {full} has no function `{name}`"));
+            };
+            same(name, (ours, function), (theirs, other))?;
         }
     }
     Ok(())
 }
 
-mod shape;
+/// What the component asks for is offered, and is what the component takes it for. Which of WASI
+/// is there the linker knows.
+fn imports_no_more(
+    ours: &Resolve,
+    our_world: WorldId,
+    theirs: &Resolve,
+    their_world: WorldId,
+) -> Result<(), String> {
+    let offered = interfaces(ours, &ours.worlds[our_world].imports);
+    let imports = &theirs.worlds[their_world].imports;
+    let refused = |what: &str| {
+        Err(format!("it imports {what}; this host offers {} and WASI 0.2, and nothing else", list(&offered)))
+    };
+    for (key, item) in imports {
+        if matches!(item, WorldItem::Function(_)) {
+            return refused(&format!("the function `{}`", theirs.name_world_key(key)));
+        }
+    }
+    for wanted in interfaces(theirs, imports).iter().filter(|wanted| !wanted.name.starts_with("wasi:")) {
+        let Some(found) = offered.iter().find(|found| found.is(wanted)) else {
+            return refused(&wanted.full());
+        };
+        for (name, function) in &theirs.interfaces[wanted.id].functions {
+            let Some(our_function) = ours.interfaces[found.id].functions.get(name) else {
+                return refused(&format!("the function `{name}` of {}", wanted.full()));
+            };
+            same(name, (ours, our_function), (theirs, function))?;
+        }
+    }
+    Ok(())
+}
+
+fn same(name: &str, ours: (&Resolve, &Function), theirs: (&Resolve, &Function)) -> Result<(), String> {
+    let (ours, theirs) = (shape::function(ours.0, ours.1), shape::function(theirs.0, theirs.1));
+    match shape::difference(&ours, &theirs) {
+        None => Ok(()),
+        Some(difference) => Err(format!("`{name}` differs: {difference}")),
+    }
+}

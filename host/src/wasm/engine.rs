@@ -12,6 +12,8 @@ use super::guest::Guest;
 
 /// How finely an adapter's time is counted.
 pub const TICK: Duration = Duration::from_millis(10);
+/// Of an adapter's calls; wasmtime's own default, said here because a message names it.
+pub const STACK_BYTES_MAX: usize = 512 << 10;
 
 /// Where adapters run.
 #[derive(Clone)]
@@ -27,6 +29,7 @@ impl Sandbox {
     pub fn new() -> wasmtime::Result<Self> {
         let mut config = Config::new();
         config.epoch_interruption(true);
+        config.max_wasm_stack(STACK_BYTES_MAX);
         // The same question has the same answer on every machine.
         config.cranelift_nan_canonicalization(true);
         let engine = Engine::new(&config)?;

@@ -11,7 +11,7 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, Was
 use super::Limits;
 use super::bindings::punchdown::adapter::{log, types};
 use super::bindings::{Adapter as World, AdapterPre};
-use super::engine::{Sandbox, TICK};
+use super::engine::{STACK_BYTES_MAX, Sandbox, TICK};
 use super::last_words::Tail;
 use crate::domain::{Description, Digest, Reason, Timestamp, Trouble};
 
@@ -30,6 +30,8 @@ pub struct Adapter {
     pub(super) pre: AdapterPre<Guest>,
     pub(super) digest: Digest,
     pub(super) description: Arc<Description>,
+    /// Of questions outside any operation.
+    pub(super) limits: Limits,
 }
 
 impl Adapter {
@@ -50,6 +52,7 @@ pub struct Guest {
     name: String,
     memory_used: usize,
     memory_refused: Option<usize>,
+    table_elements: usize,
     log_lines: u32,
     last_log_line: Option<String>,
     stderr: Tail,
@@ -80,9 +83,29 @@ impl Guest {
             name: name.to_owned(),
             memory_used: 0,
             memory_refused: None,
+            table_elements: 0,
             log_lines: 0,
             last_log_line: None,
             stderr,
+        }
+    }
+
+    fn last_words(&self) -> Option<String> {
+        Some(self.stderr.text()).filter(|text| !text.is_empty()).or_else(|| self.last_log_line.clone())
+    }
+
+    fn with_last_words(&self, what: &str) -> String {
+        match self.last_words() {
+            Some(words) => format!("{what}; its last words: {words}"),
+            None => format!("{what}; it left no words"),
+        }
+    }
+
+    fn tell_of_dropped_lines(&self) {
+        let dropped = self.log_lines.saturating_sub(self.limits.log_lines);
+        if dropped > 0 {
+            let (adapter, kept) = (&self.name, self.limits.log_lines);
+            tracing::warn!(adapter, "{dropped} log lines dropped, `limits.log-lines` keeps {kept}");
         }
     }
 }
@@ -158,8 +181,14 @@ impl ResourceLimiter for Guest {
         Ok(true)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= TABLE_ELEMENTS_MAX)
+    /// Adds up, too: a component may have thousands of tables.
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let wanted = self.table_elements.saturating_add(desired.saturating_sub(current));
+        if wanted > TABLE_ELEMENTS_MAX {
+            return Ok(false);
+        }
+        self.table_elements = wanted;
+        Ok(true)
     }
 }
 
@@ -188,10 +217,11 @@ where
                 question(&world, &mut store).await
             };
             let answer = tokio::time::timeout(limits.time + PARKED_MAX, answer).await;
+            store.data().tell_of_dropped_lines();
             match answer {
                 Ok(Ok(value)) => Ok(value),
                 Ok(Err(error)) => Err(fault(&error, store.data())),
-                Err(_) => Err(too_slow(limits)),
+                Err(_) => Err(Reason::AdapterLimit.trouble(store.data().with_last_words(&too_slow(limits)))),
             }
         })
     });
@@ -219,37 +249,37 @@ fn store(sandbox: &Sandbox, guest: Guest) -> Store<Guest> {
     store
 }
 
-fn too_slow(limits: Limits) -> Trouble {
-    Reason::AdapterLimit
-        .trouble(format!("the adapter did not answer within {} ms (`limits.time`)", limits.time.as_millis()))
+/// Says which limit it was, or why it stopped; and what the guest said last.
+fn fault(error: &wasmtime::Error, guest: &Guest) -> Trouble {
+    let why = error.root_cause().to_string();
+    if let Some(limit) = limit_met(error, &why, guest) {
+        return Reason::AdapterLimit.trouble(guest.with_last_words(&limit));
+    }
+    let diverged = guest.last_words().is_some_and(|words| words.contains("diverged:"));
+    let reason = if diverged { Reason::AdapterDiverged } else { Reason::AdapterBroken };
+    reason.trouble(guest.with_last_words(&format!("the adapter stopped ({why})")))
 }
 
-/// Says which limit it was, or what the guest said last.
-fn fault(error: &wasmtime::Error, guest: &Guest) -> Trouble {
-    if let Some(wanted) = guest.memory_refused {
-        return Reason::AdapterLimit.trouble(format!(
+fn limit_met(error: &wasmtime::Error, why: &str, guest: &Guest) -> Option<String> {
+    let limits = guest.limits;
+    match (error.downcast_ref::<Trap>(), guest.memory_refused) {
+        (Some(Trap::Interrupt), _) => Some(too_slow(limits)),
+        (Some(Trap::StackOverflow), _) => {
+            Some(format!("the adapter's calls went too deep: its stack has {STACK_BYTES_MAX} bytes"))
+        }
+        // wasmtime keeps the type of this error to itself.
+        _ if why.contains("fuel allocated for hostcalls") => Some(format!(
+            "the adapter handed over more than `limits.answer` allows, {} bytes at once",
+            limits.answer
+        )),
+        (_, Some(wanted)) => Some(format!(
             "the adapter wanted {wanted} bytes of memory, `limits.memory` allows {}",
-            guest.limits.memory
-        ));
+            limits.memory
+        )),
+        (_, None) => None,
     }
-    let why = error.root_cause().to_string();
-    match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => return too_slow(guest.limits),
-        Some(Trap::StackOverflow) => {
-            return Reason::AdapterLimit.trouble("the adapter's calls went too deep: its stack is exhausted");
-        }
-        _ if why.contains("fuel") => {
-            return Reason::AdapterLimit.trouble(format!(
-                "the adapter handed over more than `limits.answer` allows, {} bytes",
-                guest.limits.answer
-            ));
-        }
-        _ => {}
-    }
-    let words =
-        Some(guest.stderr.text()).filter(|text| !text.is_empty()).or_else(|| guest.last_log_line.clone());
-    let said =
-        words.map_or_else(|| "it left no words".to_owned(), |words| format!("its last words: {words}"));
-    let reason = if said.contains("diverged:") { Reason::AdapterDiverged } else { Reason::AdapterBroken };
-    reason.trouble(format!("the adapter stopped ({why}); {said}"))
+}
+
+fn too_slow(limits: Limits) -> String {
+    format!("the adapter did not answer within {} ms (`limits.time`)", limits.time.as_millis())
 }

@@ -29,11 +29,20 @@ pub enum LoadError {
 }
 
 impl Sandbox {
-    /// Loads an adapter from a file.
+    /// Loads an adapter from a file, within the limits that are the default.
     ///
     /// # Errors
     /// Each says the file, the stage and what is wrong.
     pub async fn load(&self, path: &Path) -> Result<Adapter, LoadError> {
+        self.load_within(path, Limits::default()).await
+    }
+
+    /// Loads an adapter that keeps these limits when it describes itself and checks a
+    /// configuration, too.
+    ///
+    /// # Errors
+    /// As [`Sandbox::load`].
+    pub async fn load_within(&self, path: &Path, limits: Limits) -> Result<Adapter, LoadError> {
         let bytes = read(path).await?;
         let digest = Digest::of(&bytes);
         let sandbox = self.clone();
@@ -50,7 +59,8 @@ impl Sandbox {
             secrets: Vec::new(),
             secret_fields: Vec::new(),
         };
-        let mut adapter = Adapter { sandbox: self.clone(), pre, digest, description: Arc::new(unnamed) };
+        let description = Arc::new(unnamed);
+        let mut adapter = Adapter { sandbox: self.clone(), pre, digest, description, limits };
         let silent = |trouble| LoadError::Silent { path: path.to_owned(), trouble };
         adapter.description = Arc::new(adapter.describe().await.map_err(silent)?);
         Ok(adapter)
@@ -64,16 +74,25 @@ impl Sandbox {
         })?;
         let component = Component::new(&self.engine, bytes)
             .map_err(|error| LoadError::NoComponent { path: path.to_owned(), why: chain(&error) })?;
-        let pre = self.linker.instantiate_pre(&component).map_err(|error| other(chain(&error)))?;
+        let pre = self
+            .linker
+            .instantiate_pre(&component)
+            .map_err(|error| other(format!("the host does not offer what it imports: {}", chain(&error))))?;
         AdapterPre::new(pre).map_err(|error| other(chain(&error)))
     }
 }
 
 async fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     let unreadable = |why: String| LoadError::Unreadable { path: path.to_owned(), why };
-    let size = tokio::fs::metadata(path).await.map_err(|error| unreadable(error.to_string()))?.len();
+    let metadata = tokio::fs::metadata(path).await.map_err(|error| unreadable(error.to_string()))?;
+    if !metadata.is_file() {
+        return Err(unreadable("it is no file".to_owned()));
+    }
+    let size = metadata.len();
     if size > COMPONENT_BYTES_MAX {
-        return Err(unreadable(format!("it has {size} bytes, more than {COMPONENT_BYTES_MAX}")));
+        return Err(unreadable(format!(
+            "it has {size} bytes, and no adapter has more than {COMPONENT_BYTES_MAX}"
+        )));
     }
     tokio::fs::read(path).await.map_err(|error| unreadable(error.to_string()))
 }
@@ -118,6 +137,6 @@ impl Adapter {
             + 'static,
     {
         let seed = Seed { began: Timestamp::default(), name: "" };
-        ask(self, &self.description.name, Limits::default(), &seed, question).await
+        ask(self, &self.description.name, self.limits, &seed, question).await
     }
 }

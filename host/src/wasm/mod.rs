@@ -27,9 +27,9 @@ pub struct Limits {
     pub memory: u64,
     /// Of computing, counted in ticks of ten milliseconds.
     pub time: Duration,
-    /// Bytes that it may hand over in its answer and in its log lines together.
+    /// Bytes that it may hand over at once: in its answer, or in a log line.
     pub answer: u64,
-    /// Log lines that are kept; what it says beyond is counted only.
+    /// Log lines that are kept; those beyond are counted only, and the count is logged.
     pub log_lines: u32,
 }
 

@@ -37,7 +37,7 @@ impl Progress {
                 let line = format!("events stored {acknowledged}, orders under way {}", oms.waiting());
                 bar.set_position(settled);
                 bar.set_message(line.clone());
-                if bar.is_hidden() && looks % 20 == 0 {
+                if bar.is_hidden() && looks.is_multiple_of(20) {
                     eprintln!("{settled}/{accounts} settled in PortaBilling; {line}");
                 }
                 looks += 1;

@@ -89,8 +89,11 @@ fn sendable(request: &Request) -> Result<(), Trouble> {
     if !request.path.starts_with('/') || request.path.starts_with("//") {
         return refused(format!("`{}` is not a path below the target", request.path));
     }
-    if request.path.contains(['\\', '#', '\r', '\n'])
-        || request.path.split(['/', '?']).any(|part| part == "..")
+    // A URL takes `%2e` for a dot, and leaves tabs and line ends out.
+    let path = request.path.split('?').next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
+    if request.path.contains(['\\', '#'])
+        || request.path.contains(char::is_control)
+        || path.split('/').any(|part| part == "..")
     {
         return refused(format!("`{}` may lead out of the target", request.path));
     }

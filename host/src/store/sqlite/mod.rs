@@ -29,6 +29,7 @@ use crate::ports::{
 };
 
 /// An error of SQLite in words of the port.
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 pub(crate) fn sql(error: rusqlite::Error) -> JournalError {
     JournalError::Failed(error.to_string())
 }
@@ -102,7 +103,7 @@ impl Journal for SqliteJournal {
         let term = claim.until.since(claim.now);
         let owner = claim.owner.clone();
         let (stored, next_due) =
-            self.writer.write(0, move |connection| lanes::lease(connection, &claim)).await?;
+            self.writer.write_patiently(0, move |connection| lanes::lease(connection, &claim)).await?;
         let mut lanes = Vec::with_capacity(stored.len());
         for (lane, epoch, head) in stored {
             lanes.push((Lease { lane, owner: owner.clone(), epoch, term }, head.read(&self.seal)?));
@@ -113,14 +114,16 @@ impl Journal for SqliteJournal {
     async fn save(&self, lease: &Lease, change: Change, now: Timestamp) -> Result<Held, JournalError> {
         let rows = SaveRows::of(&change, &self.seal)?;
         let (lease, bytes) = (lease.clone(), rows.bytes());
-        let beside =
-            self.writer.write(bytes, move |connection| lanes::save(connection, &lease, &rows, now)).await?;
+        let beside = self
+            .writer
+            .write_patiently(bytes, move |connection| lanes::save(connection, &lease, &rows, now))
+            .await?;
         beside.held(change.operation, &self.seal)
     }
 
     async fn release(&self, lease: &Lease, now: Timestamp) -> Result<(), JournalError> {
         let lease = lease.clone();
-        self.writer.write(0, move |connection| lanes::release(connection, &lease, now)).await
+        self.writer.write_patiently(0, move |connection| lanes::release(connection, &lease, now)).await
     }
 
     async fn keep_notification(
@@ -141,7 +144,7 @@ impl Journal for SqliteJournal {
         let rows = notifications::rows(id, &reading, &self.seal)?;
         let (id, unread) = (id.to_owned(), reading.unread.is_some());
         let work = move |connection: &Connection| notifications::record(connection, &id, &rows, unread, now);
-        self.writer.write(0, work).await
+        self.writer.write_patiently(0, work).await
     }
 
     async fn unread(&self, group: &Group, most: usize) -> Result<Vec<(String, Notification)>, JournalError> {
@@ -161,12 +164,12 @@ impl Journal for SqliteJournal {
 
     async fn status_settled(&self, update: &StatusUpdate) -> Result<(), JournalError> {
         let update = update.clone();
-        self.writer.write(0, move |connection| statuses::settled(connection, &update)).await
+        self.writer.write_patiently(0, move |connection| statuses::settled(connection, &update)).await
     }
 
     async fn status_later(&self, update: &StatusUpdate, at: Timestamp) -> Result<(), JournalError> {
         let update = update.clone();
-        self.writer.write(0, move |connection| statuses::later(connection, &update, at)).await
+        self.writer.write_patiently(0, move |connection| statuses::later(connection, &update, at)).await
     }
 
     async fn overview(&self) -> Result<Overview, JournalError> {

@@ -4,6 +4,7 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -15,6 +16,7 @@ const BATCH_ITEMS_MAX: usize = 256;
 const BATCH_BYTES_MAX: usize = 1 << 20;
 /// Waiting writes beyond which the doors refuse.
 const WAITING_MAX: usize = 4096;
+const LOOK_FOR_A_PLACE: Duration = Duration::from_millis(2);
 
 /// Runs in the transaction; gives what is to be done once the commit is known.
 type Work = Box<dyn FnOnce(&Connection) -> Answer + Send>;
@@ -41,29 +43,62 @@ impl Writer {
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
+    /// As [`Writer::write`], but waits for a place: what is under way is not thrown away because
+    /// others are in a hurry.
+    pub async fn write_patiently<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce(&Connection) -> Result<T, JournalError> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let (mut item, answered) = item(bytes, work);
+        let queue = self.queue.as_ref().ok_or_else(stopped)?;
+        loop {
+            match queue.try_send(item) {
+                Ok(()) => break,
+                Err(TrySendError::Disconnected(_)) => return Err(stopped()),
+                Err(TrySendError::Full(back)) => item = back,
+            }
+            tokio::time::sleep(LOOK_FOR_A_PLACE).await;
+        }
+        answered.await.map_err(|_| stopped())?
+    }
+
     /// Runs `work` in the next transaction. `Ok` means committed and synced.
+    ///
+    /// # Errors
+    /// [`JournalError::Busy`] when too much waits already.
     pub async fn write<T: Send + 'static>(
         &self,
         bytes: usize,
         work: impl FnOnce(&Connection) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, JournalError> {
-        let (answer, answered) = oneshot::channel();
-        let work: Work = Box::new(move |connection| {
-            let result = in_savepoint(connection, work);
-            Box::new(move |failure| {
-                let _ = answer.send(match failure {
-                    None => result,
-                    Some(failure) => Err(copy(failure)),
-                });
-            })
-        });
+        let (item, answered) = item(bytes, work);
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
-        queue.try_send(Item { bytes, work }).map_err(|error| match error {
+        queue.try_send(item).map_err(|error| match error {
             TrySendError::Full(_) => JournalError::Busy,
             TrySendError::Disconnected(_) => stopped(),
         })?;
         answered.await.map_err(|_| stopped())?
     }
+}
+
+type Answered<T> = oneshot::Receiver<Result<T, JournalError>>;
+
+fn item<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce(&Connection) -> Result<T, JournalError> + Send + 'static,
+) -> (Item, Answered<T>) {
+    let (answer, answered) = oneshot::channel();
+    let work: Work = Box::new(move |connection| {
+        let result = in_savepoint(connection, work);
+        Box::new(move |failure| {
+            let _ = answer.send(match failure {
+                None => result,
+                Some(failure) => Err(copy(failure)),
+            });
+        })
+    });
+    (Item { bytes, work }, answered)
 }
 
 impl Drop for Writer {

@@ -1,6 +1,11 @@
 //! The shape of a function, with the names of all that it is made of.
 
+use std::fmt;
+
 use wit_parser::{Function, Resolve, Type, TypeDefKind};
+
+/// The only part of an option or a list.
+const INSIDE: &str = "inside";
 
 /// A named part and what it is, recursively.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,10 +18,13 @@ pub struct Shape {
 }
 
 pub fn function(resolve: &Resolve, function: &Function) -> Shape {
-    let mut parts: Vec<_> =
-        function.params.iter().map(|param| (param.name.clone(), of(resolve, &param.ty))).collect();
+    let mut parts: Vec<_> = function
+        .params
+        .iter()
+        .map(|param| (format!("parameter `{}`", param.name), of(resolve, &param.ty)))
+        .collect();
     if let Some(result) = &function.result {
-        parts.push(("the result".to_owned(), of(resolve, result)));
+        parts.push(("result".to_owned(), of(resolve, result)));
     }
     Shape { kind: "function".to_owned(), name: None, parts }
 }
@@ -26,7 +34,7 @@ fn of(resolve: &Resolve, ty: &Type) -> Shape {
         return Shape { kind: format!("{ty:?}").to_lowercase(), name: None, parts: Vec::new() };
     };
     let def = &resolve.types[*id];
-    let one = |kind: &str, inner: &Type| (kind.to_owned(), vec![("inside".to_owned(), of(resolve, inner))]);
+    let one = |kind: &str, inner: &Type| (kind.to_owned(), vec![(INSIDE.to_owned(), of(resolve, inner))]);
     let optional = |ty: &Option<Type>| match ty {
         Some(ty) => of(resolve, ty),
         None => Shape { kind: "nothing".to_owned(), name: None, parts: Vec::new() },
@@ -60,25 +68,45 @@ fn of(resolve: &Resolve, ty: &Type) -> Shape {
     Shape { kind, name: def.name.clone(), parts }
 }
 
-/// The first difference, with the way to it.
+/// The first difference, and the way to it.
 pub fn difference(ours: &Shape, theirs: &Shape) -> Option<String> {
-    let named = |shape: &Shape| match &shape.name {
-        Some(name) => format!("{} `{name}`", shape.kind),
-        None => shape.kind.clone(),
-    };
+    let (way, what) = first_difference(ours, theirs)?;
+    Some(if way.is_empty() { what } else { format!("{what} ({})", way.join(", ")) })
+}
+
+/// From the outside in.
+type Way = Vec<String>;
+
+fn first_difference(ours: &Shape, theirs: &Shape) -> Option<(Way, String)> {
+    let here = |what: String| Some((Way::new(), what));
     if ours.kind != theirs.kind {
-        return Some(format!("the host has {}, the component {}", named(ours), named(theirs)));
+        return here(format!("the host has {ours}, the component {theirs}"));
     }
     for (index, (part, our_shape)) in ours.parts.iter().enumerate() {
         let Some((their_part, their_shape)) = theirs.parts.get(index) else {
-            return Some(format!("the component's {} has no {part}", named(theirs)));
+            return here(format!("the host's {ours} has {part}, the component's has not"));
         };
         if part != their_part {
-            return Some(format!("{} has {part} where the component has {their_part}", named(ours)));
+            return here(format!("the host's {ours} has {part} where the component's has {their_part}"));
         }
-        if let Some(inside) = difference(our_shape, their_shape) {
-            return Some(format!("{part} of {}: {inside}", named(ours)));
+        if let Some((mut way, what)) = first_difference(our_shape, their_shape) {
+            if part != INSIDE {
+                way.insert(0, part.clone());
+            }
+            return Some((way, what));
         }
     }
-    theirs.parts.get(ours.parts.len()).map(|(part, _)| format!("the host's {} has no {part}", named(ours)))
+    let (more, _) = theirs.parts.get(ours.parts.len())?;
+    here(format!("the component's {theirs} has {more}, the host's has not"))
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, name, parts } = self;
+        match (name, parts.as_slice()) {
+            (Some(name), _) => write!(f, "{kind} `{name}`"),
+            (None, [(part, inside)]) if part == INSIDE => write!(f, "{kind}<{inside}>"),
+            (None, _) => f.write_str(kind),
+        }
+    }
 }

@@ -28,6 +28,11 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Accounts whose event was acknowledged, and for which nothing was ever ordered.
+    pub fn without_order(&self) -> u64 {
+        self.without_order
+    }
+
     pub fn agrees(&self) -> bool {
         self.is_settled()
             && self.wrong.is_empty()

@@ -1,0 +1,92 @@
+//! A host with one promise broken on purpose: it answers an event before the commit. The crash
+//! tests must catch it, or they prove nothing.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use punchdown::domain::{Change, Event, Group, Notification, Operation, Reading, Timestamp};
+use punchdown::lifecycle;
+use punchdown::ports::{
+    Acceptance, Claim, DeadLetter, Held, Journal, JournalError, Lease, Leased, Overview, StatusUpdate,
+};
+
+/// How long an answered event stays in memory alone.
+const UNWRITTEN_FOR: Duration = Duration::from_millis(50);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // Started as the real program is: `serve --config FILE`.
+    match std::env::args().nth(3) {
+        Some(file) => {
+            lifecycle::serve_with(Path::new(&file), |journal| Box::new(Early(Arc::from(journal)))).await
+        }
+        None => ExitCode::from(2),
+    }
+}
+
+struct Early(Arc<dyn Journal>);
+
+#[async_trait]
+impl Journal for Early {
+    async fn accept(&self, event: Event, operations: Vec<Operation>) -> Result<Acceptance, JournalError> {
+        let journal = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            tokio::time::sleep(UNWRITTEN_FOR).await;
+            journal.accept(event, operations).await
+        });
+        Ok(Acceptance::New)
+    }
+
+    async fn keep_dead_letter(&self, letter: DeadLetter) -> Result<(), JournalError> {
+        self.0.keep_dead_letter(letter).await
+    }
+
+    async fn lease(&self, claim: Claim) -> Result<Leased, JournalError> {
+        self.0.lease(claim).await
+    }
+
+    async fn save(&self, lease: &Lease, change: Change, now: Timestamp) -> Result<Held, JournalError> {
+        self.0.save(lease, change, now).await
+    }
+
+    async fn release(&self, lease: &Lease, now: Timestamp) -> Result<(), JournalError> {
+        self.0.release(lease, now).await
+    }
+
+    async fn keep_notification(
+        &self,
+        group: &Group,
+        id: &str,
+        raw: Notification,
+    ) -> Result<(), JournalError> {
+        self.0.keep_notification(group, id, raw).await
+    }
+
+    async fn record_reading(&self, id: &str, reading: Reading, now: Timestamp) -> Result<(), JournalError> {
+        self.0.record_reading(id, reading, now).await
+    }
+
+    async fn unread(&self, group: &Group, most: usize) -> Result<Vec<(String, Notification)>, JournalError> {
+        self.0.unread(group, most).await
+    }
+
+    async fn statuses_due(&self, now: Timestamp, most: usize) -> Result<Vec<StatusUpdate>, JournalError> {
+        self.0.statuses_due(now, most).await
+    }
+
+    async fn status_settled(&self, update: &StatusUpdate) -> Result<(), JournalError> {
+        self.0.status_settled(update).await
+    }
+
+    async fn status_later(&self, update: &StatusUpdate, at: Timestamp) -> Result<(), JournalError> {
+        self.0.status_later(update, at).await
+    }
+
+    async fn overview(&self) -> Result<Overview, JournalError> {
+        self.0.overview().await
+    }
+}

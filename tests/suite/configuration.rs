@@ -1,0 +1,107 @@
+//! A bad configuration names every problem with its place, at start and in `check` alike.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use punchdown_kit::oms::Settings;
+
+use crate::harness::{PROGRAM, folder, oms_adapter, stage};
+
+fn run(command: &str, config: &Path) -> Output {
+    Command::new(PROGRAM).args([command, "--config"]).arg(config).output().expect("it runs")
+}
+
+const BAD: &str = r#"[portabilling]
+url = "ftp://billing.example.net"
+login = "punchdown"
+token = "written in place"
+
+[events]
+lisen = "127.0.0.1:0"
+auth = []
+
+[groups.HSS]
+adapter = "adapter.wasm"
+events = ["Account/["]
+deadline = "soon"
+target = { url = "https://oms.example.net", timeout = "5m", retry = [] }
+notify = { auth = "none" }
+
+[groups.PCRF]
+adapter = "adapter.wasm"
+events = ["Account/**"]
+reports = ["HSS"]
+target = {}
+"#;
+
+#[test]
+fn every_problem_is_named_with_its_place_and_nothing_starts() {
+    let folder = folder();
+    let config = folder.path().join("punchdown.toml");
+    std::fs::write(&config, BAD).expect("written");
+    let check = run("check", &config);
+    let said = String::from_utf8_lossy(&check.stderr).into_owned();
+    for (place, words) in [
+        (":2:", "must begin with https:// or http://"),
+        (":4:", "a secret must not stand in the configuration itself"),
+        (":7:", "did you mean `listen`?"),
+        (":8:", "anybody could send events"),
+        (":12:", "a pattern is malformed"),
+        (":13:", "is not a time"),
+        (":14:", "outlive the lease"),
+        (":14:", "there must be one pause at least"),
+        (":15:", "could report any outcome"),
+        (":21:", "`url` is missing"),
+    ] {
+        assert!(said.contains(words), "no `{words}` in\n{said}");
+        assert!(said.contains(place), "no place `{place}` in\n{said}");
+    }
+    assert_eq!(check.status.code(), Some(78));
+    let serve = run("serve", &config);
+    assert_eq!(serve.status.code(), Some(78));
+    assert_eq!(String::from_utf8_lossy(&serve.stderr), said, "`serve` and `check` say the same");
+    assert!(!folder.path().join("data").exists(), "nothing was made");
+}
+
+#[test]
+fn a_file_that_is_not_there_or_not_toml_is_said_so() {
+    let folder = folder();
+    let missing = run("check", &folder.path().join("nowhere.toml"));
+    assert_eq!(missing.status.code(), Some(78));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("cannot read it"));
+    let config = folder.path().join("punchdown.toml");
+    std::fs::write(&config, "[portabilling\nurl = 5\n").expect("written");
+    let broken = run("check", &config);
+    assert_eq!(broken.status.code(), Some(78));
+    assert!(String::from_utf8_lossy(&broken.stderr).contains("punchdown.toml:1:"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_adapter_has_its_say_and_a_good_configuration_is_called_good() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let stage = stage(folder.path(), &adapter, Settings::default()).await;
+    let good = run("check", &stage.config);
+    assert!(good.status.success(), "{}", String::from_utf8_lossy(&good.stderr));
+    assert!(String::from_utf8_lossy(&good.stdout).contains("The configuration is good."));
+
+    let text = std::fs::read_to_string(&stage.config).expect("a configuration");
+    let bad = text.replace("specification = \"mobile-line\"", "specfication = \"mobile-line\"");
+    std::fs::write(&stage.config, bad).expect("written");
+    let refused = run("check", &stage.config);
+    assert_eq!(refused.status.code(), Some(78));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("adapter oms-tmf641 says") && said.contains("specfication"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hosts_do_not_share_a_journal() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
+    stage.start_host().await.expect("the host starts");
+    let second = run("serve", &stage.config);
+    assert_eq!(second.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(said.contains("another Punchdown runs"), "{said}");
+}

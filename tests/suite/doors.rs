@@ -1,0 +1,140 @@
+//! What the doors answer, through the real listeners. The ESPF deletes an event on any 4xx and
+//! repeats it on anything but 200, so every word counts.
+
+use punchdown::cli::stage::Stage;
+use punchdown_kit::oms::Settings;
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::{PROGRAM, folder, oms_adapter, stage};
+
+const CREDENTIAL: &str = "stage-espf-password";
+
+async fn running() -> Option<(TempDir, Stage, Client)> {
+    let adapter = oms_adapter()?;
+    let folder = folder();
+    let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
+    stage.oms.hold_completion(true);
+    stage.open_accounts(3);
+    stage.start_host().await.expect("the host starts");
+    Some((folder, stage, Client::builder().no_proxy().build().expect("a client")))
+}
+
+async fn status_of(stage: &Stage, client: &Client) -> Value {
+    let url = format!("http://{}/admin/v1/status", stage.admin);
+    let answer = client.get(url).bearer_auth("stage-admin-token").send().await.expect("an answer");
+    answer.json().await.expect("JSON")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_events_door_answers_in_the_one_way_that_loses_nothing() {
+    let Some((_folder, stage, client)) = running().await else { return };
+    let url = format!("http://{}/espf/events", stage.public);
+    let event = |i_event: u64, name: &str| {
+        json!({ "event_type": name, "variables": { "i_account": 1, "i_event": i_event } }).to_string()
+    };
+    let huge = format!("{{\"event_type\": \"{}\"}}", "x".repeat(2 << 20));
+    let cases: Vec<(&str, Method, String, &str, StatusCode)> = vec![
+        ("a new event", Method::POST, event(1, "Account/New"), CREDENTIAL, StatusCode::OK),
+        ("the same again", Method::POST, event(1, "Account/New"), CREDENTIAL, StatusCode::OK),
+        ("one that no group wants", Method::POST, event(2, "Customer/New"), CREDENTIAL, StatusCode::OK),
+        ("one that nobody knows", Method::POST, event(3, "What/Ever/This/Is"), CREDENTIAL, StatusCode::OK),
+        (
+            "one without an account",
+            Method::POST,
+            r#"{"event_type":"Account/New","variables":{"i_event":4}}"#.to_owned(),
+            CREDENTIAL,
+            StatusCode::OK,
+        ),
+        ("no JSON", Method::POST, "<event/>".to_owned(), CREDENTIAL, StatusCode::BAD_REQUEST),
+        (
+            "no id",
+            Method::POST,
+            r#"{"event_type":"Account/New","variables":{}}"#.to_owned(),
+            CREDENTIAL,
+            StatusCode::BAD_REQUEST,
+        ),
+        ("nothing", Method::POST, String::new(), CREDENTIAL, StatusCode::BAD_REQUEST),
+        ("too large", Method::POST, huge, CREDENTIAL, StatusCode::BAD_REQUEST),
+        ("a wrong password", Method::POST, event(5, "Account/New"), "wrong", StatusCode::UNAUTHORIZED),
+        ("another method", Method::GET, String::new(), CREDENTIAL, StatusCode::SERVICE_UNAVAILABLE),
+    ];
+    for (what, method, body, password, expected) in cases {
+        let request = client.request(method, &url).basic_auth("espf", Some(password)).body(body);
+        let answer = request.send().await.expect(what);
+        assert_eq!(answer.status(), expected, "{what}");
+    }
+    let nowhere = client.post(format!("http://{}/espf/event", stage.public)).send().await.expect("an answer");
+    assert_eq!(nowhere.status(), StatusCode::SERVICE_UNAVAILABLE, "a wrong path is ours to mend");
+    let slash =
+        client.post(format!("{url}/")).basic_auth("espf", Some(CREDENTIAL)).body(event(6, "Account/New"));
+    assert_eq!(
+        slash.send().await.expect("an answer").status(),
+        StatusCode::OK,
+        "a trailing slash does not matter"
+    );
+
+    let status = status_of(&stage, &client).await;
+    assert_eq!(status["events"], 5, "each event is stored once: {status}");
+    assert_eq!(status["dead_letters"], 4, "what can never be an event is kept: {status}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operators_door_wants_a_token_but_for_health_and_metrics() {
+    let Some((_folder, stage, client)) = running().await else { return };
+    let get = async |path: &str, token: Option<&str>| {
+        let mut request = client.get(format!("http://{}{path}", stage.admin));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        request.send().await.expect("an answer")
+    };
+    for path in ["/livez", "/readyz", "/metrics"] {
+        assert_eq!(get(path, None).await.status(), StatusCode::OK, "{path}");
+    }
+    assert_eq!(get("/admin/v1/status", None).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(get("/admin/v1/status", Some("wrong")).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(get("/admin/v1/status", Some("stage-admin-token")).await.status(), StatusCode::OK);
+    let metrics = get("/metrics", None).await.text().await.expect("text");
+    for series in [
+        "punchdown_events_total{result=\"accepted\"} 0",
+        "punchdown_requests_total{group=\"HSS\",result=\"unanswered\"} 0",
+        "punchdown_operations{group=\"HSS\",stage=\"parked\"} 0",
+    ] {
+        assert!(metrics.contains(series), "no `{series}` in\n{metrics}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_command_asks_the_running_host() {
+    let Some((_folder, stage, client)) = running().await else { return };
+    let url = format!("http://{}/espf/events", stage.public);
+    let event = json!({ "event_type": "Account/New", "variables": { "i_account": 1, "i_event": 1 } });
+    let answer =
+        client.post(url).basic_auth("espf", Some(CREDENTIAL)).json(&event).send().await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::OK);
+
+    let status = async |more: &[&str]| {
+        let mut command = tokio::process::Command::new(PROGRAM);
+        command.args(["status", "--config"]).arg(&stage.config).args(more);
+        command.output().await.expect("it runs")
+    };
+    let text = status(&[]).await;
+    assert!(text.status.success(), "{}", String::from_utf8_lossy(&text.stderr));
+    let shown = String::from_utf8_lossy(&text.stdout).into_owned();
+    assert!(shown.contains("events stored        1") && shown.contains("group HSS"), "{shown}");
+    let json: Value = serde_json::from_slice(&status(&["-o", "json"]).await.stdout).expect("JSON");
+    assert_eq!(json["events"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_command_says_that_no_host_runs() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let stage = stage(folder.path(), &adapter, Settings::default()).await;
+    let mut command = tokio::process::Command::new(PROGRAM);
+    let output = command.args(["status", "--config"]).arg(&stage.config).output().await.expect("it runs");
+    assert_eq!(output.status.code(), Some(69));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is the host running?"));
+}

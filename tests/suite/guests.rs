@@ -1,0 +1,251 @@
+//! An adapter that misbehaves costs one question: the answer names the limit that it met or gives
+//! its last words, and nobody else waits for it. What does not fit the contract is not loaded.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use punchdown::domain::{
+    Event, EventIdentity, Group, IAccount, Json, LaidDown, OperationId, Progress, Reason, Service, Timestamp,
+    Trouble, Wanted,
+};
+use punchdown::ports::{AdapterError, Adapters as _, Question};
+use punchdown::toolchain::{component_from_module, embed_contract};
+use punchdown::wasm::{Adapter, Catalog, Limits, Sandbox, Serving};
+use punchdown_kit::oms;
+use serde_json::json;
+
+use crate::harness::{PROGRAM, folder, oms_adapter, stage_of, told, until, workspace};
+
+mod refusals;
+
+const SOON: Duration = Duration::from_secs(20);
+const LIMITS: Limits =
+    Limits { memory: 16 << 20, time: Duration::from_millis(200), answer: 1 << 20, log_lines: 3 };
+
+fn guest_text(name: &str) -> String {
+    let path = workspace().join("tests/guests").join(name).with_extension("wat");
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn contract() -> String {
+    std::fs::read_to_string(workspace().join("wit/adapter.wit")).expect("the contract")
+}
+
+/// A component of a module's text and a contract's.
+fn component(module: &str, contract: &str) -> Vec<u8> {
+    let module = wat::parse_str(module).unwrap_or_else(|error| panic!("{error}"));
+    let module = embed_contract(module, contract).expect("the contract goes in");
+    component_from_module(&module).unwrap_or_else(|error| panic!("{error:?}"))
+}
+
+fn file(folder: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, bytes).expect("a file");
+    path
+}
+
+/// The component of a guest that adds its `provision` to what all have in common.
+fn guest(folder: &Path, name: &str) -> PathBuf {
+    let module = guest_text("common") + &guest_text(name);
+    file(folder, &format!("{name}.wasm"), component(&module, &contract()))
+}
+
+async fn loaded(sandbox: &Sandbox, path: &Path) -> Adapter {
+    sandbox.load(path).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn serving(name: &str, adapter: Adapter, config: &str) -> (Group, Serving) {
+    let config = Json::parse(config.to_owned()).expect("JSON");
+    (Group(name.to_owned()), Serving { adapter, config, notify_at: None, limits: LIMITS })
+}
+
+fn question(group: &str) -> Question {
+    let empty = Json::empty_object;
+    Question {
+        operation: OperationId("01KG8E5S00GUEST00000000001".to_owned()),
+        group: Group(group.to_owned()),
+        service: Service(group.to_owned()),
+        i_account: IAccount(189),
+        event: Event {
+            identity: EventIdentity("0-1".to_owned()),
+            id: "1".to_owned(),
+            name: "Account/Terminated".to_owned(),
+            i_account: Some(IAccount(189)),
+            received_at: Timestamp::default(),
+            variables: empty(),
+            enclosed: empty(),
+        },
+        laid_down: LaidDown {
+            began: Timestamp::default(),
+            wanted: Wanted::Gone,
+            subscriber: None,
+            applied: None,
+            config: Json::parse(r#"{"specification":"mobile-line"}"#.to_owned()).expect("JSON"),
+            notify_at: None,
+        },
+        history: Vec::new(),
+    }
+}
+
+/// Asks a guest once.
+async fn ask(name: &str) -> Result<Progress, AdapterError> {
+    let folder = folder();
+    let sandbox = Sandbox::new().expect("a sandbox");
+    let adapter = loaded(&sandbox, &guest(folder.path(), name)).await;
+    let catalog = Catalog::new([serving(name, adapter, "{}")]);
+    catalog.provision(question(name)).await.map(|(progress, _)| progress)
+}
+
+/// The fault of a guest; its message must have all these parts.
+async fn fault(name: &str, reason: Reason, parts: &[&str]) {
+    let Err(AdapterError::Fault(Trouble { code, message })) = ask(name).await else {
+        panic!("{name} answers");
+    };
+    assert_eq!(code, reason.code(), "{name}: {message}");
+    for part in parts {
+        assert!(message.contains(part), "{name}: `{part}` is not in `{message}`");
+    }
+}
+
+#[tokio::test]
+async fn one_that_traps_is_quoted() {
+    let last_words = "its last words: the profile table is empty";
+    fault("traps", Reason::AdapterBroken, &["unreachable", last_words]).await;
+}
+
+#[tokio::test]
+async fn one_that_diverges_is_said_to_diverge() {
+    fault("diverges", Reason::AdapterDiverged, &["the history has \"remove\""]).await;
+}
+
+#[tokio::test]
+async fn one_that_spins_is_stopped() {
+    let began = Instant::now();
+    fault("spins", Reason::AdapterLimit, &["limits.time", "200 ms"]).await;
+    assert!(began.elapsed() < Duration::from_secs(10), "it took {:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn one_that_hoards_is_refused_more() {
+    fault("hoards", Reason::AdapterLimit, &["limits.memory", "16777216", "16908288"]).await;
+}
+
+#[tokio::test]
+async fn one_that_recurses_comes_to_the_end_of_its_stack() {
+    fault("recurses", Reason::AdapterLimit, &["stack", "524288"]).await;
+}
+
+#[tokio::test]
+async fn one_that_floods_is_not_taken_in() {
+    for name in ["floods", "multiplies", "shouts"] {
+        fault(name, Reason::AdapterLimit, &["limits.answer", "1048576"]).await;
+    }
+}
+
+#[tokio::test]
+async fn one_that_babbles_is_not_believed() {
+    fault("babbles", Reason::AdapterRefused, &["`applied` is not JSON", "line 1"]).await;
+}
+
+#[tokio::test]
+async fn one_that_points_nowhere_is_broken() {
+    fault("points-nowhere", Reason::AdapterBroken, &["out of bounds"]).await;
+}
+
+#[tokio::test]
+async fn one_that_chatters_may_go_on() {
+    let progress = ask("chatters").await.expect("an answer");
+    assert_eq!(progress.decision.word(), "finish");
+    assert_eq!(progress.reports.len(), 1);
+}
+
+/// `tokio::test` has one thread: had a guest that one, no timer would fire.
+#[tokio::test]
+async fn all_who_spin_at_once_hold_nobody_up() {
+    let folder = folder();
+    let sandbox = Sandbox::new().expect("a sandbox");
+    let spins = loaded(&sandbox, &guest(folder.path(), "spins")).await;
+    let mut groups = vec![serving("SPINS", spins, "{}")];
+    let good = oms_adapter();
+    if let Some(path) = &good {
+        groups.push(serving("OMS", loaded(&sandbox, path).await, r#"{"specification":"mobile-line"}"#));
+    }
+    let catalog = std::sync::Arc::new(Catalog::new(groups));
+    let asked = |group: &'static str| {
+        let catalog = std::sync::Arc::clone(&catalog);
+        tokio::spawn(async move { catalog.provision(question(group)).await })
+    };
+    // Twice as many as may be asked at once.
+    let spinning: Vec<_> = (0..8).map(|_| asked("SPINS")).collect();
+    tokio::task::yield_now().await;
+
+    let began = Instant::now();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(began.elapsed() < Duration::from_secs(1), "a timer of 50 ms took {:?}", began.elapsed());
+    if good.is_some() {
+        let (progress, _) = asked("OMS").await.expect("it is asked").expect("it answers");
+        assert_eq!(progress.decision.word(), "finish", "nothing stands, so there is nothing to take away");
+        assert!(spinning.iter().any(|one| !one.is_finished()), "the good one waited for those that spin");
+    }
+    for one in spinning {
+        let answer = one.await.expect("it is asked");
+        let Err(AdapterError::Fault(trouble)) = answer else { panic!("it spins, and answers") };
+        assert!(trouble.message.contains("limits.time"), "{}", trouble.message);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn portabilling_hears_the_last_words_and_the_host_goes_on() {
+    let folder = folder();
+    let adapter = guest(folder.path(), "traps");
+    let mut stage = stage_of(PROGRAM, folder.path(), &adapter, oms::Settings::default(), "", "").await;
+    stage.open_accounts(2);
+    stage.start_host().await.expect("the host starts");
+    let espf = stage.espf(0.0);
+
+    for i_account in [1, 2] {
+        espf.emit("Account/New", json!({ "i_account": i_account }));
+        let failed = async || told(&stage, i_account).last().is_some_and(|word| word == "FAILED");
+        until("FAILED", SOON, failed).await;
+        let seen = stage.billing.final_status(i_account, "HSS").and_then(|seen| seen.message);
+        let message = seen.expect("a message");
+        assert!(message.starts_with("adapter-broken: "), "{message}");
+        assert!(message.contains("its last words: the profile table is empty"), "{message}");
+    }
+    assert_eq!(told(&stage, 1), ["FAILED"], "told once");
+    for event in espf.ledger().events {
+        assert_eq!(event.answers, ["200"], "what its adapter does is no matter of the ESPF");
+    }
+    assert!(stage.oms.ledger().orders.is_empty(), "nothing was sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_one_that_chatters_the_first_lines_are_logged() {
+    let folder = folder();
+    let adapter = guest(folder.path(), "chatters");
+    let limits = "limits = { log-lines = 3 }";
+    let mut stage = stage_of(PROGRAM, folder.path(), &adapter, oms::Settings::default(), limits, "").await;
+    stage.open_accounts(1);
+    stage.start_host().await.expect("the host starts");
+
+    let espf = stage.espf(0.0);
+    espf.emit("Account/New", json!({ "i_account": 1 }));
+    until("OK", SOON, async || told(&stage, 1).last().is_some_and(|word| word == "OK")).await;
+    let log = std::fs::read_to_string(stage.log()).expect("the host's log");
+    assert_eq!(log.matches("and another thing").count(), 3);
+    assert!(log.contains("4997 log lines dropped"), "{log}");
+    assert!(log.contains("`limits.log-lines` keeps 3"), "{log}");
+}
+
+#[test]
+fn no_guest_is_without_a_test() {
+    let tests = [include_str!("guests.rs"), include_str!("guests/refusals.rs")].concat();
+    let mut guests = 0;
+    for entry in std::fs::read_dir(workspace().join("tests/guests")).expect("the guests") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_stem().and_then(|name| name.to_str()).expect("a name");
+        assert!(tests.contains(&format!("\"{name}\"")), "{name} has no test");
+        guests += 1;
+    }
+    assert!(guests > 10, "{guests} guests are too few");
+}

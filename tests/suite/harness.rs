@@ -1,0 +1,97 @@
+//! What every story needs: a stage with the real program on it, and patience.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use punchdown::cli::stage::{Setting, Stage};
+use punchdown::toolchain;
+use punchdown_kit::espf::Espf;
+use punchdown_kit::oms;
+
+/// The program under test.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_punchdown-under-test");
+/// The same, but it answers events before they are committed.
+pub const ANSWERS_EARLY: &str = env!("CARGO_BIN_EXE_punchdown-answers-early");
+
+pub fn workspace() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// The OMS adapter as a component; built once. `None`, and a line that says so, where there is no
+/// toolchain for it. Under `PUNCHDOWN_TESTS=all` that is a failure.
+pub fn oms_adapter() -> Option<PathBuf> {
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let build = || {
+        let directory = workspace().join("adapters/oms-tmf641");
+        match toolchain::build_adapter(&directory, &mut |line| eprintln!("{line}")) {
+            Ok(component) => Some(component),
+            Err(error) if std::env::var("PUNCHDOWN_TESTS").is_ok_and(|which| which == "all") => {
+                panic!("no component: {error}")
+            }
+            Err(error) => {
+                eprintln!("skipped: WebAssembly toolchain ({error})");
+                None
+            }
+        }
+    };
+    BUILT.get_or_init(build).clone()
+}
+
+/// A folder that goes away with the test, unless the test fails.
+pub fn folder() -> tempfile::TempDir {
+    tls();
+    tempfile::Builder::new().prefix("punchdown-suite-").tempdir().expect("a folder")
+}
+
+/// Whoever uses TLS in the tests' process uses this one.
+pub fn tls() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// A stage with the OMS adapter on it. The host does not run yet.
+pub async fn stage(folder: &Path, adapter: &Path, oms: oms::Settings) -> Stage {
+    stage_of(PROGRAM, folder, adapter, oms, "", "").await
+}
+
+pub async fn stage_of(
+    program: &str,
+    folder: &Path,
+    adapter: &Path,
+    oms: oms::Settings,
+    group_settings: &str,
+    adapter_config: &str,
+) -> Stage {
+    Stage::set(Setting {
+        directory: folder.to_owned(),
+        program: PathBuf::from(program),
+        adapter: adapter.to_owned(),
+        adapter_config: &format!("specification = \"mobile-line\"\n{adapter_config}"),
+        group_settings,
+        target_settings: "concurrency = 32\ntimeout = \"5s\"\nretry = [\"200ms\", \"500ms\"]",
+        oms,
+    })
+    .await
+    .expect("the stage is set")
+}
+
+/// Waits until it is so; a story that waits in vain fails with its name.
+pub async fn until(what: &str, within: Duration, mut is_so: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so().await {
+        assert!(began.elapsed() < within, "in vain for {within:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// `Account/New` for each of the accounts `1..=count`.
+pub fn new_accounts(espf: &Espf, count: u64) {
+    for i_account in 1..=count {
+        espf.emit("Account/New", serde_json::json!({ "i_account": i_account }));
+    }
+}
+
+/// The words that PortaBilling was told of an account, in order.
+pub fn told(stage: &Stage, i_account: u64) -> Vec<String> {
+    stage.billing.statuses(i_account, "HSS").into_iter().map(|seen| seen.status).collect()
+}

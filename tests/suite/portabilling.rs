@@ -1,0 +1,118 @@
+//! PortaBilling as it really answers: one session for all workers, faults that are all HTTP 500,
+//! accounts that are not there.
+
+use std::time::Duration;
+
+use punchdown_kit::oms::Settings;
+use punchdown_kit::portabilling::{Fault, When};
+use serde_json::Value;
+
+use crate::harness::{PROGRAM, folder, new_accounts, oms_adapter, stage, told, until};
+
+const SOON: Duration = Duration::from_secs(20);
+
+fn is_ok(word: Option<&String>) -> bool {
+    word.is_some_and(|word| word == "OK")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_session_serves_all_workers_and_a_dead_one_is_renewed_once() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
+    stage.open_accounts(30);
+    stage.start_host().await.expect("the host starts");
+    let espf = stage.espf(0.0);
+    new_accounts(&espf, 15);
+    until("OK for the first", SOON, async || (1..=15).all(|one| is_ok(told(&stage, one).last()))).await;
+    assert_eq!(stage.billing.ledger().logins, 1, "fifteen operations, one log-in");
+
+    stage.billing.faults().expire_sessions();
+    for i_account in 16..=30 {
+        espf.emit("Account/New", serde_json::json!({ "i_account": i_account }));
+    }
+    until("OK for the others", SOON, async || (16..=30).all(|one| is_ok(told(&stage, one).last()))).await;
+    assert_eq!(stage.billing.ledger().logins, 2, "a dead session costs one log-in");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_portabillings_answer_is_asked_again() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
+    stage.open_accounts(1);
+    let faults = stage.billing.faults();
+    for fault in [Fault::Busy, Fault::HtmlPage, Fault::EmptyAnswer, Fault::HangUp] {
+        faults.strike_on("Account/get_account_info", fault, When::Next(1));
+    }
+    faults.strike_on("espf/status", Fault::StatusRefused(503), When::Next(1));
+    stage.start_host().await.expect("the host starts");
+    let espf = stage.espf(0.0);
+    new_accounts(&espf, 1);
+    until("OK at last", SOON, async || is_ok(told(&stage, 1).last())).await;
+    assert_eq!(stage.billing.ledger().calls["Account/get_account_info"], 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_log_in_is_not_hammered_and_fails_no_operation() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
+    stage.open_accounts(10);
+    stage.billing.faults().strike_on("Session/login", Fault::LoginLockedOut, When::Share(1.0));
+    stage.start_host().await.expect("the host starts");
+    let espf = stage.espf(0.0);
+    new_accounts(&espf, 10);
+    assert!(espf.drained(SOON).await, "events are taken all the same");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(
+        stage.billing.ledger().calls["Session/login"],
+        1,
+        "a lock-out is not answered by another log-in"
+    );
+    let status = tokio::process::Command::new(PROGRAM)
+        .args(["status", "-o", "json", "--config"])
+        .arg(&stage.config)
+        .output()
+        .await
+        .expect("it runs");
+    let status: Value = serde_json::from_slice(&status.stdout).expect("JSON");
+    assert_eq!(status["groups"]["HSS"]["operations"], serde_json::json!({ "received": 10 }), "they wait");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_is_merely_absent_is_parked_and_nothing_is_removed() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
+    stage.start_host().await.expect("the host starts");
+    let espf = stage.espf(0.0);
+    new_accounts(&espf, 1);
+    let log = stage.log();
+    until("parked", SOON, async || {
+        std::fs::read_to_string(&log)
+            .is_ok_and(|log| log.contains("account-absent") && log.contains("\"parked\""))
+    })
+    .await;
+    assert_eq!(
+        stage.billing.ledger().calls["Account/get_account_info"],
+        4,
+        "it is read again before it is believed"
+    );
+    assert!(stage.oms.ledger().orders.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_not_answered_in_time_is_looked_up() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
+    stage.open_accounts(1);
+    stage.oms.hold_answers(true);
+    stage.start_host().await.expect("the host starts");
+    let espf = stage.espf(0.0);
+    new_accounts(&espf, 1);
+    until("OK", SOON, async || is_ok(told(&stage, 1).last())).await;
+    assert_eq!(stage.oms.ledger().orders.len(), 1);
+    assert!(stage.oms.ledger().requests.contains_key("GET /serviceOrder"), "the order was looked for");
+}
