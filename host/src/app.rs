@@ -70,7 +70,10 @@ async fn load_adapter(sandbox: &Sandbox, group: &GroupSettings) -> Result<Servin
     let section = format!("groups.{}", group.group());
     let problem = |place: Place, key: String, message: String| Problem { place, key, message, help: None };
     let one = |key: &str, message: String| vec![problem(group.place, format!("{section}.{key}"), message)];
-    let adapter = sandbox.load(&group.adapter).await.map_err(|error| one("adapter", error.to_string()))?;
+    let adapter = sandbox
+        .load_within(&group.adapter, group.limits)
+        .await
+        .map_err(|error| one("adapter", error.to_string()))?;
     let refused =
         adapter.check_config(&group.config).await.map_err(|trouble| one("config", trouble.message))?;
     let description = adapter.description();

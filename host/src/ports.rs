@@ -63,8 +63,8 @@ pub trait Journal: Send + Sync {
     /// Statuses to be told, each the latest of its account and service.
     async fn statuses_due(&self, now: Timestamp, most: usize) -> Result<Vec<StatusUpdate>, JournalError>;
 
-    /// That version was told, or need not be.
-    async fn status_settled(&self, update: &StatusUpdate) -> Result<(), JournalError>;
+    /// That version was taken by PortaBilling, or never will be.
+    async fn status_settled(&self, update: &StatusUpdate, taken: bool) -> Result<(), JournalError>;
 
     /// That version is to be told again, at `at`.
     async fn status_later(&self, update: &StatusUpdate, at: Timestamp) -> Result<(), JournalError>;

@@ -78,8 +78,8 @@ impl Journal for Early {
         self.0.statuses_due(now, most).await
     }
 
-    async fn status_settled(&self, update: &StatusUpdate) -> Result<(), JournalError> {
-        self.0.status_settled(update).await
+    async fn status_settled(&self, update: &StatusUpdate, taken: bool) -> Result<(), JournalError> {
+        self.0.status_settled(update, taken).await
     }
 
     async fn status_later(&self, update: &StatusUpdate, at: Timestamp) -> Result<(), JournalError> {

@@ -1,1 +1,187 @@
-//! to be written
+//! What every journal promises, whatever it is made of. The promises are told over `&dyn Journal`,
+//! or over a [`Backend`] where they outlive a stop; a second backend joins in [`backends`] and
+//! nowhere else. What only a directory can promise stands in [`directory`].
+
+mod directory;
+mod events;
+mod lanes;
+mod signals;
+mod stages;
+mod statuses;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use punchdown::domain::*;
+use punchdown::ports::*;
+use punchdown::store;
+
+use crate::harness;
+
+/// How long every lease of these tests holds.
+const TERM: Duration = Duration::from_secs(60);
+
+/// A kind of journal, empty when it is made. What was opened is dropped before it is opened again.
+#[async_trait]
+trait Backend: Send + Sync {
+    async fn open(&self) -> Box<dyn Journal>;
+}
+
+struct Sqlite(tempfile::TempDir);
+
+#[async_trait]
+impl Backend for Sqlite {
+    async fn open(&self) -> Box<dyn Journal> {
+        Box::new(open(self.0.path()).expect("the journal opens"))
+    }
+}
+
+fn open_now(directory: &Path) -> Result<store::SqliteJournal, store::OpenError> {
+    store::open(&store::Settings { directory: directory.to_owned() })
+}
+
+/// Patient with the lock: a process that another test is just starting still holds, until it is
+/// its own program, all that is open in this one.
+fn open(directory: &Path) -> Result<store::SqliteJournal, store::OpenError> {
+    let began = std::time::Instant::now();
+    loop {
+        match open_now(directory) {
+            Err(store::OpenError::Locked(_)) if began.elapsed() < Duration::from_secs(5) => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            opened => return opened,
+        }
+    }
+}
+
+fn backends() -> Vec<Box<dyn Backend>> {
+    vec![Box::new(Sqlite(harness::folder()))]
+}
+
+/// Holds every kind of journal to a promise.
+async fn every_journal(promise: impl AsyncFn(&dyn Journal)) {
+    for backend in backends() {
+        promise(&*backend.open().await).await;
+    }
+}
+
+/// The same for a promise that must hold over a stop and a start.
+async fn every_backend(promise: impl AsyncFn(&dyn Backend)) {
+    for backend in backends() {
+        promise(&*backend).await;
+    }
+}
+
+fn at(second: u32) -> Timestamp {
+    Timestamp::from_millis(1_769_846_400_000) + Duration::from_secs(second.into())
+}
+
+fn hss() -> Group {
+    Group("hss".to_owned())
+}
+
+fn oms() -> Group {
+    Group("oms".to_owned())
+}
+
+fn service(name: &str) -> Service {
+    Service(name.to_owned())
+}
+
+fn said(status: Status, message: &str) -> Said {
+    Said { status, message: Some(message.to_owned()) }
+}
+
+fn json(text: &str) -> Json {
+    Json::parse(text.to_owned()).expect("JSON")
+}
+
+fn trouble() -> Trouble {
+    Trouble::new("profile-unknown", "there is no profile `gold`")
+}
+
+/// An event of second 0. Its number is its identity.
+fn event(number: u32, i_account: u64) -> Event {
+    Event {
+        identity: EventIdentity(format!("1-{number}")),
+        id: number.to_string(),
+        name: "Account/New".to_owned(),
+        i_account: Some(IAccount(i_account)),
+        received_at: at(0),
+        variables: json("{\"i_account\": 12345678901234567890, \"z\": 1, \"a\": 1.50}"),
+        enclosed: Json::empty_object(),
+    }
+}
+
+/// The operation of an event in a group, by a name that is unique.
+fn operation(event: &Event, group: Group) -> Operation {
+    let id = OperationId(format!("01-{}-{group}", event.identity));
+    let i_account = event.i_account.expect("an account");
+    Operation::received(id, group, service("HSS"), event.clone(), i_account, Duration::from_secs(600))
+}
+
+/// Takes an event of that account, for the group `hss`.
+async fn accept(journal: &dyn Journal, number: u32, i_account: u64) -> Operation {
+    let event = event(number, i_account);
+    let operation = operation(&event, hss());
+    let accepted = journal.accept(event, vec![operation.clone()]).await.expect("stored");
+    assert_eq!(accepted, Acceptance::New);
+    operation
+}
+
+async fn lease_in(journal: &dyn Journal, group: Group, now: Timestamp) -> Leased {
+    let claim = Claim { group, owner: "me".to_owned(), most: 100, now, until: now + TERM };
+    journal.lease(claim).await.expect("leases")
+}
+
+/// The lanes of the group `hss` that are due.
+async fn lease(journal: &dyn Journal, now: Timestamp) -> Vec<(Lease, Held)> {
+    lease_in(journal, hss(), now).await.lanes
+}
+
+/// The one lane that is due.
+async fn lease_one(journal: &dyn Journal, now: Timestamp) -> (Lease, Held) {
+    let mut lanes = lease(journal, now).await;
+    assert_eq!(lanes.len(), 1, "one lane is due");
+    lanes.remove(0)
+}
+
+fn unchanged(operation: Operation) -> Change {
+    Change { operation, notes: Vec::new(), applied: None, statuses: BTreeMap::new(), took_signal: false }
+}
+
+fn in_stage(operation: Operation, stage: Stage) -> Change {
+    unchanged(Operation { stage, ..operation })
+}
+
+fn says(operation: Operation, name: &str, said: Said) -> Change {
+    Change { statuses: BTreeMap::from([(service(name), said)]), ..unchanged(operation) }
+}
+
+/// Waits until that second; what it was told to find it by becomes known.
+fn waits(operation: Operation, until: u32, keys: &[&str]) -> Change {
+    let waiting = Waiting { seconds: None, forget: false, gives_way: false };
+    let by = Digest::of(b"adapter");
+    let stage = Stage::Waiting { waiting, by: by.clone(), until: at(until) };
+    let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+    let operation = Operation { stage, due: at(until), keys, ..operation };
+    Change { notes: vec![Note::Decided { decision: Decision::Wait(waiting), by }], ..unchanged(operation) }
+}
+
+async fn save(journal: &dyn Journal, lease: &Lease, change: Change, now: Timestamp) -> Held {
+    journal.save(lease, change, now).await.expect("the lease holds")
+}
+
+/// Leases the one lane that is due, saves what `change` makes of its head, and gives it back.
+async fn step(journal: &dyn Journal, now: Timestamp, change: impl FnOnce(Operation) -> Change) -> Held {
+    let (lease, held) = lease_one(journal, now).await;
+    let held = save(journal, &lease, change(held.operation), now).await;
+    journal.release(&lease, now).await.expect("the lease holds");
+    held
+}
+
+async fn overview(journal: &dyn Journal) -> Overview {
+    journal.overview().await.expect("counts")
+}

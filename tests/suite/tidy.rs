@@ -26,13 +26,13 @@ const WAY_IN: [&str; 5] = [
 ];
 const SOURCES: [&str; 4] = ["host/src", "sdk/rust/src", "adapters/oms-tmf641/src", "tests/kit/src"];
 
-fn none(violations: Vec<String>) {
+fn none(violations: &[String]) {
     assert!(violations.is_empty(), "\n{}", violations.join("\n"));
 }
 
 #[test]
 fn every_module_looks_down() {
-    none(floors(&workspace().join("host/src")));
+    none(&floors(&workspace().join("host/src")));
 }
 
 #[test]
@@ -40,8 +40,8 @@ fn files_and_functions_fit_on_a_screen() {
     for tree in SOURCES {
         let files = files_of(&workspace().join(tree), "rs");
         assert!(!files.is_empty(), "{tree} is empty");
-        none(long_files(&files, FILE_LINES_MAX));
-        none(long_functions(&files, FUNCTION_LINES_MAX));
+        none(&long_files(&files, FILE_LINES_MAX));
+        none(&long_functions(&files, FUNCTION_LINES_MAX));
     }
 }
 
@@ -57,13 +57,13 @@ fn the_way_in_is_short() {
 #[test]
 fn each_library_has_its_room() {
     let src = workspace().join("host/src");
-    none(names_apart(&src, "wasmtime", &["wasm"]));
-    none(names_apart(&src, "rusqlite", &["store"]));
-    none(names_apart(&src, "axum", &["http", "config", "app.rs"]));
+    none(&names_apart(&src, "wasmtime", &["wasm"]));
+    none(&names_apart(&src, "rusqlite", &["store"]));
+    none(&names_apart(&src, "axum", &["http", "config", "app.rs"]));
     for outside in ["tokio", "reqwest", "wasmtime", "rusqlite", "axum"] {
         let domain = files_of(&src.join("domain"), "rs");
         let named = domain.iter().filter(|file| rules::names(file, outside));
-        none(named.map(|file| format!("{} names {outside}", file.display())).collect());
+        none(&named.map(|file| format!("{} names {outside}", file.display())).collect());
     }
 }
 
@@ -91,7 +91,7 @@ fn the_example_configuration_is_equal_to_the_defaults() {
             _ => {}
         }
     }
-    none(violations);
+    none(&violations);
 }
 
 /// An alternative that cannot stand beside what the example uses is shown as a comment.
@@ -120,13 +120,13 @@ fn every_metric_is_documented() {
         .map(|(name, kind)| if kind == "counter" { format!("{name}_total") } else { name.to_owned() })
         .collect();
     assert!(names.len() > 15, "{names:?}");
-    none(undocumented(&operating(), names.iter().map(String::as_str)));
+    none(&undocumented(&operating(), names.iter().map(String::as_str)));
 }
 
 #[test]
 fn every_reason_for_parking_and_every_stage_is_documented() {
-    none(undocumented(&operating(), Reason::ALL.into_iter().map(Reason::code)));
-    none(undocumented(&operating(), Stage::WORDS.into_iter()));
+    none(&undocumented(&operating(), Reason::ALL.into_iter().map(Reason::code)));
+    none(&undocumented(&operating(), Stage::WORDS.into_iter()));
 }
 
 fn operating() -> String {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::reader::{Section, Value};
 use super::secrets::secret;
-use super::sections::{SECOND, base_url, patterns, user_and_password};
+use super::values::{SECOND, base_url, header_name, patterns, user_and_password};
 use super::{GroupSettings, Notify};
 use crate::domain::{Group, Json, Patterns, Policy, RetrySchedule, Service, Status};
 use crate::engine::LEASE;
@@ -141,11 +141,7 @@ fn target_settings(section: &mut Section<'_>, directory: &Path) -> Option<Target
         schedule
     });
     let answer_max = section.or("answer-max", "\"1MiB\"", |value| value.bytes(1 << 10..=64 << 20));
-    let key_header = section.or("key-header", "\"Idempotency-Key\"", |value| {
-        value.parsed("the name of a header", |text| {
-            axum::http::HeaderName::try_from(text).ok().map(|_| text.to_owned())
-        })
-    });
+    let key_header = section.or("key-header", "\"Idempotency-Key\"", header_name);
     let settings = outbound::Settings {
         url: url?,
         auth: auth?,

@@ -8,6 +8,7 @@ mod groups;
 mod reader;
 mod secrets;
 mod sections;
+mod values;
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -1,12 +1,11 @@
 //! The sections of a configuration, but for the groups.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 
 use super::reader::{Section, Value};
 use super::secrets::secret;
+use super::values::{SECOND, address, base_url, header_name, patterns, user_and_password};
 use super::{Listener, Settings, groups};
 use crate::billing::{self, Credential, Query};
 use crate::domain::Patterns;
@@ -15,11 +14,8 @@ use crate::http::{EventAuth, EventSettings, Limits};
 use crate::secret::Secret;
 use crate::store;
 
-pub const SECOND: Duration = Duration::from_secs(1);
-
 /// Events that say that an account was closed.
-const CLOSING: &str =
-    r#"["Account/Status/Closed", "Customer/Status/Closed", "Subscriber/Deleted", "SIM/Deleted"]"#;
+const CLOSING: &str = r#"["Account/Status/Closed", "Customer/Status/Closed", "Subscriber/Deleted"]"#;
 
 pub fn root(root: &mut Section<'_>, directory: &Path) -> Option<Settings> {
     let billing = root.section("portabilling", |section| portabilling(section, directory));
@@ -130,11 +126,7 @@ fn events(section: &mut Section<'_>, directory: &Path) -> Option<Events> {
         }
         Some(auth)
     });
-    let auth_header = section.or("auth-header", "\"Authorization\"", |value| {
-        value.parsed("the name of a header", |text| {
-            axum::http::HeaderName::try_from(text).ok().map(|_| text.to_owned())
-        })
-    });
+    let auth_header = section.or("auth-header", "\"Authorization\"", header_name);
     let body_max = section.or("body-max", "\"1MiB\"", |value| value.bytes(1 << 10..=16 << 20));
     let body_timeout = section.or("body-timeout", "\"10s\"", |value| value.duration(SECOND..=60 * SECOND));
     let closing = section.or("closing", CLOSING, patterns);
@@ -172,12 +164,6 @@ fn event_auth(value: &Value<'_>, directory: &Path) -> Option<EventAuth> {
     })
 }
 
-pub fn user_and_password(section: &mut Section<'_>, directory: &Path) -> (Option<String>, Option<Secret>) {
-    let user = section.required("user", "\"espf\"").and_then(|value| value.text());
-    let password = section.required("password", "{ file = \"secrets/espf\" }");
-    (user, password.and_then(|value| secret(&value, directory)))
-}
-
 fn admin(section: &mut Section<'_>, directory: &Path) -> Option<(Listener, Vec<Secret>)> {
     let address = section.or("listen", "\"127.0.0.1:8701\"", address);
     let limits = limits(section);
@@ -195,40 +181,4 @@ fn limits(section: &mut Section<'_>) -> Option<Limits> {
         section.or("header-timeout", "\"10s\"", |value| value.duration(SECOND..=60 * SECOND));
     let connections = section.or("connections", "1024", |value| value.number(1..=100_000));
     Some(Limits { header_timeout: header_timeout?, connections: usize::try_from(connections?).ok()? })
-}
-
-fn address(value: &Value<'_>) -> Option<SocketAddr> {
-    value.parsed("an address and a port, such as \"0.0.0.0:8700\"", |text| text.parse().ok())
-}
-
-pub fn patterns(value: &Value<'_>) -> Option<Patterns> {
-    let written = value.list(|value| value.text())?;
-    match Patterns::new(written) {
-        Ok(patterns) => Some(patterns),
-        Err(error) => {
-            value.complain(
-                format!("a pattern is malformed: {error}"),
-                Some("* stands for one part of a name, ** for the rest"),
-            );
-            None
-        }
-    }
-}
-
-/// A base URL, without the slash at its end.
-pub fn base_url(value: &Value<'_>) -> Option<String> {
-    let text = value.text()?;
-    let problem = match reqwest::Url::parse(&text) {
-        Ok(url) if !matches!(url.scheme(), "http" | "https") => "it must begin with https:// or http://",
-        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            "a URL is no place for a credential"
-        }
-        Ok(url) if url.query().is_some() || url.fragment().is_some() => {
-            "a base URL has no query and no fragment"
-        }
-        Ok(_) => return Some(text.trim_end_matches('/').to_owned()),
-        Err(_) => "it is not a URL",
-    };
-    value.complain(format!("`{text}`: {problem}"), None);
-    None
 }

@@ -61,14 +61,14 @@ async fn tell_due(core: &Arc<Core>) -> Result<usize, JournalError> {
 async fn tell_one(core: &Core, update: &StatusUpdate) -> Result<(), JournalError> {
     let journal = &core.ports.journal;
     if update.told.as_ref() == Some(&update.said) {
-        return journal.status_settled(update).await;
+        return journal.status_settled(update, true).await;
     }
     let (i_account, service, status) = (update.i_account, &update.service, update.said.status);
     match core.ports.status_api.post(update).await {
         Ok(()) => {
             core.metrics.status_post(status, "taken");
             tracing::info!(%i_account, %service, status = status.word(), "status told");
-            journal.status_settled(update).await
+            journal.status_settled(update, true).await
         }
         Err(StatusError::Later(why)) => {
             core.metrics.status_post(status, "later");
@@ -81,7 +81,7 @@ async fn tell_one(core: &Core, update: &StatusUpdate) -> Result<(), JournalError
         Err(error @ (StatusError::AccountGone | StatusError::Refused(_))) => {
             core.metrics.status_post(status, "refused");
             tracing::warn!(%i_account, %service, status = status.word(), %error, "status given up");
-            journal.status_settled(update).await
+            journal.status_settled(update, false).await
         }
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Core;
+use crate::domain::{Body, Group, Notification, Reading, Response, Trouble};
+use crate::ports::JournalError;
 
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Whoever received it is given so long to read it himself.
@@ -27,7 +29,7 @@ pub async fn read_again(core: &Core, stop: CancellationToken) {
                 if now.since(raw.received_at) < LEFT_ALONE || stop.is_cancelled() {
                     continue;
                 }
-                if let Err(error) = core.read_notification(group, &id, &raw).await {
+                if let Err(error) = read_once_more(core, group, &id, &raw).await {
                     tracing::error!(%group, notification = id, %error, "cannot record a reading");
                 }
             }
@@ -37,4 +39,21 @@ pub async fn read_again(core: &Core, stop: CancellationToken) {
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }
+}
+
+/// One that stops its adapter a second time is left alone until the next start, when another
+/// adapter may be there; the others are not held up by it.
+async fn read_once_more(
+    core: &Core,
+    group: &Group,
+    id: &str,
+    raw: &Notification,
+) -> Result<(), JournalError> {
+    if core.read_notification(group, id, raw).await?.is_some() {
+        return Ok(());
+    }
+    let trouble = Trouble::new("unreadable", "the adapter stopped twice while reading it");
+    let reply = Response { status: 202, headers: Vec::new(), body: Body::Empty };
+    let unread = Reading { reply, signals: Vec::new(), unread: Some(trouble) };
+    core.ports.journal.record_reading(id, unread, core.ports.world.now()).await
 }

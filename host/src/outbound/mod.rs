@@ -99,6 +99,9 @@ impl Target {
             .map_err(|_| refused(format!("`{}` is not a method", filled.method)))?;
         let mut wire = self.http.request(method, format!("{}{}", self.settings.url, filled.path));
         for header in &filled.headers {
+            if header.name.eq_ignore_ascii_case(&self.settings.key_header) {
+                return Err(refused(format!("the header `{}` is the host's to set", header.name)));
+            }
             wire = wire.header(&header.name, &header.value);
         }
         wire = wire.header(&self.settings.key_header, key);

@@ -9,6 +9,7 @@ mod seal;
 mod sqlite;
 
 use std::fs::{File, TryLockError};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 pub use sqlite::SqliteJournal;
@@ -51,7 +52,7 @@ pub enum OpenError {
 pub fn open(settings: &Settings) -> Result<SqliteJournal, OpenError> {
     let directory = &settings.directory;
     let unusable = |source| OpenError::Directory { path: directory.clone(), source };
-    std::fs::create_dir_all(directory).map_err(unusable)?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unusable)?;
     let lock = lock(directory)?;
     let seal = seal::Seal::from_file(&directory.join("journal.key"))?;
     SqliteJournal::open(&directory.join("journal.db"), seal, lock)

@@ -139,6 +139,11 @@ pub fn i_account(stored: i64) -> IAccount {
     IAccount(stored.cast_unsigned())
 }
 
+/// By what a signal names an account.
+pub fn account_key(i_account: IAccount) -> String {
+    format!("i-account:{i_account}")
+}
+
 pub fn event_place(identity: &str) -> String {
     format!("event.body:{identity}")
 }

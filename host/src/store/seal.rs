@@ -12,6 +12,7 @@ use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
+use hmac::{Hmac, Mac as _};
 use sha2::Digest as _;
 
 use super::OpenError;
@@ -28,6 +29,12 @@ const OPENED_BYTES_MAX: u64 = 256 << 20;
 pub struct Seal {
     cipher: Arc<XChaCha20Poly1305>,
     key_id: [u8; KEY_ID_BYTES],
+    /// Of another key, made of the same: one that seals is used for nothing else.
+    index: Hmac<sha2::Sha256>,
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Seal {
@@ -56,12 +63,22 @@ impl Seal {
         let digest = sha2::Sha256::digest(key);
         let mut key_id = [0; KEY_ID_BYTES];
         key_id.copy_from_slice(&digest[..KEY_ID_BYTES]);
-        Self { cipher: Arc::new(XChaCha20Poly1305::new(&Key::from(key))), key_id }
+        let index_key = sha2::Sha256::new().chain_update("punchdown index").chain_update(key).finalize();
+        let index = Hmac::new_from_slice(&index_key).expect("a key of any length will do");
+        Self { cipher: Arc::new(XChaCha20Poly1305::new(&Key::from(key))), key_id, index }
     }
 
     /// Which key it is; tells nothing of the key.
     pub fn key_id(&self) -> String {
-        self.key_id.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.key_id)
+    }
+
+    /// What stands in an index for a text that must not be read there: the same for the same
+    /// text, and nothing to be learned from without the key.
+    pub fn fingerprint(&self, text: &str) -> String {
+        let mut mac = self.index.clone();
+        mac.update(text.as_bytes());
+        hex(&mac.finalize().into_bytes()[..16])
     }
 
     /// `place` is the table, the column and the row.

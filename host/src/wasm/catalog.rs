@@ -6,9 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
-use super::guest::{Seed, ask};
-use super::{Adapter, Limits, convert};
-use crate::domain::{Digest, Group, Json, Notification, Progress, Reading, Trouble};
+use super::{Adapter, Limits};
+use crate::domain::{Digest, Group, Json, Notification, Progress, Reading};
 use crate::ports::{AdapterError, Adapters, Needs, Question};
 
 /// Questions that a group may ask at the same time: computing is all they do.
@@ -52,33 +51,15 @@ impl Adapters for Catalog {
 
     async fn provision(&self, question: Question) -> Result<(Progress, Digest), AdapterError> {
         let (serving, slots) = self.serving(&question.group)?;
-        let Serving { adapter, limits, .. } = serving;
         let _slot = slots.acquire().await;
-        let (operation, history) = (convert::operation(&question), convert::history(&question.history));
-        let seed = Seed { began: question.laid_down.began, name: &question.operation.0 };
-        let said = ask(adapter, &adapter.description().name, *limits, &seed, async move |world, store| {
-            world.punchdown_adapter_external_system().call_provision(store, &operation, &history).await
-        });
-        let progress = said.await.and_then(convert::progress).map_err(fault)?;
-        Ok((progress, adapter.digest().clone()))
+        let progress = serving.adapter.provision(&question, serving.limits).await;
+        Ok((progress.map_err(AdapterError::Fault)?, serving.adapter.digest().clone()))
     }
 
     async fn read_notification(&self, group: &Group, raw: &Notification) -> Result<Reading, AdapterError> {
         let (serving, slots) = self.serving(group)?;
-        let Serving { adapter, limits, config, .. } = serving;
         let _slot = slots.acquire().await;
-        let (config, notification) = (config.text().to_owned(), convert::notification(raw));
-        let seed = Seed { began: raw.received_at, name: "notification" };
-        let said = ask(adapter, &adapter.description().name, *limits, &seed, async move |world, store| {
-            world
-                .punchdown_adapter_external_system()
-                .call_read_notification(store, &config, &notification)
-                .await
-        });
-        said.await.and_then(convert::reading).map_err(fault)
+        let reading = serving.adapter.read_notification(&serving.config, raw, serving.limits).await;
+        reading.map_err(AdapterError::Fault)
     }
-}
-
-fn fault(trouble: Trouble) -> AdapterError {
-    AdapterError::Fault(trouble)
 }

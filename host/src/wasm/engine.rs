@@ -2,18 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use wasmtime::component::Linker;
 use wasmtime::{Config, Engine};
 
 use super::bindings::Adapter as World;
-use super::guest::Guest;
-
-/// How finely an adapter's time is counted.
-pub const TICK: Duration = Duration::from_millis(10);
-/// Of an adapter's calls; wasmtime's own default, said here because a message names it.
-pub const STACK_BYTES_MAX: usize = 512 << 10;
+use super::guest::{Guest, STACK_BYTES_MAX, TICK};
 
 /// Where adapters run.
 #[derive(Clone)]

@@ -1,20 +1,22 @@
 //! One question, one fresh instance with a budget.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::component::ResourceTable;
-use wasmtime::{ResourceLimiter, Store, StoreContextMut, Trap, UpdateDeadline};
+use wasmtime::{Engine, ResourceLimiter, Store, StoreContextMut, Trap, UpdateDeadline};
 use wasmtime_wasi::random::Deterministic;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
 use super::Limits;
 use super::bindings::punchdown::adapter::{log, types};
 use super::bindings::{Adapter as World, AdapterPre};
-use super::engine::{STACK_BYTES_MAX, Sandbox, TICK};
 use super::last_words::Tail;
-use crate::domain::{Description, Digest, Reason, Timestamp, Trouble};
+use crate::domain::{Reason, Timestamp, Trouble};
 
+/// How finely an adapter's time is counted.
+pub const TICK: Duration = Duration::from_millis(10);
+/// Of an adapter's calls; wasmtime's own default, said here because a message names it.
+pub const STACK_BYTES_MAX: usize = 512 << 10;
 /// A guest may be parked in a call of the host, where no tick counts: so much longer than its
 /// time a question may take by the clock on the wall.
 const PARKED_MAX: Duration = Duration::from_secs(1);
@@ -22,27 +24,6 @@ const PARKED_MAX: Duration = Duration::from_secs(1);
 const LOG_LINE_BYTES_MAX: usize = 2048;
 const TABLE_ELEMENTS_MAX: usize = 100_000;
 const HANDLES_MAX: usize = 1_000;
-
-/// A loaded component, ready to be asked.
-#[derive(Clone)]
-pub struct Adapter {
-    pub(super) sandbox: Sandbox,
-    pub(super) pre: AdapterPre<Guest>,
-    pub(super) digest: Digest,
-    pub(super) description: Arc<Description>,
-    /// Of questions outside any operation.
-    pub(super) limits: Limits,
-}
-
-impl Adapter {
-    pub fn description(&self) -> &Description {
-        &self.description
-    }
-
-    pub fn digest(&self) -> &Digest {
-        &self.digest
-    }
-}
 
 /// What an instance has besides its own memory.
 pub struct Guest {
@@ -196,7 +177,7 @@ impl ResourceLimiter for Guest {
 ///
 /// It runs on a thread for blocking work: computing never holds up a door.
 pub async fn ask<T, Q>(
-    adapter: &Adapter,
+    adapter: &AdapterPre<Guest>,
     name: &str,
     limits: Limits,
     seed: &Seed<'_>,
@@ -211,9 +192,9 @@ where
     let runtime = tokio::runtime::Handle::current();
     let asked = tokio::task::spawn_blocking(move || {
         runtime.block_on(async move {
-            let mut store = store(&adapter.sandbox, guest);
+            let mut store = store(adapter.engine(), guest);
             let answer = async {
-                let world = adapter.pre.instantiate_async(&mut store).await?;
+                let world = adapter.instantiate_async(&mut store).await?;
                 question(&world, &mut store).await
             };
             let answer = tokio::time::timeout(limits.time + PARKED_MAX, answer).await;
@@ -230,9 +211,9 @@ where
     })
 }
 
-fn store(sandbox: &Sandbox, guest: Guest) -> Store<Guest> {
+fn store(engine: &Engine, guest: Guest) -> Store<Guest> {
     let limits = guest.limits;
-    let mut store = Store::new(&sandbox.engine, guest);
+    let mut store = Store::new(engine, guest);
     store.limiter(|guest| guest);
     store.set_hostcall_fuel(usize::try_from(limits.answer).unwrap_or(usize::MAX));
     store.set_max_component_handles(HANDLES_MAX);

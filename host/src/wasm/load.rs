@@ -2,16 +2,14 @@
 //! and a component that fails one is not there at all.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use wasmtime::component::Component;
 
 use super::bindings::AdapterPre;
 use super::contract;
-use super::convert;
-use super::guest::{Seed, ask};
+use super::guest::Guest;
 use super::{Adapter, Limits, Sandbox};
-use crate::domain::{Description, Digest, Json, Problem, Timestamp, Trouble};
+use crate::domain::{Digest, Trouble};
 
 /// Larger files are no adapters: a Python component has 18 MB.
 const COMPONENT_BYTES_MAX: u64 = 64 << 20;
@@ -50,23 +48,12 @@ impl Sandbox {
         let compiled = tokio::task::spawn_blocking(move || sandbox.compile(&place, &bytes)).await;
         let pre = compiled
             .map_err(|error| LoadError::NoComponent { path: path.to_owned(), why: error.to_string() })??;
-        let unnamed = Description {
-            name: digest.short().to_owned(),
-            version: String::new(),
-            summary: String::new(),
-            queries: Vec::new(),
-            config_schema: Json::empty_object(),
-            secrets: Vec::new(),
-            secret_fields: Vec::new(),
-        };
-        let description = Arc::new(unnamed);
-        let mut adapter = Adapter { sandbox: self.clone(), pre, digest, description, limits };
-        let silent = |trouble| LoadError::Silent { path: path.to_owned(), trouble };
-        adapter.description = Arc::new(adapter.describe().await.map_err(silent)?);
-        Ok(adapter)
+        Adapter::introduce(self.clone(), pre, digest, limits)
+            .await
+            .map_err(|trouble| LoadError::Silent { path: path.to_owned(), trouble })
     }
 
-    fn compile(&self, path: &Path, bytes: &[u8]) -> Result<AdapterPre<super::guest::Guest>, LoadError> {
+    fn compile(&self, path: &Path, bytes: &[u8]) -> Result<AdapterPre<Guest>, LoadError> {
         let other = |why| LoadError::OtherContract { path: path.to_owned(), why };
         contract::check(bytes).map_err(|mismatch| match mismatch {
             contract::Mismatch::NoComponent(why) => LoadError::NoComponent { path: path.to_owned(), why },
@@ -99,44 +86,4 @@ async fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
 
 fn chain(error: &wasmtime::Error) -> String {
     error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-impl Adapter {
-    async fn describe(&self) -> Result<Description, Trouble> {
-        let said = self
-            .ask_at_rest(async |world, store| {
-                world.punchdown_adapter_external_system().call_describe(store).await
-            })
-            .await?;
-        convert::description(said)
-    }
-
-    /// All that is wrong with a group's configuration, as the adapter sees it.
-    ///
-    /// # Errors
-    /// When it stops, or is stopped, instead of answering.
-    pub async fn check_config(&self, config: &Json) -> Result<Vec<Problem>, Trouble> {
-        let config = config.text().to_owned();
-        let said = self
-            .ask_at_rest(async move |world, store| {
-                world.punchdown_adapter_external_system().call_check_config(store, &config).await
-            })
-            .await?;
-        Ok(convert::problems(said))
-    }
-
-    /// A question outside any operation: the clock stands at the beginning of time.
-    async fn ask_at_rest<T, Q>(&self, question: Q) -> Result<T, Trouble>
-    where
-        T: Send + 'static,
-        Q: AsyncFnOnce(
-                &super::bindings::Adapter,
-                &mut wasmtime::Store<super::guest::Guest>,
-            ) -> wasmtime::Result<T>
-            + Send
-            + 'static,
-    {
-        let seed = Seed { began: Timestamp::default(), name: "" };
-        ask(self, &self.description.name, self.limits, &seed, question).await
-    }
 }

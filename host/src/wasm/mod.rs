@@ -4,6 +4,7 @@
 //! every time ([`guest`]). It can open no connection, read no file, see no clock and no other
 //! adapter's data: there is nothing to configure about that.
 
+mod adapter;
 mod bindings;
 mod catalog;
 mod contract;
@@ -15,9 +16,9 @@ mod load;
 
 use std::time::Duration;
 
+pub use adapter::Adapter;
 pub use catalog::{Catalog, Serving};
 pub use engine::Sandbox;
-pub use guest::Adapter;
 pub use load::LoadError;
 
 /// What one question to an adapter may cost. Each limit is met by a test.

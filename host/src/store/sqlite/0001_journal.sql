@@ -47,7 +47,8 @@ CREATE TABLE operation (
 
 CREATE INDEX operation_open ON operation (lane, seq) WHERE open = 1;
 
--- By what a notification finds an operation: the newest that named the key.
+-- By what a notification finds an operation: the newest that named the key. Keys are account IDs
+-- and IMSIs, so their fingerprints stand here.
 CREATE TABLE operation_key (
     grp       TEXT    NOT NULL,
     key       TEXT    NOT NULL,

@@ -11,7 +11,7 @@ pub fn accept(
     connection: &Connection,
     event: &Event,
     body: &[u8],
-    rows: &[(Lane, OperationRow)],
+    rows: &[(Lane, String, OperationRow)],
 ) -> Result<Acceptance, JournalError> {
     let received_at = event.received_at.millis();
     let new = connection
@@ -24,11 +24,11 @@ pub fn accept(
     if new == 0 {
         return Ok(Acceptance::Repeated);
     }
-    for (lane, row) in rows {
+    for (lane, of_account, row) in rows {
         let lane_id = lane_id(connection, lane)?;
         insert_operation(connection, lane_id, event, row).map_err(sql)?;
         let seq = connection.last_insert_rowid();
-        lanes::claim_kept_signals(connection, &lane.group, &format!("i-account:{}", lane.i_account), seq)?;
+        lanes::claim_kept_signals(connection, &lane.group, of_account, seq)?;
         lanes::settle(connection, lane_id, received_at)?;
     }
     Ok(Acceptance::New)

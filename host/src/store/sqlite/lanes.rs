@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::super::rows::{
-    OperationRow, StoredOperation, applied_place, i_account, signal_place, status_place, timeline_place,
+    OperationRow, StoredOperation, applied_place, signal_place, status_place, timeline_place,
 };
 use super::super::seal::Seal;
 use super::sql;
@@ -175,7 +175,7 @@ impl SaveRows {
             group: lane.group.clone(),
             i_account: lane.i_account,
             applied: change.applied.as_ref().map(sealed).transpose()?,
-            keys: new_keys(change),
+            keys: new_keys(change).iter().map(|key| seal.fingerprint(key)).collect(),
             notes,
             statuses,
             took_signal: change.took_signal,
@@ -361,14 +361,29 @@ fn has_kept_signal(connection: &Connection, seq: i64) -> Result<bool, JournalErr
 }
 
 /// The operation that stands first in an account's lane.
-pub fn open_head(connection: &Connection, group: &str, account: i64) -> Result<Option<i64>, JournalError> {
+pub fn open_head(
+    connection: &Connection,
+    group: &str,
+    account: IAccount,
+) -> Result<Option<i64>, JournalError> {
     connection
         .prepare_cached(
             "SELECT o.seq FROM operation o JOIN lane l ON l.id = o.lane
              WHERE l.grp = ?1 AND l.i_account = ?2 AND o.open = 1 ORDER BY o.seq LIMIT 1",
         )
         .and_then(|mut select| {
-            select.query_row(params![group, i_account(account).0.cast_signed()], |row| row.get(0)).optional()
+            select.query_row(params![group, account.0.cast_signed()], |row| row.get(0)).optional()
         })
+        .map_err(sql)
+}
+
+/// The operation that stands first in the lane of this one.
+pub fn open_head_beside(connection: &Connection, seq: i64) -> Result<Option<i64>, JournalError> {
+    connection
+        .prepare_cached(
+            "SELECT seq FROM operation WHERE lane = (SELECT lane FROM operation WHERE seq = ?1) AND open = 1
+             ORDER BY seq LIMIT 1",
+        )
+        .and_then(|mut select| select.query_row([seq], |row| row.get(0)).optional())
         .map_err(sql)
 }

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use self::lanes::{SaveRows, StoredHead};
 use self::writer::Writer;
 use super::OpenError;
-use super::rows::{OperationRow, dead_letter_place, event_place, notification_place};
+use super::rows::{OperationRow, account_key, dead_letter_place, event_place, notification_place};
 use super::seal::Seal;
 use crate::domain::{Change, Event, Group, Notification, Operation, Reading, Timestamp};
 use crate::ports::{
@@ -86,9 +86,10 @@ impl Journal for SqliteJournal {
         let body = self.seal.pack(&event_place(&event.identity.0), &event)?;
         let mut rows = Vec::with_capacity(operations.len());
         for operation in &operations {
-            rows.push((operation.lane.clone(), OperationRow::of(operation, &self.seal)?));
+            let of_account = self.seal.fingerprint(&account_key(operation.lane.i_account));
+            rows.push((operation.lane.clone(), of_account, OperationRow::of(operation, &self.seal)?));
         }
-        let bytes = body.len() + rows.iter().map(|(_, row)| row.state.len()).sum::<usize>();
+        let bytes = body.len() + rows.iter().map(|(.., row)| row.state.len()).sum::<usize>();
         self.writer.write(bytes, move |connection| events::accept(connection, &event, &body, &rows)).await
     }
 
@@ -162,9 +163,9 @@ impl Journal for SqliteJournal {
         stored.into_iter().map(|row| row.read(&self.seal)).collect()
     }
 
-    async fn status_settled(&self, update: &StatusUpdate) -> Result<(), JournalError> {
+    async fn status_settled(&self, update: &StatusUpdate, taken: bool) -> Result<(), JournalError> {
         let update = update.clone();
-        self.writer.write_patiently(0, move |connection| statuses::settled(connection, &update)).await
+        self.writer.write_patiently(0, move |connection| statuses::settled(connection, &update, taken)).await
     }
 
     async fn status_later(&self, update: &StatusUpdate, at: Timestamp) -> Result<(), JournalError> {

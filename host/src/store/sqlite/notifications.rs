@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::super::rows::signal_place;
+use super::super::rows::{account_key, signal_place};
 use super::super::seal::Seal;
 use super::{lanes, sql};
 use crate::domain::{Correlation, Group, Otherwise, Reading, Timestamp};
@@ -44,6 +44,8 @@ pub fn unread(
 pub struct SignalRow {
     sender_id: Option<String>,
     correlation: Correlation,
+    /// The fingerprint of what it names, as indexes have it.
+    key: String,
     keep: bool,
     payload: Vec<u8>,
 }
@@ -54,11 +56,20 @@ pub fn rows(notification: &str, reading: &Reading, seal: &Seal) -> Result<Vec<Si
         Ok(SignalRow {
             sender_id: signal.id.clone(),
             correlation: signal.correlation.clone(),
+            key: seal.fingerprint(&named(&signal.correlation)),
             keep: signal.otherwise == Otherwise::Keep,
             payload: seal.pack(&place, &signal.payload)?,
         })
     };
     reading.signals.iter().map(row).collect()
+}
+
+fn named(whom: &Correlation) -> String {
+    match whom {
+        Correlation::Key(key) => format!("key:{key}"),
+        Correlation::IAccount(account) => account_key(*account),
+        Correlation::AccountId(id) => format!("account-id:{}", id.0),
+    }
 }
 
 /// Records one reading of a notification; a second one, by whoever came later, changes nothing.
@@ -89,7 +100,7 @@ fn record_signal(
     row: &SignalRow,
     now: Timestamp,
 ) -> Result<(), JournalError> {
-    let (key, whom) = resolve(connection, group, &row.correlation)?;
+    let whom = resolve(connection, group, row)?;
     let (operation, fate) = match whom {
         Whom::Open(seq) => (Some(seq), "kept"),
         Whom::Closed(seq) => (Some(seq), "dropped"),
@@ -105,7 +116,7 @@ fn record_signal(
                 notification,
                 group,
                 row.sender_id,
-                key,
+                row.key,
                 operation,
                 now.millis(),
                 fate,
@@ -125,29 +136,22 @@ enum Whom {
     Nobody,
 }
 
-fn resolve(connection: &Connection, group: &str, whom: &Correlation) -> Result<(String, Whom), JournalError> {
-    match whom {
-        Correlation::Key(key) => {
-            let named = format!("key:{key}");
-            let seq = match by_id(connection, group, key)? {
-                Some(seq) => Some(seq),
-                None => by_key(connection, group, &named)?,
-            };
-            Ok((named, seq.map_or(Ok(Whom::Nobody), |seq| open_or_closed(connection, seq))?))
-        }
+fn resolve(connection: &Connection, group: &str, row: &SignalRow) -> Result<Whom, JournalError> {
+    let found = match &row.correlation {
         Correlation::IAccount(account) => {
-            let head = lanes::open_head(connection, group, account.0.cast_signed())?;
-            Ok((format!("i-account:{account}"), head.map_or(Whom::Nobody, Whom::Open)))
+            return Ok(lanes::open_head(connection, group, *account)?.map_or(Whom::Nobody, Whom::Open));
         }
-        Correlation::AccountId(account) => {
-            let named = format!("account-id:{}", account.0);
-            let whom = match by_key(connection, group, &named)? {
-                Some(seq) => open_or_closed(connection, seq)?,
-                None => Whom::Nobody,
-            };
-            Ok((named, whom))
-        }
-    }
+        Correlation::Key(key) => match by_id(connection, group, key)? {
+            Some(seq) => Some(seq),
+            None => by_key(connection, group, &row.key)?,
+        },
+        // The account's latest operation named it; another one may stand in the lane by now.
+        Correlation::AccountId(_) => match by_key(connection, group, &row.key)? {
+            Some(seq) => Some(lanes::open_head_beside(connection, seq)?.unwrap_or(seq)),
+            None => None,
+        },
+    };
+    found.map_or(Ok(Whom::Nobody), |seq| open_or_closed(connection, seq))
 }
 
 fn by_id(connection: &Connection, group: &str, id: &str) -> Result<Option<i64>, JournalError> {

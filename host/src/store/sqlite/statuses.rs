@@ -75,16 +75,18 @@ pub fn due(connection: &Connection, now: Timestamp, most: usize) -> Result<Vec<S
 }
 
 /// What came meanwhile stays due.
-pub fn settled(connection: &Connection, update: &StatusUpdate) -> Result<(), JournalError> {
+pub fn settled(connection: &Connection, update: &StatusUpdate, taken: bool) -> Result<(), JournalError> {
     connection
         .prepare_cached(
-            "UPDATE status SET due = NULL, attempts = 0, told = said WHERE i_account = ?1 AND service = ?2 AND version = ?3",
+            "UPDATE status SET due = NULL, attempts = 0, told = CASE WHEN ?4 THEN said ELSE told END
+             WHERE i_account = ?1 AND service = ?2 AND version = ?3",
         )
         .and_then(|mut change| {
             change.execute(params![
                 update.i_account.0.cast_signed(),
                 update.service.0,
-                update.version.cast_signed()
+                update.version.cast_signed(),
+                taken
             ])
         })
         .map_err(sql)?;

@@ -1,0 +1,290 @@
+//! News of an external system: whom they reach, and that they reach him once.
+
+use super::*;
+
+fn raw(second: u32) -> Notification {
+    Notification {
+        method: "POST".to_owned(),
+        path: "/notify".to_owned(),
+        headers: vec![Header { name: "x-id".to_owned(), value: "7".to_owned() }],
+        body: Body::Text("{\"order\":\"o-1\"}".to_owned()),
+        received_at: at(second),
+    }
+}
+
+fn reading(signals: Vec<Signal>) -> Reading {
+    Reading { reply: Response { status: 204, headers: Vec::new(), body: Body::Empty }, signals, unread: None }
+}
+
+fn signal(correlation: Correlation, payload: &str) -> Signal {
+    Signal { id: None, correlation, payload: json(payload), otherwise: Otherwise::Keep }
+}
+
+fn key(key: &str) -> Correlation {
+    Correlation::Key(key.to_owned())
+}
+
+/// Stores a notification of that group and what was read in it.
+async fn hear_in(journal: &dyn Journal, group: &Group, id: &str, now: Timestamp, signals: Vec<Signal>) {
+    journal.keep_notification(group, id, raw(0)).await.expect("stored");
+    journal.record_reading(id, reading(signals), now).await.expect("stored");
+}
+
+async fn hear(journal: &dyn Journal, id: &str, signals: Vec<Signal>) {
+    hear_in(journal, &hss(), id, at(0), signals).await;
+}
+
+/// The payloads that reach the head of the one lane that is due, in order.
+async fn taken(journal: &dyn Journal, now: Timestamp) -> Vec<String> {
+    let (lease, mut held) = lease_one(journal, now).await;
+    let mut payloads = Vec::new();
+    while let Some(payload) = held.signal {
+        payloads.push(payload.text().to_owned());
+        let took = Change { took_signal: true, ..unchanged(held.operation) };
+        held = save(journal, &lease, took, now).await;
+    }
+    journal.release(&lease, now).await.expect("the lease holds");
+    payloads
+}
+
+#[tokio::test]
+async fn a_signal_that_comes_before_its_key_is_kept_and_found_when_the_key_is_named() {
+    every_backend(async |backend| {
+        let journal = backend.open().await;
+        hear(&*journal, "n-1", vec![signal(key("o-1"), "1"), signal(key("o-2"), "2")]).await;
+        assert_eq!(overview(&*journal).await.signals_kept, 2);
+        drop(journal);
+        let journal = backend.open().await;
+        accept(&*journal, 1, 189).await;
+        let (lease, held) = lease_one(&*journal, at(0)).await;
+        assert_eq!(held.signal, None, "nobody has named it yet");
+        let held = save(&*journal, &lease, waits(held.operation, 600, &["o-1"]), at(0)).await;
+        assert_eq!(held.signal, Some(json("1")));
+        assert_eq!(overview(&*journal).await.signals_kept, 1, "the other is still nobody's");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_signal_reaches_whom_it_speaks_of() {
+    every_journal(async |journal| {
+        let whom = [
+            ("by a key", key("o-1")),
+            ("by the operation's id", key("01-1-1-hss")),
+            ("by the account's number", Correlation::IAccount(IAccount(189))),
+            ("by the account's name", Correlation::AccountId(AccountId("15550001111@msisdn".to_owned()))),
+        ];
+        accept(journal, 1, 189).await;
+        step(journal, at(0), |operation| {
+            let laid_down = LaidDown {
+                began: at(0),
+                wanted: Wanted::Running,
+                subscriber: Some(Subscriber {
+                    account_id: AccountId("15550001111@msisdn".to_owned()),
+                    msisdn: None,
+                    imsi: None,
+                    iccid: None,
+                    documents: Json::empty_object(),
+                }),
+                applied: None,
+                config: Json::empty_object(),
+                notify_at: None,
+            };
+            let notes = vec![Note::LaidDown { wanted: Wanted::Running }];
+            let operation = Operation { laid_down: Some(laid_down), ..operation };
+            Change { notes, ..in_stage(operation, Stage::Asking) }
+        })
+        .await;
+        step(journal, at(0), |operation| waits(operation, 600, &["o-1"])).await;
+        for (how, correlation) in whom {
+            hear(journal, how, vec![signal(correlation, "1")]).await;
+            assert_eq!(taken(journal, at(1)).await, ["1"], "{how}");
+        }
+        hear(journal, "by what nobody named", vec![signal(key("o-9"), "1")]).await;
+        assert!(lease(journal, at(1)).await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_signal_for_an_account_without_an_operation_waits_for_one() {
+    every_journal(async |journal| {
+        hear(journal, "n-1", vec![signal(Correlation::IAccount(IAccount(189)), "1")]).await;
+        accept(journal, 1, 200).await;
+        assert_eq!(taken(journal, at(0)).await, [""; 0]);
+        step(journal, at(0), |operation| in_stage(operation, Stage::Finished)).await;
+        accept(journal, 2, 189).await;
+        assert_eq!(taken(journal, at(0)).await, ["1"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_signal_of_one_group_never_reaches_another() {
+    every_journal(async |journal| {
+        accept(journal, 1, 189).await;
+        step(journal, at(0), |operation| waits(operation, 600, &["o-1"])).await;
+        for correlation in [key("o-1"), key("01-1-1-hss"), Correlation::IAccount(IAccount(189))] {
+            let id = format!("{correlation:?}");
+            hear_in(journal, &oms(), &id, at(0), vec![signal(correlation, "1")]).await;
+        }
+        assert!(lease(journal, at(1)).await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_not_to_be_kept_and_reaches_nobody_is_only_recorded() {
+    every_journal(async |journal| {
+        let drop = Signal { otherwise: Otherwise::Drop, ..signal(key("o-1"), "1") };
+        hear(journal, "n-1", vec![drop]).await;
+        assert_eq!(overview(journal).await.signals_kept, 0);
+        accept(journal, 1, 189).await;
+        step(journal, at(0), |operation| waits(operation, 600, &["o-1"])).await;
+        assert!(lease(journal, at(1)).await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_signal_for_a_closed_operation_is_only_recorded() {
+    every_journal(async |journal| {
+        accept(journal, 1, 189).await;
+        let (lease, held) = lease_one(journal, at(0)).await;
+        let waiting = save(journal, &lease, waits(held.operation, 600, &["o-1"]), at(0)).await;
+        hear(journal, "n-1", vec![signal(key("o-1"), "1")]).await;
+        let closed = in_stage(waiting.operation, Stage::Finished);
+        let held = save(journal, &lease, closed, at(0)).await;
+        assert_eq!(held.signal, None, "what came before the end is spent with it");
+        journal.release(&lease, at(0)).await.expect("the lease holds");
+        hear(journal, "n-2", vec![signal(key("o-1"), "2"), signal(key("01-1-1-hss"), "3")]).await;
+        assert_eq!(overview(journal).await.signals_kept, 0);
+        accept(journal, 2, 200).await;
+        step(journal, at(0), |operation| waits(operation, 600, &["o-1"])).await;
+        assert!(lease_in(journal, hss(), at(1)).await.lanes.is_empty(), "old news are not for a new one");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_finds_the_operation_that_named_it_last() {
+    every_journal(async |journal| {
+        for (number, account) in [(1, 189), (2, 200)] {
+            accept(journal, number, account).await;
+            step(journal, at(0), |operation| waits(operation, 600, &["001010000000001"])).await;
+        }
+        hear(journal, "n-1", vec![signal(key("001010000000001"), "1")]).await;
+        let (_, held) = lease_one(journal, at(1)).await;
+        assert_eq!(held.operation.lane.i_account, IAccount(200));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_senders_id_that_was_seen_before_is_dropped() {
+    every_journal(async |journal| {
+        accept(journal, 1, 189).await;
+        step(journal, at(0), |operation| waits(operation, 600, &["o-1"])).await;
+        let news = |id: Option<&str>, payload: &str| Signal {
+            id: id.map(str::to_owned),
+            ..signal(key("o-1"), payload)
+        };
+        hear(journal, "n-1", vec![news(Some("e-1"), "1"), news(Some("e-1"), "2")]).await;
+        hear(journal, "n-2", vec![news(Some("e-1"), "3"), news(Some("e-2"), "4")]).await;
+        hear(journal, "n-3", vec![news(None, "5"), news(None, "6")]).await;
+        assert_eq!(taken(journal, at(1)).await, ["1", "4", "5", "6"], "one without an id is always new");
+        hear(journal, "n-4", vec![news(Some("e-1"), "7")]).await;
+        assert!(lease(journal, at(1)).await.is_empty(), "even when the first one is spent");
+        hear_in(journal, &oms(), "n-5", at(0), vec![news(Some("e-1"), "8")]).await;
+        assert_eq!(overview(journal).await.signals_kept, 1, "each group has its own senders");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_signal_wakes_a_waiting_lane_at_once() {
+    every_journal(async |journal| {
+        accept(journal, 1, 189).await;
+        step(journal, at(0), |operation| waits(operation, 600, &["o-1"])).await;
+        let leased = lease_in(journal, hss(), at(7)).await;
+        assert_eq!((leased.lanes.len(), leased.next_due), (0, Some(at(600))));
+        hear_in(journal, &hss(), "n-1", at(7), vec![signal(key("o-1"), "1")]).await;
+        assert_eq!(taken(journal, at(7)).await, ["1"]);
+        assert_eq!(lease_in(journal, hss(), at(7)).await.next_due, Some(at(600)), "spent is spent");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_signal_that_comes_while_the_lane_is_leased_is_found_by_its_holder_or_the_next() {
+    every_journal(async |journal| {
+        accept(journal, 1, 189).await;
+        let (first, held) = lease_one(journal, at(0)).await;
+        let held = save(journal, &first, waits(held.operation, 600, &["o-1"]), at(0)).await;
+        hear(journal, "n-1", vec![signal(key("o-1"), "1")]).await;
+        assert!(lease(journal, at(1)).await.is_empty(), "it is still leased");
+        let held = save(journal, &first, unchanged(held.operation), at(1)).await;
+        assert_eq!(held.signal, Some(json("1")));
+        hear(journal, "n-2", vec![signal(key("o-1"), "2")]).await;
+        journal.release(&first, at(1)).await.expect("the lease holds");
+        assert_eq!(taken(journal, at(1)).await, ["1", "2"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_signal_does_not_hurry_an_operation_that_does_not_wait() {
+    every_journal(async |journal| {
+        accept(journal, 1, 189).await;
+        step(journal, at(0), |operation| {
+            unchanged(Operation { due: at(30), stage: Stage::Received { attempts: 1 }, ..operation })
+        })
+        .await;
+        hear(journal, "n-1", vec![signal(key("01-1-1-hss"), "1")]).await;
+        assert_eq!(lease_in(journal, hss(), at(1)).await.next_due, Some(at(30)));
+        assert_eq!(taken(journal, at(30)).await, ["1"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reading_is_recorded_once() {
+    every_journal(async |journal| {
+        accept(journal, 1, 189).await;
+        step(journal, at(0), |operation| waits(operation, 600, &["o-1"])).await;
+        journal.keep_notification(&hss(), "n-1", raw(0)).await.expect("stored");
+        for payload in ["1", "2"] {
+            let read = reading(vec![signal(key("o-1"), payload)]);
+            journal.record_reading("n-1", read, at(0)).await.expect("stored");
+        }
+        assert_eq!(taken(journal, at(1)).await, ["1"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_nobody_has_read_is_found_the_oldest_first() {
+    every_backend(async |backend| {
+        let journal = backend.open().await;
+        for (id, group) in [("n-2", hss()), ("n-1", hss()), ("n-3", oms()), ("n-4", hss())] {
+            journal.keep_notification(&group, id, raw(5)).await.expect("stored");
+        }
+        drop(journal);
+        let journal = backend.open().await;
+        assert_eq!(overview(&*journal).await.notifications_unread, 4);
+        let unread = journal.unread(&hss(), 2).await.expect("reads");
+        assert_eq!(unread, [("n-1".to_owned(), raw(5)), ("n-2".to_owned(), raw(5))]);
+        journal.record_reading("n-1", reading(Vec::new()), at(6)).await.expect("stored");
+        let cannot = Reading { unread: Some(trouble()), ..reading(Vec::new()) };
+        journal.record_reading("n-2", cannot, at(6)).await.expect("stored");
+        let ids = async |journal: &dyn Journal| -> Vec<String> {
+            journal.unread(&hss(), 9).await.expect("reads").into_iter().map(|(id, _)| id).collect()
+        };
+        assert_eq!(ids(&*journal).await, ["n-4"], "its adapter cannot read n-2: not again by this one");
+        assert_eq!(overview(&*journal).await.notifications_unread, 3);
+        drop(journal);
+        let journal = backend.open().await;
+        assert_eq!(ids(&*journal).await, ["n-2", "n-4"], "a newer one may be able to");
+    })
+    .await;
+}
