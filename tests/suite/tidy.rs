@@ -63,7 +63,7 @@ fn each_library_has_its_room() {
     for outside in ["tokio", "reqwest", "wasmtime", "rusqlite", "axum"] {
         let domain = files_of(&src.join("domain"), "rs");
         let named = domain.iter().filter(|file| rules::names(file, outside));
-        none(&named.map(|file| format!("{} names {outside}", file.display())).collect());
+        none(&named.map(|file| format!("{} names {outside}", file.display())).collect::<Vec<_>>());
     }
 }
 

@@ -102,7 +102,6 @@ async fn payloads_can_be_read_by_nobody_who_has_the_files_but_not_the_key() {
 
 /// An adapter names an IMSI as a key, and every account is known by its number.
 #[tokio::test]
-#[ignore = "BUG: operation_key.key, signal.key and so every IMSI, MSISDN and order id named as a key stand open in journal.db"]
 async fn keys_can_be_read_by_nobody_who_has_the_files_but_not_the_key() {
     let folder = harness::folder();
     let journal = open(folder.path()).expect("the journal opens");

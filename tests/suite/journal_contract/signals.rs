@@ -34,6 +34,31 @@ async fn hear(journal: &dyn Journal, id: &str, signals: Vec<Signal>) {
     hear_in(journal, &hss(), id, at(0), signals).await;
 }
 
+fn account_id() -> AccountId {
+    AccountId("15550001111@msisdn".to_owned())
+}
+
+/// From then on the journal knows the account's name.
+fn lays_down(operation: Operation) -> Change {
+    let laid_down = LaidDown {
+        began: at(0),
+        wanted: Wanted::Running,
+        subscriber: Some(Subscriber {
+            account_id: account_id(),
+            msisdn: None,
+            imsi: None,
+            iccid: None,
+            documents: Json::empty_object(),
+        }),
+        applied: None,
+        config: Json::empty_object(),
+        notify_at: None,
+    };
+    let notes = vec![Note::LaidDown { wanted: Wanted::Running }];
+    let operation = Operation { laid_down: Some(laid_down), ..operation };
+    Change { notes, ..in_stage(operation, Stage::Asking) }
+}
+
 /// The payloads that reach the head of the one lane that is due, in order.
 async fn taken(journal: &dyn Journal, now: Timestamp) -> Vec<String> {
     let (lease, mut held) = lease_one(journal, now).await;
@@ -72,29 +97,10 @@ async fn a_signal_reaches_whom_it_speaks_of() {
             ("by a key", key("o-1")),
             ("by the operation's id", key("01-1-1-hss")),
             ("by the account's number", Correlation::IAccount(IAccount(189))),
-            ("by the account's name", Correlation::AccountId(AccountId("15550001111@msisdn".to_owned()))),
+            ("by the account's name", Correlation::AccountId(account_id())),
         ];
         accept(journal, 1, 189).await;
-        step(journal, at(0), |operation| {
-            let laid_down = LaidDown {
-                began: at(0),
-                wanted: Wanted::Running,
-                subscriber: Some(Subscriber {
-                    account_id: AccountId("15550001111@msisdn".to_owned()),
-                    msisdn: None,
-                    imsi: None,
-                    iccid: None,
-                    documents: Json::empty_object(),
-                }),
-                applied: None,
-                config: Json::empty_object(),
-                notify_at: None,
-            };
-            let notes = vec![Note::LaidDown { wanted: Wanted::Running }];
-            let operation = Operation { laid_down: Some(laid_down), ..operation };
-            Change { notes, ..in_stage(operation, Stage::Asking) }
-        })
-        .await;
+        step(journal, at(0), lays_down).await;
         step(journal, at(0), |operation| waits(operation, 600, &["o-1"])).await;
         for (how, correlation) in whom {
             hear(journal, how, vec![signal(correlation, "1")]).await;
@@ -102,6 +108,23 @@ async fn a_signal_reaches_whom_it_speaks_of() {
         }
         hear(journal, "by what nobody named", vec![signal(key("o-9"), "1")]).await;
         assert!(lease(journal, at(1)).await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_signal_for_an_account_reaches_whoever_stands_in_its_lane_now() {
+    every_journal(async |journal| {
+        accept(journal, 1, 189).await;
+        step(journal, at(0), lays_down).await;
+        step(journal, at(0), |operation| in_stage(operation, Stage::Finished)).await;
+        accept(journal, 2, 189).await;
+        step(journal, at(0), |operation| waits(operation, 600, &[])).await;
+        for correlation in [Correlation::IAccount(IAccount(189)), Correlation::AccountId(account_id())] {
+            let how = format!("{correlation:?}");
+            hear(journal, &how, vec![signal(correlation, "1")]).await;
+            assert_eq!(taken(journal, at(1)).await, ["1"], "{how}");
+        }
     })
     .await;
 }

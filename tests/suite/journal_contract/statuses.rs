@@ -41,6 +41,25 @@ async fn the_latest_status_takes_the_place_of_what_was_not_told_yet() {
 }
 
 #[tokio::test]
+async fn a_status_that_will_never_be_taken_is_given_up_and_was_not_told() {
+    every_journal(async |journal| {
+        accept(journal, 1, 189).await;
+        for (word, taken, told) in [
+            (said(Status::InProgress, "ordered"), true, None),
+            (said(Status::Failed, "no"), false, Some(said(Status::InProgress, "ordered"))),
+            (said(Status::Ok, "done"), true, Some(said(Status::InProgress, "ordered"))),
+        ] {
+            say(journal, word).await;
+            let update = due_one(journal, at(0)).await;
+            assert_eq!(update.told, told);
+            journal.status_settled(&update, taken).await.expect("written");
+            assert!(due(journal, at(9999)).await.is_empty());
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn settling_or_putting_off_an_old_version_does_nothing() {
     every_journal(async |journal| {
         accept(journal, 1, 189).await;
