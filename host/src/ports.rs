@@ -69,6 +69,9 @@ pub trait Journal: Send + Sync {
     /// That version is to be told again, at `at`.
     async fn status_later(&self, update: &StatusUpdate, at: Timestamp) -> Result<(), JournalError>;
 
+    /// Whether it can be written.
+    async fn ping(&self) -> Result<(), JournalError>;
+
     /// Counts, for an operator.
     async fn overview(&self) -> Result<Overview, JournalError>;
 }

@@ -86,6 +86,10 @@ impl Journal for Early {
         self.0.status_later(update, at).await
     }
 
+    async fn ping(&self) -> Result<(), JournalError> {
+        self.0.ping().await
+    }
+
     async fn overview(&self) -> Result<Overview, JournalError> {
         self.0.overview().await
     }

@@ -138,3 +138,33 @@ async fn the_status_command_says_that_no_host_runs() {
     assert_eq!(output.status.code(), Some(69));
     assert!(String::from_utf8_lossy(&output.stderr).contains("is the host running?"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_says_nothing_or_too_little_is_not_waited_for() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
+    let config = std::fs::read_to_string(&stage.config).expect("a configuration");
+    let limits = "[events]\nheader-timeout = \"1s\"\nbody-timeout = \"1s\"";
+    std::fs::write(&stage.config, config.replace("[events]", limits)).expect("written");
+    stage.start_host().await.expect("the host starts");
+
+    let said = async |words: &str| {
+        let mut caller = tokio::net::TcpStream::connect(stage.public).await.expect("a connection");
+        caller.write_all(words.as_bytes()).await.expect("sent");
+        let mut heard = String::new();
+        let end = caller.read_to_string(&mut heard);
+        tokio::time::timeout(std::time::Duration::from_secs(5), end)
+            .await
+            .expect("the host hangs up")
+            .expect("text");
+        heard
+    };
+    assert_eq!(said("").await, "", "nothing was said, nothing is answered");
+    assert!(!said("POST /espf/events HTTP/1.1\r\nHo").await.contains(" 200 "));
+    let credential = "Authorization: Basic ZXNwZjpzdGFnZS1lc3BmLXBhc3N3b3Jk";
+    let head = format!("POST /espf/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{credential}\r\n");
+    let dribbled = said(&format!("{head}Content-Length: 100\r\n\r\n{{")).await;
+    assert!(dribbled.starts_with("HTTP/1.1 503 "), "it may come again: {dribbled}");
+}

@@ -14,8 +14,7 @@ use punchdown_kit::oms;
 
 use self::progress::Progress;
 use super::judge;
-use super::stage::{Setting, Stage};
-use crate::toolchain;
+use super::stage::{Setting, Stage, oms_adapter};
 
 /// In flight, or waiting, at the moments of the crashes.
 const CRASH_AMONG: usize = 20;
@@ -59,10 +58,7 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
 }
 
 async fn play(arguments: &Arguments) -> io::Result<bool> {
-    let adapter = match &arguments.adapter {
-        Some(adapter) => adapter.canonicalize()?,
-        None => build_adapter().await?,
-    };
+    let adapter = oms_adapter(arguments.adapter.as_deref()).await?;
     let directory = tempfile::Builder::new().prefix("punchdown-demo-").tempdir()?;
     let mut stage = Stage::set(setting(directory.path().to_owned(), adapter)?).await?;
     stage.open_accounts(arguments.accounts);
@@ -87,13 +83,6 @@ async fn play(arguments: &Arguments) -> io::Result<bool> {
         println!("kept: {}", directory.keep().display());
     }
     Ok(settled && verdict.agrees() && stopped.success())
-}
-
-async fn build_adapter() -> io::Result<PathBuf> {
-    let workspace = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    let directory = workspace.join("adapters/oms-tmf641");
-    let build = move || toolchain::build_adapter(&directory, &mut |line| eprintln!("{line}"));
-    tokio::task::spawn_blocking(build).await.map_err(io::Error::other)?.map_err(io::Error::other)
 }
 
 /// Not the best ones.

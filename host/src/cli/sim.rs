@@ -8,16 +8,16 @@ use std::time::Duration;
 use punchdown_kit::espf::State;
 use punchdown_kit::oms;
 
-use super::stage::{Setting, Stage};
+use super::stage::{Setting, Stage, oms_adapter};
 
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Where the configuration for your host is written.
     #[arg(long, value_name = "FOLDER", default_value = "punchdown-sim")]
     directory: PathBuf,
-    /// The adapter that the configuration names.
+    /// The adapter that the configuration names, instead of the one in this checkout.
     #[arg(long, value_name = "FILE")]
-    adapter: PathBuf,
+    adapter: Option<PathBuf>,
     /// Accounts in PortaBilling.
     #[arg(long, default_value_t = 200)]
     accounts: u64,
@@ -41,7 +41,7 @@ async fn play(arguments: &Arguments) -> io::Result<()> {
     let stage = Stage::set(Setting {
         directory: arguments.directory.clone(),
         program: std::env::current_exe()?,
-        adapter: arguments.adapter.canonicalize()?,
+        adapter: oms_adapter(arguments.adapter.as_deref()).await?,
         adapter_config: "specification = \"mobile-line\"\npoll-seconds = 30",
         group_settings: "",
         target_settings: "",

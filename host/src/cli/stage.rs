@@ -13,6 +13,8 @@ use punchdown_kit::oms::{self, Notify, NotifyAuth, Oms};
 use punchdown_kit::portabilling::{self, Account, PortaBilling};
 use tokio::process::{Child, Command};
 
+use crate::toolchain;
+
 const BILLING_TOKEN: &str = "stage-billing-token";
 const ESPF_PASSWORD: &str = "stage-espf-password";
 const OMS_TOKEN: &str = "stage-oms-token";
@@ -34,6 +36,19 @@ pub struct Setting<'a> {
     /// What else stands in the target's table, as TOML.
     pub target_settings: &'a str,
     pub oms: oms::Settings,
+}
+
+/// The component that is given, or the one that is built from this checkout.
+///
+/// # Errors
+/// When there is none, and none can be built.
+pub async fn oms_adapter(given: Option<&Path>) -> io::Result<PathBuf> {
+    if let Some(given) = given {
+        return given.canonicalize();
+    }
+    let directory = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../adapters/oms-tmf641"));
+    let build = move || toolchain::build_adapter(directory, &mut |line| eprintln!("{line}"));
+    tokio::task::spawn_blocking(build).await.map_err(io::Error::other)?.map_err(io::Error::other)
 }
 
 /// Neighbours that run in this process, and a host that runs in its own.

@@ -14,6 +14,6 @@ pub struct Lane {
 /// overdue, and nothing is in doubt. Somebody has to look at what is in doubt first.
 pub fn gives_way(head: &Operation) -> bool {
     let stuck = matches!(head.stage, Stage::Parked { .. })
-        || (head.overdue.is_some() && matches!(head.stage, Stage::Waiting { .. }));
+        || (head.overdue.is_some() && matches!(head.stage, Stage::Waiting { .. } | Stage::Ready { .. }));
     stuck && !head.is_in_doubt()
 }

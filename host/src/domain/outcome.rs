@@ -228,19 +228,26 @@ impl Applying<'_> {
         if waiting.forget {
             self.forget();
         }
+        // Past the deadline it goes on as it was; a wait without an end still has none.
+        let late = self.note_deadline();
+        let latest = if late { self.now + self.policy.deadline } else { self.operation.deadline };
+        // A wait of no time at all would be a loop that nothing stops.
+        let wished = waiting.seconds.map(|seconds| self.now + Duration::from_secs(seconds.max(1).into()));
+        let until = wished.map_or(latest, |wished| wished.min(latest));
+        self.operation.waited = true;
+        self.operation.stage = Stage::Waiting { waiting, by, until };
+        self.operation.due = until;
+    }
+
+    /// Whether the deadline has passed; the first time that is seen, it is reported.
+    fn note_deadline(&mut self) -> bool {
         let late = self.now >= self.operation.deadline;
         if late && self.operation.overdue.is_none() {
             self.notes.push(Note::Overdue);
             let message = format!("no end was heard of within {} s", self.policy.deadline.as_secs());
             self.operation.overdue = Some(Said { status: self.policy.on_deadline, message: Some(message) });
         }
-        // Past the deadline it goes on as it was; a wait without an end still has none.
-        let latest = if late { self.now + self.policy.deadline } else { self.operation.deadline };
-        let wished = waiting.seconds.map(|seconds| self.now + Duration::from_secs(seconds.into()));
-        let until = wished.map_or(latest, |wished| wished.min(latest));
-        self.operation.waited = true;
-        self.operation.stage = Stage::Waiting { waiting, by, until };
-        self.operation.due = until;
+        late
     }
 
     /// Strikes the entry that ended the wait before this one, and all that came after it.
@@ -334,8 +341,17 @@ impl Applying<'_> {
         }
     }
 
+    /// Attempts end at the deadline. What already stands outside is not given up by a system
+    /// that happens to be away then: such an operation is overdue, and its looks go on for as
+    /// long again after the last news.
     fn attempts_are_spent(&mut self, trouble: &Trouble) -> bool {
-        let spent = self.now >= self.operation.deadline;
+        let mut until = self.operation.deadline;
+        if self.operation.waited {
+            self.note_deadline();
+            let news = self.operation.moves.last().map_or(until, |done| done.entry.at);
+            until = until.max(news + self.policy.deadline);
+        }
+        let spent = self.now >= until;
         if spent {
             let message =
                 format!("no attempt succeeded before the deadline; the last one: {}", trouble.message);

@@ -125,6 +125,11 @@ impl Intake {
         Ok(self.core.read_notification(group, &id, &raw).await?)
     }
 
+    /// Whether an event could be stored now.
+    pub async fn ready(&self) -> Result<(), JournalError> {
+        self.core.ports.journal.ping().await
+    }
+
     pub async fn overview(&self) -> Result<Overview, JournalError> {
         self.core.ports.journal.overview().await
     }

@@ -19,10 +19,10 @@ pub struct Door {
     pub tokens: Vec<Secret>,
 }
 
-/// Ready to take events: the journal answers.
+/// Ready to take events: the journal can be written.
 pub async fn ready(State(door): State<Arc<Door>>) -> Response {
-    match door.intake.overview().await {
-        Ok(_) => StatusCode::OK.into_response(),
+    match door.intake.ready().await {
+        Ok(()) => StatusCode::OK.into_response(),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper::server::conn::http1::Builder;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -31,21 +31,17 @@ const FINISH_WITHIN: Duration = Duration::from_secs(10);
 
 /// Serves until `stop`, then finishes what is under way.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
-    let mut server = Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
-    server
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(limits.header_timeout)
-        .keep_alive_timeout(limits.header_timeout);
-    let server = Arc::new(server);
+    // HTTP/1.1 alone: its timer runs from the first moment, while one that guesses the version
+    // first waits for ever for a caller who says nothing.
+    let mut server = Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
     let under_way = GracefulShutdown::new();
     let slots = Arc::new(Semaphore::new(limits.connections));
     while let Some((stream, slot)) = accept(&listener, &slots, &stop).await {
-        let (server, service) = (Arc::clone(&server), TowerToHyperService::new(router.clone()));
+        let connection =
+            server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
         let watcher = under_way.watcher();
         tokio::spawn(async move {
-            let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
             // A connection that ends badly is its caller's affair.
             let _ = watcher.watch(connection).await;
             drop(slot);

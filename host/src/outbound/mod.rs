@@ -32,6 +32,17 @@ pub struct Settings {
     pub secrets: BTreeMap<String, Secret>,
 }
 
+impl Settings {
+    /// Whether a header is this target's own to set.
+    fn sets(&self, name: &str) -> bool {
+        let credential = match &self.auth {
+            Auth::Header { name, .. } => Some(name),
+            Auth::None | Auth::Basic { .. } | Auth::Bearer(_) => None,
+        };
+        std::iter::once(&self.key_header).chain(credential).any(|own| own.eq_ignore_ascii_case(name))
+    }
+}
+
 #[derive(Clone, Debug)]
 pub enum Auth {
     None,
@@ -99,7 +110,7 @@ impl Target {
             .map_err(|_| refused(format!("`{}` is not a method", filled.method)))?;
         let mut wire = self.http.request(method, format!("{}{}", self.settings.url, filled.path));
         for header in &filled.headers {
-            if header.name.eq_ignore_ascii_case(&self.settings.key_header) {
+            if self.settings.sets(&header.name) {
                 return Err(refused(format!("the header `{}` is the host's to set", header.name)));
             }
             wire = wire.header(&header.name, &header.value);

@@ -54,8 +54,12 @@ pub fn open(settings: &Settings) -> Result<SqliteJournal, OpenError> {
     let unusable = |source| OpenError::Directory { path: directory.clone(), source };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unusable)?;
     let lock = lock(directory)?;
-    let seal = seal::Seal::from_file(&directory.join("journal.key"))?;
-    SqliteJournal::open(&directory.join("journal.db"), seal, lock)
+    let (database, key) = (directory.join("journal.db"), directory.join("journal.key"));
+    if database.exists() && !key.exists() {
+        let why = "it is missing, and the journal is sealed with it: bring it back".to_owned();
+        return Err(OpenError::Key { path: key, why });
+    }
+    SqliteJournal::open(&database, seal::Seal::from_file(&key)?, lock)
 }
 
 /// Held for as long as the file is open; the kernel lets go of it however the process ends.

@@ -173,7 +173,8 @@ async fn a_journal_is_opened_only_with_its_own_key() {
 
     fs::remove_file(&key).expect("removes");
     let missing = refusal(open(folder.path()));
-    assert!(missing.contains("journal.key") && missing.contains("bring the right one back"), "{missing}");
+    assert!(missing.contains("journal.key") && missing.contains("bring it back"), "{missing}");
+    assert!(!key.exists(), "no other key takes its place");
     put(&[7; 32]);
     let other = refusal(open(folder.path()));
     assert!(other.contains("journal.key") && other.contains("bring the right one back"), "{other}");

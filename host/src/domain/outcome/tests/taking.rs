@@ -162,7 +162,7 @@ fn statuses_are_a_function_of_the_operation() {
 
     type Row<'a> = (Stage, &'a [(&'a str, Status)], bool, bool, &'a [(&'a str, &'a str)]);
     // The stage, what was said, whether it waited, whether it is overdue; what PortaBilling sees.
-    let table: [Row<'_>; 21] = [
+    let table: [Row<'_>; 22] = [
         (asking(), &[], false, false, &[]),
         (waiting(), &[], true, false, &[("HSS", "IN_PROGRESS")]),
         (asking(), &[], true, false, &[("HSS", "IN_PROGRESS")]),
@@ -181,6 +181,7 @@ fn statuses_are_a_function_of_the_operation() {
         (parked(), &[], false, false, &[("HSS", "FAILED")]),
         (parked(), &[("HSS", Retry), ("PCRF", Ok)], true, false, &[("HSS", "FAILED"), ("PCRF", "OK")]),
         (parked(), &[("HSS", Ok), ("PCRF", InProgress)], true, false, &[("HSS", "OK"), ("PCRF", "FAILED")]),
+        (parked(), &[("HSS", Ok), ("PCRF", Retry)], true, false, &[("HSS", "OK"), ("PCRF", "FAILED")]),
         // A person must hear of it, even if all was settled before.
         (parked(), &[("HSS", Ok)], true, false, &[("HSS", "FAILED")]),
         (over(), &[("HSS", Ok)], true, true, &[("HSS", "OK")]),
