@@ -1,6 +1,7 @@
 //! What a journal in a directory promises beside: one owner, one key, nothing to be read in it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use super::*;
@@ -169,7 +170,10 @@ async fn a_journal_is_opened_only_with_its_own_key() {
     accept(&open(folder.path()).expect("the journal opens"), 1, 189).await;
     let key = folder.path().join("journal.key");
     let own = fs::read(&key).expect("the key");
-    let put = |bytes: &[u8]| fs::write(&key, bytes).expect("writes");
+    let put = |bytes: &[u8]| {
+        fs::write(&key, bytes).expect("writes");
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("chmod");
+    };
 
     fs::remove_file(&key).expect("removes");
     let missing = refusal(open(folder.path()));
