@@ -141,6 +141,7 @@ impl App {
             body_max: settings.events.body_max,
             body_timeout: settings.events.body_timeout,
         };
+        warn_of_strays(ports.journal.as_ref(), &settings.groups).await;
         let engine =
             Engine::new(settings.groups.into_iter().map(|group| group.engine).collect(), ports, metrics);
         let intake = engine.intake();
@@ -169,6 +170,16 @@ impl App {
         }
         engine_stop.cancel();
         let _ = engine.await;
+    }
+}
+
+/// Nobody moves the operations of a group that the configuration does not name any more.
+async fn warn_of_strays(journal: &dyn Journal, groups: &[GroupSettings]) {
+    let Ok(overview) = journal.overview().await else { return };
+    for group in
+        overview.oldest_open.keys().filter(|group| groups.iter().all(|known| known.group() != *group))
+    {
+        tracing::warn!(%group, "operations stand open, and no section of the configuration names their group");
     }
 }
 

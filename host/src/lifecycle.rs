@@ -51,8 +51,12 @@ pub fn refuse(error: &StartError) -> ExitCode {
 async fn run(app: App) -> ExitCode {
     let stop = CancellationToken::new();
     let journal_failed = app.journal_failed();
-    let running = tokio::spawn(app.run(stop.clone()));
+    let mut running = tokio::spawn(app.run(stop.clone()));
     tokio::select! {
+        _ = &mut running => {
+            tracing::error!("a part of the host ended by itself; the process ends");
+            return ExitCode::FAILURE;
+        }
         () = told_to_stop() => {
             tracing::info!("stopping: the steps under way are finished, the rest is kept");
         }

@@ -203,6 +203,8 @@ pub trait Adapters: Send + Sync {
 
 #[derive(Clone, Debug)]
 pub struct Needs {
+    /// The adapter that serves the group now.
+    pub digest: Digest,
     pub queries: Vec<String>,
     pub config: Json,
     pub notify_at: Option<String>,
@@ -226,6 +228,15 @@ pub enum AdapterError {
     /// It stopped, was stopped, or answered what cannot be taken.
     #[error("{}", .0.message)]
     Fault(Trouble),
+}
+
+impl AdapterError {
+    pub fn code(&self) -> &str {
+        match self {
+            Self::NotLoaded(_) => "adapter-not-loaded",
+            Self::Fault(trouble) => &trouble.code,
+        }
+    }
 }
 
 /// The external systems, each by the group that has it for a target.
@@ -262,8 +273,6 @@ pub enum StatusError {
     /// The account is no more; there is nothing to tell it to.
     #[error("PortaBilling has no such account any more")]
     AccountGone,
-    #[error("refused: {0}")]
-    Refused(String),
 }
 
 /// The session that the host has with PortaBilling: one, however many ask for it.

@@ -19,6 +19,9 @@ pub fn client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
         .connect_timeout(CONNECT_TIMEOUT.min(timeout))
         // Of the whole exchange, the body included.
         .timeout(timeout)
+        // Servers close idle connections, often after five seconds; a request on one that is just
+        // being closed would be in doubt for nothing.
+        .pool_idle_timeout(Duration::from_secs(4))
         .user_agent(concat!("punchdown/", env!("CARGO_PKG_VERSION")))
         .build()
 }

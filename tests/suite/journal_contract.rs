@@ -11,6 +11,7 @@ mod statuses;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -132,7 +133,10 @@ async fn accept(journal: &dyn Journal, number: u32, i_account: u64) -> Operation
 }
 
 async fn lease_in(journal: &dyn Journal, group: Group, now: Timestamp) -> Leased {
-    let claim = Claim { group, owner: "me".to_owned(), most: 100, now, until: now + TERM };
+    // Each time somebody else: one who holds a lane is never given it again.
+    static CLAIMS: AtomicU64 = AtomicU64::new(0);
+    let owner = format!("owner-{}", CLAIMS.fetch_add(1, Ordering::Relaxed));
+    let claim = Claim { group, owner, most: 100, now, until: now + TERM };
     journal.lease(claim).await.expect("leases")
 }
 
@@ -149,7 +153,15 @@ async fn lease_one(journal: &dyn Journal, now: Timestamp) -> (Lease, Held) {
 }
 
 fn unchanged(operation: Operation) -> Change {
-    Change { operation, notes: Vec::new(), applied: None, statuses: BTreeMap::new(), took_signal: false }
+    Change {
+        operation,
+        notes: Vec::new(),
+        applied: None,
+        keys: Vec::new(),
+        forgets_since: None,
+        statuses: BTreeMap::new(),
+        took_signal: false,
+    }
 }
 
 fn in_stage(operation: Operation, stage: Stage) -> Change {
@@ -165,9 +177,10 @@ fn waits(operation: Operation, until: u32, keys: &[&str]) -> Change {
     let waiting = Waiting { seconds: None, forget: false, gives_way: false };
     let by = Digest::of(b"adapter");
     let stage = Stage::Waiting { waiting, by: by.clone(), until: at(until) };
-    let keys = keys.iter().map(|key| (*key).to_owned()).collect();
-    let operation = Operation { stage, due: at(until), keys, ..operation };
-    Change { notes: vec![Note::Decided { decision: Decision::Wait(waiting), by }], ..unchanged(operation) }
+    let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+    let operation = Operation { stage, due: at(until), keys: keys.clone(), ..operation };
+    let notes = vec![Note::Decided { decision: Decision::Wait(waiting), by }];
+    Change { keys, notes, ..unchanged(operation) }
 }
 
 async fn save(journal: &dyn Journal, lease: &Lease, change: Change, now: Timestamp) -> Held {

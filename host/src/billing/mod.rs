@@ -78,7 +78,7 @@ impl Query {
                     &[("detailed_info", 1), ("get_service_features", 1)],
                 ),
             ),
-            (wire::SIM_CARD.to_owned(), query("SIMCard/get_card_list", "card_list", &[("limit", 1)])),
+            (wire::SIM_CARD.to_owned(), query("SIMCard/get_card_list", "card_list", &[])),
         ])
     }
 }
@@ -116,12 +116,10 @@ impl PortaBilling {
                         return Err(BillingError::Unavailable(format!("{method}: {fault}")));
                     }
                 }
-                Err(CallError::Fault(fault)) if fault.faultcode.ends_with("not_found") => {
+                Err(CallError::Fault(fault)) if fault.says_there_is_none(method) => {
                     return Ok(wire::nothing());
                 }
-                Err(CallError::Fault(fault)) => {
-                    return Err(BillingError::Refused(format!("{method}: {fault}")));
-                }
+                Err(CallError::Fault(fault)) => return Err(fault.meaning(method)),
                 Err(CallError::Unavailable(why)) => {
                     return Err(BillingError::Unavailable(format!("{method}: {why}")));
                 }
@@ -139,7 +137,7 @@ impl PortaBilling {
         let mut params = query.params.clone();
         params.insert("i_account".to_owned(), i_account.0.into());
         let answer = self.call(&query.method, &params.into()).await?;
-        wire::member(&answer, &query.answer).map_err(|why| {
+        wire::member(&answer, &query.answer, i_account).map_err(|why| {
             BillingError::Unavailable(format!("{}: the answer is not as it should be: {why}", query.method))
         })
     }
@@ -181,6 +179,28 @@ struct Fault {
     faultcode: String,
     #[serde(default)]
     faultstring: String,
+}
+
+impl Fault {
+    /// What a fault that no new session mends says about what to do. PortaBilling's own
+    /// troubles pass; what is wrong with the user needs a person, but fails no operation.
+    fn meaning(&self, method: &str) -> BillingError {
+        let said = format!("{method}: {self}");
+        let of = |whose: &str| self.faultcode.starts_with(whose);
+        if of("Server.Session.") || of("Client.Session.") {
+            BillingError::LoginRefused(said)
+        } else if of("Client.") {
+            BillingError::Refused(said)
+        } else {
+            BillingError::Unavailable(said)
+        }
+    }
+
+    /// The method's own service says that there is none.
+    fn says_there_is_none(&self, method: &str) -> bool {
+        let service = method.split('/').next().unwrap_or_default();
+        self.faultcode.ends_with("not_found") && self.faultcode.split('.').nth(1) == Some(service)
+    }
 }
 
 impl std::fmt::Display for Fault {

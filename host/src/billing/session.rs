@@ -21,6 +21,10 @@ const RENEW_BEFORE_MAX: Duration = Duration::from_secs(60);
 /// After a refused log-in; doubled each time, up to the second.
 const REFUSED_PAUSE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
 
+/// A token that is refused within this time was never good.
+const NEW: Duration = Duration::from_secs(30);
+const REFUSED_NEW_MAX: u32 = 3;
+
 pub struct Session {
     api: Arc<Api>,
     login: String,
@@ -33,6 +37,8 @@ pub struct Session {
 #[derive(Default)]
 struct State {
     current: Option<Token>,
+    /// Tokens that were refused when they were new, one after the other.
+    refused_new: u32,
     refusals: u32,
     /// No log-in before, and why.
     refused: Option<(Timestamp, String)>,
@@ -40,6 +46,7 @@ struct State {
 
 struct Token {
     secret: Secret,
+    granted_at: Timestamp,
     renew_at: Timestamp,
 }
 
@@ -90,8 +97,8 @@ impl Tokens for Session {
                 let renew_at = renew_at(&granted, now);
                 let secret = Secret::new(granted.access_token);
                 tracing::info!(%renew_at, "logged in to PortaBilling");
-                *state =
-                    State { current: Some(Token { secret: secret.clone(), renew_at }), ..State::default() };
+                let current = Some(Token { secret: secret.clone(), granted_at: now, renew_at });
+                *state = State { current, refused_new: state.refused_new, ..State::default() };
                 Ok(secret)
             }
             Err(BillingError::LoginRefused(why)) => {
@@ -108,9 +115,19 @@ impl Tokens for Session {
 
     async fn refused(&self, token: &Secret) {
         let mut state = self.state.lock().await;
+        let now = self.world.now();
         // Somebody may have renewed it meanwhile.
-        if state.current.as_ref().is_some_and(|current| current.secret.is(token.expose().as_bytes())) {
-            state.current = None;
+        let Some(current) = state.current.take_if(|current| current.secret.is(token.expose().as_bytes()))
+        else {
+            return;
+        };
+        state.refused_new = if now.since(current.granted_at) < NEW { state.refused_new + 1 } else { 0 };
+        // Log-ins that succeed and help nothing would end in a lock-out.
+        if state.refused_new >= REFUSED_NEW_MAX {
+            let why = "its tokens are refused as soon as they are granted".to_owned();
+            tracing::error!(why, "PortaBilling grants sessions that it does not honour");
+            state.refused = Some((now + REFUSED_PAUSE.0, why));
+            state.refused_new = 0;
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::domain::{AccountId, Json, Subscriber, Wanted};
+use crate::domain::{AccountId, IAccount, Json, Subscriber, Wanted};
 use crate::ports::Account;
 
 pub const ACCOUNT: &str = "account_info";
@@ -16,24 +16,30 @@ pub fn nothing() -> Box<RawValue> {
     RawValue::NULL.to_owned()
 }
 
-/// One member of an answer as PortaBilling wrote it; of a list, its first element.
-/// `[]` where an object should be is PortaBilling's way to say that there is none.
-pub fn member(answer: &RawValue, name: &str) -> Result<Option<Box<RawValue>>, String> {
+/// One member of an answer as PortaBilling wrote it; of a list, its first element that is not
+/// another account's. `[]` where an object should be is PortaBilling's way to say that there is none.
+pub fn member(answer: &RawValue, name: &str, i_account: IAccount) -> Result<Option<Box<RawValue>>, String> {
     if answer.get().trim_start().starts_with('[') || answer.get() == "null" {
         return Ok(None);
     }
     let members: BTreeMap<String, Box<RawValue>> =
         serde_json::from_str(answer.get()).map_err(|error| error.to_string())?;
     let Some(found) = members.get(name) else { return Ok(None) };
-    let found = match found.get().trim_start().starts_with('[') {
-        true => {
-            let list: Vec<Box<RawValue>> =
-                serde_json::from_str(found.get()).map_err(|error| error.to_string())?;
-            list.into_iter().next()
-        }
-        false => Some(found.clone()),
-    };
-    Ok(found.filter(|document| !matches!(document.get().trim(), "null" | "{}" | "\"\"")))
+    if found.get().trim_start().starts_with('[') {
+        let list: Vec<Box<RawValue>> =
+            serde_json::from_str(found.get()).map_err(|error| error.to_string())?;
+        return Ok(list.into_iter().find(|document| !is_anothers(document, i_account)));
+    }
+    if is_anothers(found, i_account) {
+        return Err(format!("`{name}` is another account's"));
+    }
+    Ok(Some(found.clone()).filter(|document| !matches!(document.get().trim(), "null" | "{}" | "\"\"")))
+}
+
+/// A method that does not know `i_account` as a parameter answers with whatever comes first.
+fn is_anothers(document: &RawValue, i_account: IAccount) -> bool {
+    let tree: Value = serde_json::from_str(document.get()).unwrap_or_default();
+    text(&tree, "i_account").is_some_and(|named| named != i_account.to_string())
 }
 
 pub fn account(documents: &BTreeMap<String, Option<Box<RawValue>>>) -> Result<Account, String> {
@@ -124,14 +130,16 @@ mod tests {
     fn documents_keep_their_digits_and_lists_give_their_first() {
         let raw = |text: &str| RawValue::from_string(text.to_owned()).expect("JSON");
         let answer = raw(
-            r#"{"account_info":{"id":"1@msisdn","balance":1.10},"card_list":[{"imsi":"001"},{"imsi":"002"}],"none":[],"empty":{}}"#,
+            r#"{"account_info":{"id":"1@msisdn","balance":1.10},"card_list":[{"imsi":"000","i_account":8},{"imsi":"001"},{"imsi":"002"}],"other":{"i_account":"8"},"none":[],"empty":{}}"#,
         );
-        let get = |name: &str| member(&answer, name).expect(name).map(|raw| raw.get().to_owned());
+        let get =
+            |name: &str| member(&answer, name, IAccount(7)).expect(name).map(|raw| raw.get().to_owned());
         assert_eq!(get("account_info").as_deref(), Some(r#"{"id":"1@msisdn","balance":1.10}"#));
         assert_eq!(get("card_list").as_deref(), Some(r#"{"imsi":"001"}"#));
         for absent in ["none", "empty", "missing"] {
             assert_eq!(get(absent), None, "{absent}");
         }
-        assert!(member(&raw("[]"), "account_info").expect("an empty answer").is_none());
+        assert!(member(&answer, "other", IAccount(7)).is_err(), "another account's");
+        assert!(member(&raw("[]"), "account_info", IAccount(7)).expect("an empty answer").is_none());
     }
 }

@@ -163,7 +163,7 @@ fn target_auth(section: &mut Section<'_>, directory: &Path) -> Option<Auth> {
         }),
         (None, Some(bearer), None) => secret(&bearer, directory).map(Auth::Bearer),
         (None, None, Some(header)) => header.section(|section| {
-            let name = section.required("name", "\"X-Api-Key\"").and_then(|value| value.text());
+            let name = section.required("name", "\"X-Api-Key\"").and_then(|value| header_name(&value));
             let value = section.required("value", "{ file = \"secrets/key\" }");
             Some(Auth::Header { value: value.and_then(|value| secret(&value, directory))?, name: name? })
         }),

@@ -16,6 +16,10 @@ pub struct Change {
     pub notes: Vec<Note>,
     /// What now stands in the external system for this account, when that was said.
     pub applied: Option<Json>,
+    /// Keys that the operation had not named before.
+    pub keys: Vec<String>,
+    /// Lines of the timeline after that moment speak of looks that found no news.
+    pub forgets_since: Option<Timestamp>,
     /// The statuses that became different.
     pub statuses: BTreeMap<Service, Said>,
     /// The kept signal that ended the wait was taken.

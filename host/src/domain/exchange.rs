@@ -27,6 +27,11 @@ impl Body {
         self.len() == 0
     }
 
+    fn is_same_as(&self, other: &Self) -> bool {
+        let json = |body: &Self| serde_json::from_slice::<serde_json::Value>(body.bytes()).ok();
+        self.bytes() == other.bytes() || json(self).is_some_and(|ours| json(other) == Some(ours))
+    }
+
     pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Empty => &[],
@@ -99,6 +104,25 @@ impl Request {
     }
 }
 
+impl Request {
+    /// Whether it asks the target for the same: method, path, headers by name, JSON by value,
+    /// other bodies byte for byte.
+    pub fn asks_the_same_as(&self, other: &Self) -> bool {
+        self.method == other.method
+            && self.path == other.path
+            && self.headers_by_name() == other.headers_by_name()
+            && self.body.is_same_as(&other.body)
+    }
+
+    fn headers_by_name(&self) -> Vec<(String, &str)> {
+        let named = |header: &'_ Header| header.name.to_ascii_lowercase();
+        let mut headers: Vec<_> =
+            self.headers.iter().map(|header| (named(header), header.value.as_str())).collect();
+        headers.sort();
+        headers
+    }
+}
+
 /// What a target answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Response {
@@ -137,5 +161,33 @@ mod tests {
         assert_eq!(key, request("{}").idempotency_key(&operation));
         assert_ne!(key, request("{ }").idempotency_key(&operation));
         assert!(key.starts_with("01J.order."));
+    }
+
+    #[test]
+    fn requests_are_compared_by_what_they_ask_for() {
+        let request = |path: &str, body: &str, headers: &[(&str, &str)]| Request {
+            label: "order".to_owned(),
+            method: "POST".to_owned(),
+            path: path.to_owned(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| Header { name: (*name).to_owned(), value: (*value).to_owned() })
+                .collect(),
+            body: Body::Text(body.to_owned()),
+            delivery: Delivery::AtMostOnce,
+            fills: vec![],
+            extras: None,
+        };
+        let asked = request("/a", r#"{"b": 1, "c": [2]}"#, &[("Accept", "x"), ("B", "y")]);
+        for (other, same) in [
+            (request("/a", r#"{"c":[2],"b":1}"#, &[("b", "y"), ("accept", "x")]), true),
+            (request("/a", r#"{"c":[2],"b":2}"#, &[("b", "y"), ("accept", "x")]), false),
+            (request("/b", r#"{"c":[2],"b":1}"#, &[("b", "y"), ("accept", "x")]), false),
+            (request("/a", r#"{"c":[2],"b":1}"#, &[("accept", "x")]), false),
+        ] {
+            assert_eq!(asked.asks_the_same_as(&other), same, "{other:?}");
+        }
+        assert!(request("/", "<a/>", &[]).asks_the_same_as(&request("/", "<a/>", &[])));
+        assert!(!request("/", "<a/>", &[]).asks_the_same_as(&request("/", "<a />", &[])));
     }
 }

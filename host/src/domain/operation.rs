@@ -148,6 +148,12 @@ pub struct Operation {
     pub waited: bool,
     /// What is reported because the deadline passed without a word.
     pub overdue: Option<Said>,
+    /// The adapter that decided last.
+    pub by: Option<Digest>,
+    /// Entries of the history that were forgotten, because they held no news.
+    pub forgotten: usize,
+    /// Readings of the subscriber after which its adapter wanted another one.
+    pub readings: u32,
     /// Why the last attempt failed.
     pub trouble: Option<Trouble>,
 }
@@ -175,6 +181,9 @@ impl Operation {
             said: BTreeMap::new(),
             waited: false,
             overdue: None,
+            by: None,
+            forgotten: 0,
+            readings: 0,
             trouble: None,
         }
     }

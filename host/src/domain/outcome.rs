@@ -8,11 +8,13 @@ use std::time::Duration;
 use super::decision::{Entry, Exchange, Happening, Progress, Received};
 use super::{
     Asked, Chance, Change, Decision, Delivery, Digest, Json, LaidDown, Move, Note, Operation, OperationId,
-    Policy, Reason, Request, Response, Said, Stage, Timestamp, Trouble, Waiting, statuses,
+    Policy, Reason, Request, Response, Said, Stage, Timestamp, Trouble, statuses,
 };
 
 /// What the rules of the contract forbid, said as the trouble that it makes.
 mod check;
+/// Waiting, and what becomes of its end.
+mod waiting;
 
 /// Readings of an account that is merely absent, before a person has to look.
 const ABSENT_READINGS_MAX: u32 = 4;
@@ -66,7 +68,7 @@ pub fn apply(
     chance: Chance,
 ) -> Change {
     let before = statuses(&operation);
-    let mut next = Applying { operation, policy, now, chance, notes: Vec::new(), applied: None };
+    let mut next = Applying::new(operation, policy, now, chance);
     let took_signal = matches!(outcome, Outcome::Woken(_));
     next.take(outcome);
     let mut statuses = statuses(&next.operation);
@@ -75,7 +77,8 @@ pub fn apply(
     if matches!(next.operation.stage, Stage::Superseded { .. }) {
         statuses.clear();
     }
-    Change { operation: next.operation, notes: next.notes, applied: next.applied, statuses, took_signal }
+    let Applying { operation, notes, applied, keys, forgets_since, .. } = next;
+    Change { operation, notes, applied, keys, forgets_since, statuses, took_signal }
 }
 
 struct Applying<'a> {
@@ -85,9 +88,16 @@ struct Applying<'a> {
     chance: Chance,
     notes: Vec<Note>,
     applied: Option<Json>,
+    keys: Vec<String>,
+    forgets_since: Option<Timestamp>,
 }
 
-impl Applying<'_> {
+impl<'a> Applying<'a> {
+    fn new(operation: Operation, policy: &'a Policy, now: Timestamp, chance: Chance) -> Self {
+        let (notes, keys) = (Vec::new(), Vec::new());
+        Self { operation, policy, now, chance, notes, applied: None, keys, forgets_since: None }
+    }
+
     fn take(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::GaveWay { to } => {
@@ -172,10 +182,12 @@ impl Applying<'_> {
             return self.park(trouble);
         }
         self.notes.push(Note::Decided { decision: progress.decision.clone(), by: by.clone() });
+        self.operation.by = Some(by.clone());
         self.applied = progress.applied;
         for key in progress.keys {
             if !self.operation.keys.contains(&key) {
-                self.operation.keys.push(key);
+                self.operation.keys.push(key.clone());
+                self.keys.push(key);
             }
         }
         for report in progress.reports {
@@ -196,7 +208,9 @@ impl Applying<'_> {
     /// Strikes the exchange that ends the history, and makes the same request again.
     fn again(&mut self, trouble: Trouble, at_once: bool) {
         let Some(last) = self.operation.moves.pop() else {
-            self.operation.stage = Stage::Received { attempts: 0 };
+            // Each fresh reading counts, or its pause would never grow.
+            self.operation.stage = Stage::Received { attempts: self.operation.readings };
+            self.operation.readings += 1;
             return self.read_later(trouble, None);
         };
         let (Asked::Send { request, attempts }, Happening::Exchanged(exchange)) =
@@ -222,45 +236,6 @@ impl Applying<'_> {
         } else {
             self.send_later(trouble, retry_after);
         }
-    }
-
-    fn wait(&mut self, waiting: Waiting, by: Digest) {
-        if waiting.forget {
-            self.forget();
-        }
-        // Past the deadline it goes on as it was; a wait without an end still has none.
-        let late = self.note_deadline();
-        let latest = if late { self.now + self.policy.deadline } else { self.operation.deadline };
-        // A wait of no time at all would be a loop that nothing stops.
-        let wished = waiting.seconds.map(|seconds| self.now + Duration::from_secs(seconds.max(1).into()));
-        let until = wished.map_or(latest, |wished| wished.min(latest));
-        self.operation.waited = true;
-        self.operation.stage = Stage::Waiting { waiting, by, until };
-        self.operation.due = until;
-    }
-
-    /// Whether the deadline has passed; the first time that is seen, it is reported.
-    fn note_deadline(&mut self) -> bool {
-        let late = self.now >= self.operation.deadline;
-        if late && self.operation.overdue.is_none() {
-            self.notes.push(Note::Overdue);
-            let message = format!("no end was heard of within {} s", self.policy.deadline.as_secs());
-            self.operation.overdue = Some(Said { status: self.policy.on_deadline, message: Some(message) });
-        }
-        late
-    }
-
-    /// Strikes the entry that ended the wait before this one, and all that came after it.
-    fn forget(&mut self) {
-        if let Some(cut) = self.last_wait() {
-            let entries = self.operation.moves.len() - cut;
-            self.operation.moves.truncate(cut);
-            self.notes.push(Note::Forgotten { entries });
-        }
-    }
-
-    fn last_wait(&self) -> Option<usize> {
-        self.operation.moves.iter().rposition(|done| matches!(done.asked, Asked::Wait(_)))
     }
 
     fn leave(&mut self, epoch: u64) {
@@ -348,8 +323,7 @@ impl Applying<'_> {
         let mut until = self.operation.deadline;
         if self.operation.waited {
             self.note_deadline();
-            let news = self.operation.moves.last().map_or(until, |done| done.entry.at);
-            until = until.max(news + self.policy.deadline);
+            until = until.max(self.last_news() + self.policy.deadline);
         }
         let spent = self.now >= until;
         if spent {

@@ -70,7 +70,7 @@ fn own_word(operation: &Operation) -> Option<Said> {
             let message = format!("{}: {}", trouble.code, trouble.message);
             Some(Said { status: Status::Failed, message: Some(message) })
         }
-        Stage::Received { attempts } | Stage::Ready { attempts, .. } | Stage::OnItsWay { attempts, .. }
+        Stage::Ready { attempts, .. } | Stage::OnItsWay { attempts, .. }
             if *attempts > 0 && operation.overdue.is_none() =>
         {
             let why = operation.trouble.as_ref();

@@ -46,8 +46,10 @@ pub enum Step {
 
 pub fn next(head: &Head<'_>, now: Timestamp) -> Next {
     let operation = head.operation;
+    // News that has already come is not thrown away.
     if let Some(newer) = head.behind
         && gives_way(operation)
+        && head.signal.is_none()
     {
         return Next::Do(Step::GiveWay(newer.clone()));
     }

@@ -151,7 +151,9 @@ impl Core {
             Ok(reading) => reading,
             Err(error @ (AdapterError::NotLoaded(_) | AdapterError::Fault(_))) => {
                 self.metrics.notification(group, "unread");
-                tracing::warn!(%group, notification = id, %error, "a notification stays unread");
+                // What the adapter said last may hold what it was given, so only the code is logged.
+                let code = error.code();
+                tracing::warn!(%group, notification = id, code, "a notification stays unread");
                 return Ok(None);
             }
         };

@@ -6,6 +6,7 @@
 mod intake;
 mod perform;
 mod statuses;
+mod takeover;
 mod unread;
 mod worker;
 
@@ -105,6 +106,7 @@ impl Core {
                 let (core, settings, stop) = (Arc::clone(&self), settings.clone(), stop.clone());
                 working.spawn(async move {
                     worker::drive(&core, &settings, &lease, held, &stop).await;
+                    worker::give_back(&core, &lease, &stop).await;
                     drop(slot);
                     core.hints.lanes[&settings.group].notify_one();
                 });

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Core, GroupSettings};
+use super::{Core, GroupSettings, takeover};
 use crate::domain::outcome::Outcome;
 use crate::domain::step::Step;
 use crate::domain::{LaidDown, Operation, Reason, Request, Stage, Timestamp, Trouble, Wanted};
@@ -111,7 +111,14 @@ async fn ask(operation: &Operation, core: &Core) -> Outcome {
         history: operation.history(),
     };
     let began = Instant::now();
-    let answer = core.ports.adapters.provision(question).await;
+    let answer = match is_taken_over(operation, core) {
+        true => takeover::check(core, operation, &question).await,
+        false => Ok(()),
+    };
+    let answer = match answer {
+        Ok(()) => core.ports.adapters.provision(question).await,
+        Err(error) => Err(error),
+    };
     let result = if answer.is_ok() { "answered" } else { "fault" };
     core.metrics.adapter_call(group, AdapterQuestion::Provision, result, began.elapsed());
     match answer {
@@ -119,6 +126,12 @@ async fn ask(operation: &Operation, core: &Core) -> Outcome {
         Err(AdapterError::Fault(trouble)) => Outcome::Refused(trouble),
         Err(missing @ AdapterError::NotLoaded(_)) => hold(core, &missing),
     }
+}
+
+/// Another adapter decided last.
+fn is_taken_over(operation: &Operation, core: &Core) -> bool {
+    let serving = core.ports.adapters.needs(&operation.lane.group).map(|needs| needs.digest);
+    operation.by.is_some() && operation.by != serving
 }
 
 async fn send(operation: &Operation, request: &Request, core: &Core) -> Outcome {

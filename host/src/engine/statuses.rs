@@ -52,10 +52,14 @@ async fn tell_due(core: &Arc<Core>) -> Result<usize, JournalError> {
         let core = Arc::clone(core);
         posts.spawn(async move { tell_one(&core, &update).await });
     }
+    let mut failed = None;
     while let Some(done) = posts.join_next().await {
-        done.map_err(|error| JournalError::Failed(error.to_string()))??;
+        // One that fails does not cut off those beside it.
+        if let Err(error) = done.unwrap_or_else(|error| Err(JournalError::Failed(error.to_string()))) {
+            failed = Some(error);
+        }
     }
-    Ok(count)
+    failed.map_or(Ok(count), Err)
 }
 
 async fn tell_one(core: &Core, update: &StatusUpdate) -> Result<(), JournalError> {
@@ -78,7 +82,7 @@ async fn tell_one(core: &Core, update: &StatusUpdate) -> Result<(), JournalError
             tracing::warn!(%i_account, %service, status = status.word(), why, %at, "status not taken");
             journal.status_later(update, at).await
         }
-        Err(error @ (StatusError::AccountGone | StatusError::Refused(_))) => {
+        Err(error @ StatusError::AccountGone) => {
             core.metrics.status_post(status, "refused");
             tracing::warn!(%i_account, %service, status = status.word(), %error, "status given up");
             journal.status_settled(update, false).await

@@ -30,8 +30,18 @@ pub async fn drive(
         Ok(()) => {}
         // Somebody else has the lane; whatever was done here is void.
         Err(JournalError::LeaseLost) => tracing::warn!(%operation, "the lease was lost"),
-        // The lease runs out, and the work is found again.
         Err(error) => tracing::error!(%operation, %error, "cannot save a step"),
+    }
+}
+
+/// Gives the lane back, whatever became of the step: nobody else takes it from a living owner.
+pub async fn give_back(core: &Core, lease: &Lease, stop: &CancellationToken) {
+    while let Err(error) = core.ports.journal.release(lease, core.ports.world.now()).await {
+        if matches!(error, JournalError::LeaseLost) || stop.is_cancelled() {
+            return;
+        }
+        tracing::error!(lane = lease.lane, %error, "cannot give a lane back");
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
@@ -53,9 +63,7 @@ async fn steps(
         let step = match next(&head, world.now()) {
             // A request that was marked is sent even now, or it would be in doubt.
             Next::Do(step) if step == Step::Send || !stop.is_cancelled() => step,
-            Next::Do(_) | Next::RestUntil(_) | Next::Rest => {
-                return journal.release(lease, world.now()).await;
-            }
+            Next::Do(_) | Next::RestUntil(_) | Next::Rest => return Ok(()),
         };
         let outcome = match tokio::time::timeout(STEP_MAX, perform(&step, &held, lease, settings, core)).await
         {

@@ -1,6 +1,7 @@
 //! Answers the port `StatusApi`: tells PortaBilling one status.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -29,6 +30,13 @@ pub enum ContentType {
 }
 
 impl ContentType {
+    const fn other(self) -> Self {
+        match self {
+            Self::Json => Self::Form,
+            Self::Form => Self::Json,
+        }
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Json => "application/json",
@@ -40,6 +48,8 @@ impl ContentType {
 pub struct Espf {
     http: reqwest::Client,
     settings: Settings,
+    /// The setting was refused once, and the other type was taken.
+    takes_the_other: AtomicBool,
     tokens: Arc<dyn Tokens>,
 }
 
@@ -55,27 +65,65 @@ impl Espf {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(settings: Settings, tokens: Arc<dyn Tokens>) -> reqwest::Result<Self> {
-        Ok(Self { http: web::client(settings.timeout)?, settings, tokens })
+        let http = web::client(settings.timeout)?;
+        Ok(Self { http, settings, takes_the_other: AtomicBool::new(false), tokens })
     }
 
-    async fn post_once(&self, update: &StatusUpdate) -> Result<StatusCode, StatusError> {
+    /// Posts with a session that is good; one that is not is renewed once.
+    async fn post_as(
+        &self,
+        update: &StatusUpdate,
+        content_type: ContentType,
+        with_message: bool,
+    ) -> Result<StatusCode, StatusError> {
+        let status = self.post_once(update, content_type, with_message).await?;
+        if status == StatusCode::UNAUTHORIZED {
+            return self.post_once(update, content_type, with_message).await;
+        }
+        Ok(status)
+    }
+
+    async fn post_once(
+        &self,
+        update: &StatusUpdate,
+        content_type: ContentType,
+        with_message: bool,
+    ) -> Result<StatusCode, StatusError> {
+        let message = update.said.message.as_ref().filter(|_| with_message);
         let body = StatusBody {
             status: update.said.status.word(),
             group: &update.service.0,
-            message: update.said.message.as_ref().map(|text| text.chars().take(MESSAGE_CHARS_MAX).collect()),
+            message: message.map(|text| text.chars().take(MESSAGE_CHARS_MAX).collect()),
         };
-        let body = serde_json::to_vec(&body).map_err(|error| StatusError::Refused(error.to_string()))?;
-        let token = self
-            .tokens
-            .bearer()
-            .await
-            .map_err(|error: BillingError| StatusError::Later(error.to_string()))?;
+        let body = serde_json::to_vec(&body).map_err(|error| StatusError::Later(error.to_string()))?;
+        let token = self.tokens.bearer().await;
+        let token = token.map_err(|error: BillingError| StatusError::Later(error.to_string()))?;
         let url = format!("{}/espf/v1/account/i/{}/status", self.settings.url, update.i_account);
         let request = self.http.post(url).bearer_auth(token.expose());
-        let answer = request.header(CONTENT_TYPE, self.settings.content_type.name()).body(body).send().await;
+        let answer = request.header(CONTENT_TYPE, content_type.name()).body(body).send().await;
         let status = answer.map_err(|error| StatusError::Later(web::reason(&error)))?.status();
         if status == StatusCode::UNAUTHORIZED {
             self.tokens.refused(&token).await;
+        }
+        Ok(status)
+    }
+
+    /// The same in the other content type, then without its message: documents differ in what
+    /// PortaBilling takes, and a status must not be lost over that.
+    async fn post_otherwise(
+        &self,
+        update: &StatusUpdate,
+        content_type: ContentType,
+    ) -> Result<StatusCode, StatusError> {
+        let other = content_type.other();
+        let status = self.post_as(update, other, true).await?;
+        if status.is_success() {
+            let flipped = other != self.settings.content_type;
+            self.takes_the_other.store(flipped, Ordering::Relaxed);
+            return Ok(status);
+        }
+        if update.said.message.is_some() {
+            return self.post_as(update, content_type, false).await;
         }
         Ok(status)
     }
@@ -84,17 +132,18 @@ impl Espf {
 #[async_trait]
 impl StatusApi for Espf {
     async fn post(&self, update: &StatusUpdate) -> Result<(), StatusError> {
-        let mut status = self.post_once(update).await?;
-        if status == StatusCode::UNAUTHORIZED {
-            status = self.post_once(update).await?;
+        let content_type = match self.takes_the_other.load(Ordering::Relaxed) {
+            true => self.settings.content_type.other(),
+            false => self.settings.content_type,
+        };
+        let mut status = self.post_as(update, content_type, true).await?;
+        if matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNSUPPORTED_MEDIA_TYPE) {
+            status = self.post_otherwise(update, content_type).await?;
         }
         match status {
             status if status.is_success() => Ok(()),
             StatusCode::NOT_FOUND => Err(StatusError::AccountGone),
-            StatusCode::UNAUTHORIZED | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-                Err(StatusError::Later(format!("HTTP {status}")))
-            }
-            status if status.is_client_error() => Err(StatusError::Refused(format!("HTTP {status}"))),
+            // Whatever else is wrong may be mended, and then it must be told.
             status => Err(StatusError::Later(format!("HTTP {status}"))),
         }
     }

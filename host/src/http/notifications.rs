@@ -66,6 +66,8 @@ fn below_group(uri: &Uri) -> Option<(Group, String)> {
     Some((Group(name.into_owned()), format!("/{rest}{query}")))
 }
 
+const FRAMING: [&str; 4] = ["connection", "content-length", "transfer-encoding", "upgrade"];
+
 fn answer(reply: domain::Response) -> Response {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::ACCEPTED);
     let body = match reply.body {
@@ -75,7 +77,11 @@ fn answer(reply: domain::Response) -> Response {
     };
     let mut response = (status, body).into_response();
     for header in reply.headers {
-        // An adapter's reply is data; a header that is none is left out.
+        // An adapter's reply is data: a header that is none, or that would break the framing of the
+        // answer, is left out.
+        if FRAMING.iter().any(|own| header.name.eq_ignore_ascii_case(own)) {
+            continue;
+        }
         if let (Ok(name), Ok(value)) =
             (HeaderName::try_from(&header.name), HeaderValue::try_from(&header.value))
         {

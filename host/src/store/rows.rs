@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::seal::Seal;
 use crate::domain::{
-    Event, Group, IAccount, LaidDown, Lane, Move, Operation, OperationId, Said, Service, Stage, Timestamp,
-    Trouble, gives_way,
+    Digest, Event, Group, IAccount, LaidDown, Lane, Move, Operation, OperationId, Said, Service, Stage,
+    Timestamp, Trouble, gives_way,
 };
 use crate::ports::JournalError;
 
@@ -56,6 +56,9 @@ struct State {
     said: BTreeMap<Service, Said>,
     waited: bool,
     overdue: Option<Said>,
+    by: Option<Digest>,
+    forgotten: usize,
+    readings: u32,
     trouble: Option<Trouble>,
 }
 
@@ -71,7 +74,8 @@ pub struct OperationRow {
 }
 
 impl OperationRow {
-    pub fn of(operation: &Operation, seal: &Seal) -> Result<Self, JournalError> {
+    /// With what is laid down, or as that stands.
+    pub fn of(operation: &Operation, seal: &Seal, with_laid_down: bool) -> Result<Self, JournalError> {
         let id = &operation.id.0;
         let state = State {
             service: operation.service.clone(),
@@ -82,9 +86,12 @@ impl OperationRow {
             said: operation.said.clone(),
             waited: operation.waited,
             overdue: operation.overdue.clone(),
+            by: operation.by.clone(),
+            forgotten: operation.forgotten,
+            readings: operation.readings,
             trouble: operation.trouble.clone(),
         };
-        let laid_down = operation.laid_down.as_ref();
+        let laid_down = operation.laid_down.as_ref().filter(|_| with_laid_down);
         Ok(Self {
             id: id.clone(),
             stage: operation.stage.word(),
@@ -129,6 +136,9 @@ impl StoredOperation {
             said: state.said,
             waited: state.waited,
             overdue: state.overdue,
+            by: state.by,
+            forgotten: state.forgotten,
+            readings: state.readings,
             trouble: state.trouble,
         })
     }

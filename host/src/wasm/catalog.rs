@@ -43,6 +43,7 @@ impl Adapters for Catalog {
     fn needs(&self, group: &Group) -> Option<Needs> {
         let (serving, _) = self.groups.get(group)?;
         Some(Needs {
+            digest: serving.adapter.digest().clone(),
             queries: serving.adapter.description().queries.clone(),
             config: serving.config.clone(),
             notify_at: serving.notify_at.clone(),

@@ -58,6 +58,9 @@ fn decode(bytes: &[u8]) -> Result<(Resolve, WorldId), String> {
     }
 }
 
+/// Optional interfaces of the contract that come later. An adapter that has one needs it.
+const NOT_YET: [&str; 2] = ["punchdown:adapter/session", "punchdown:adapter/registration"];
+
 /// An interface that a world imports or exports.
 struct Named {
     /// Without its version.
@@ -102,6 +105,10 @@ fn exports_all(
     their_world: WorldId,
 ) -> Result<(), String> {
     let exported = interfaces(theirs, &theirs.worlds[their_world].exports);
+    let not_yet = |found: &&Named| NOT_YET.contains(&found.name.as_str());
+    if let Some(found) = exported.iter().find(not_yet) {
+        return Err(format!("it exports {}, which this host does not run yet", found.full()));
+    }
     for required in interfaces(ours, &ours.worlds[our_world].exports) {
         let full = required.full();
         let Some(found) = exported.iter().find(|found| found.is(&required)) else {

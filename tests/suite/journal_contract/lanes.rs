@@ -184,3 +184,22 @@ async fn what_stands_outlives_its_operation_and_goes_when_it_is_null() {
     })
     .await;
 }
+
+/// A clock that jumps must not let one process move an operation twice.
+#[tokio::test]
+async fn a_living_owner_is_never_given_its_own_lane_again() {
+    every_journal(async |journal| {
+        accept(journal, 1, 189).await;
+        let claim = |now: Timestamp| Claim {
+            group: hss(),
+            owner: "the living one".to_owned(),
+            most: 100,
+            now,
+            until: now + TERM,
+        };
+        assert_eq!(journal.lease(claim(at(0))).await.expect("leases").lanes.len(), 1);
+        assert!(journal.lease(claim(at(9999))).await.expect("leases").lanes.is_empty());
+        assert_eq!(lease(journal, at(9999)).await.len(), 1, "somebody else may take it over");
+    })
+    .await;
+}

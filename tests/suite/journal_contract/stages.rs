@@ -90,7 +90,9 @@ async fn an_operation_comes_back_as_it_was_in_every_stage() {
             let kept = full(number, stage);
             let received = operation(&kept.event, hss());
             journal.accept(kept.event.clone(), vec![received]).await.expect("stored");
-            step(&*journal, at(0), |_| unchanged(kept.clone())).await;
+            let wanted = kept.laid_down.as_ref().expect("a full one").wanted;
+            let notes = vec![Note::LaidDown { wanted }];
+            step(&*journal, at(0), |_| Change { notes, ..unchanged(kept.clone()) }).await;
             saved.push(kept);
         }
         // One that is parked is looked at only because of something newer.

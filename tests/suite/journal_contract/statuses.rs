@@ -134,3 +134,21 @@ async fn a_status_that_was_not_told_outlives_a_stop() {
     })
     .await;
 }
+
+/// The post of the word in the middle may have arrived, though nobody wrote down that it did.
+#[tokio::test]
+async fn what_was_told_is_not_known_while_a_word_is_on_its_way() {
+    every_journal(async |journal| {
+        accept(journal, 1, 189).await;
+        say(journal, said(Status::Ok, "done")).await;
+        journal.status_settled(&due_one(journal, at(0)).await, true).await.expect("written");
+        say(journal, said(Status::InProgress, "changed")).await;
+        let on_its_way = due_one(journal, at(0)).await;
+        say(journal, said(Status::Ok, "done")).await;
+        journal.status_settled(&on_its_way, true).await.expect("written");
+        let last = due_one(journal, at(0)).await;
+        assert_eq!(last.said, said(Status::Ok, "done"), "it is told, though it was told before");
+        assert_eq!(last.told, None);
+    })
+    .await;
+}

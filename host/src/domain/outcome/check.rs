@@ -4,15 +4,22 @@ use super::super::{
 use super::Applying;
 
 /// Header names that are the host's alone.
-const HOSTS_OWN: [&str; 7] = [
+const HOSTS_OWN: [&str; 11] = [
     "authorization",
     "connection",
     "content-length",
+    "expect",
     "host",
     "idempotency-key",
     "proxy-authorization",
+    "te",
+    "trailer",
     "transfer-encoding",
+    "upgrade",
 ];
+
+/// Methods that ask for something else than an answer.
+const NO_METHODS: [&str; 2] = ["CONNECT", "TRACE"];
 
 impl Applying<'_> {
     pub(super) fn check(&self, progress: &Progress) -> Result<(), Trouble> {
@@ -86,11 +93,16 @@ fn sendable(request: &Request) -> Result<(), Trouble> {
     no_unknown_words(request.extras.as_ref(), "request")?;
     let refused =
         |why: String| Err(Reason::RequestRefused.trouble(format!("request `{}`: {why}", request.label)));
+    if NO_METHODS.contains(&request.method.to_ascii_uppercase().as_str()) {
+        return refused(format!("the method {} is never sent", request.method));
+    }
     if !request.path.starts_with('/') || request.path.starts_with("//") {
         return refused(format!("`{}` is not a path below the target", request.path));
     }
-    // A URL takes `%2e` for a dot, and leaves tabs and line ends out.
-    let path = request.path.split('?').next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
+    // A URL takes `%2e` for a dot, and leaves tabs and line ends out; servers behind it may take
+    // `%2f` and `%5c` for separators.
+    let path = request.path.split('?').next().unwrap_or_default().to_ascii_lowercase();
+    let path = path.replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
     if request.path.contains(['\\', '#'])
         || request.path.contains(char::is_control)
         || path.split('/').any(|part| part == "..")

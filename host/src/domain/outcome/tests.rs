@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::super::step::{Head, Next, Step, next};
 use super::super::{
     AccountId, Body, Chance, Event, EventIdentity, Group, Header, IAccount, Patterns, Report, RetrySchedule,
-    Service, Status, Subscriber, Wanted,
+    Service, Status, Subscriber, Waiting, Wanted,
 };
 use super::*;
 
@@ -51,6 +51,8 @@ impl Story {
             operation: operation.clone(),
             notes: Vec::new(),
             applied: None,
+            keys: Vec::new(),
+            forgets_since: None,
             statuses: BTreeMap::new(),
             took_signal: false,
         };

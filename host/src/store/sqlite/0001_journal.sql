@@ -46,6 +46,8 @@ CREATE TABLE operation (
 ) STRICT;
 
 CREATE INDEX operation_open ON operation (lane, seq) WHERE open = 1;
+-- What an operator counts, without reading the rows themselves.
+CREATE INDEX operation_counts ON operation (lane, stage, open, received_at);
 
 -- By what a notification finds an operation: the newest that named the key. Keys are account IDs
 -- and IMSIs, so their fingerprints stand here.
@@ -74,7 +76,7 @@ CREATE TABLE notification (
     raw         BLOB    NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX notification_unread ON notification (grp, id) WHERE unread = 1;
+CREATE INDEX notification_unread ON notification (grp, unread, id) WHERE unread > 0;
 
 -- What was read in a notification. Kept: it waits for its operation, or for one that names its key.
 CREATE TABLE signal (

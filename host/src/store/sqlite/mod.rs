@@ -6,6 +6,7 @@ mod events;
 mod lanes;
 mod notifications;
 mod overview;
+mod save;
 mod schema;
 mod statuses;
 mod writer;
@@ -18,7 +19,8 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags};
 use tokio_util::sync::CancellationToken;
 
-use self::lanes::{SaveRows, StoredHead};
+use self::lanes::StoredHead;
+use self::save::SaveRows;
 use self::writer::Writer;
 use super::OpenError;
 use super::rows::{OperationRow, account_key, dead_letter_place, event_place, notification_place};
@@ -37,6 +39,8 @@ pub(crate) fn sql(error: rusqlite::Error) -> JournalError {
 pub struct SqliteJournal {
     writer: Writer,
     reader: Arc<Mutex<Connection>>,
+    /// Counting takes its time, and nobody waits for it.
+    counter: Arc<Mutex<Connection>>,
     seal: Seal,
     failed: CancellationToken,
     /// Kept for its lock.
@@ -53,11 +57,16 @@ impl SqliteJournal {
             .map_err(failure)?;
         // Adapters may have changed: what none could read is read again.
         connection.execute("UPDATE notification SET unread = 1 WHERE unread = 2", []).map_err(failure)?;
-        let reader = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failure)?;
+        let reader = || {
+            let reader =
+                Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failure)?;
+            Ok::<_, OpenError>(Arc::new(Mutex::new(reader)))
+        };
+        let (reader, counter) = (reader()?, reader()?);
         let failed = CancellationToken::new();
         let writer = Writer::start(connection, failed.clone())
             .map_err(|source| OpenError::Directory { path: path.to_owned(), source })?;
-        Ok(Self { writer, reader: Arc::new(Mutex::new(reader)), seal, failed, _lock: lock })
+        Ok(Self { writer, reader, counter, seal, failed, _lock: lock })
     }
 
     /// Cancelled when a commit failed: the process must end, for only a new start can know what
@@ -68,9 +77,10 @@ impl SqliteJournal {
 
     async fn read<T: Send + 'static>(
         &self,
+        reader: &Arc<Mutex<Connection>>,
         work: impl FnOnce(&Connection) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, JournalError> {
-        let reader = Arc::clone(&self.reader);
+        let reader = Arc::clone(reader);
         tokio::task::spawn_blocking(move || {
             // A panic cannot leave a read-only connection half changed.
             work(&reader.lock().unwrap_or_else(PoisonError::into_inner))
@@ -87,7 +97,7 @@ impl Journal for SqliteJournal {
         let mut rows = Vec::with_capacity(operations.len());
         for operation in &operations {
             let of_account = self.seal.fingerprint(&account_key(operation.lane.i_account));
-            rows.push((operation.lane.clone(), of_account, OperationRow::of(operation, &self.seal)?));
+            rows.push((operation.lane.clone(), of_account, OperationRow::of(operation, &self.seal, true)?));
         }
         let bytes = body.len() + rows.iter().map(|(.., row)| row.state.len()).sum::<usize>();
         self.writer.write(bytes, move |connection| events::accept(connection, &event, &body, &rows)).await
@@ -107,7 +117,17 @@ impl Journal for SqliteJournal {
             self.writer.write_patiently(0, move |connection| lanes::lease(connection, &claim)).await?;
         let mut lanes = Vec::with_capacity(stored.len());
         for (lane, epoch, head) in stored {
-            lanes.push((Lease { lane, owner: owner.clone(), epoch, term }, head.read(&self.seal)?));
+            let operation = head.operation.id.clone();
+            match head.read(&self.seal) {
+                Ok(held) => lanes.push((Lease { lane, owner: owner.clone(), epoch, term }, held)),
+                // It must not keep the lanes beside it from moving.
+                Err(error) => {
+                    tracing::error!(operation, %error, "a lane is set aside: its head cannot be read");
+                    self.writer
+                        .write_patiently(0, move |connection| lanes::set_aside(connection, lane))
+                        .await?;
+                }
+            }
         }
         Ok(Leased { lanes, next_due })
     }
@@ -117,7 +137,7 @@ impl Journal for SqliteJournal {
         let (lease, bytes) = (lease.clone(), rows.bytes());
         let beside = self
             .writer
-            .write_patiently(bytes, move |connection| lanes::save(connection, &lease, &rows, now))
+            .write_patiently(bytes, move |connection| save::save(connection, &lease, &rows, now))
             .await?;
         beside.held(change.operation, &self.seal)
     }
@@ -150,17 +170,38 @@ impl Journal for SqliteJournal {
 
     async fn unread(&self, group: &Group, most: usize) -> Result<Vec<(String, Notification)>, JournalError> {
         let group = group.clone();
-        let stored = self.read(move |connection| notifications::unread(connection, &group, most)).await?;
-        let open = |(id, sealed): (String, Vec<u8>)| {
-            let raw = self.seal.unpack(&notification_place(&id), &sealed)?;
-            Ok((id, raw))
-        };
-        stored.into_iter().map(open).collect()
+        let stored = self
+            .read(&self.reader, move |connection| notifications::unread(connection, &group, most))
+            .await?;
+        let mut unread = Vec::with_capacity(stored.len());
+        for (id, sealed) in stored {
+            match self.seal.unpack(&notification_place(&id), &sealed) {
+                Ok(raw) => unread.push((id, raw)),
+                Err(error) => {
+                    tracing::error!(notification = id, %error, "a notification is set aside");
+                    self.writer.write_patiently(0, move |it| notifications::set_aside(it, &id)).await?;
+                }
+            }
+        }
+        Ok(unread)
     }
 
     async fn statuses_due(&self, now: Timestamp, most: usize) -> Result<Vec<StatusUpdate>, JournalError> {
-        let stored = self.read(move |connection| statuses::due(connection, now, most)).await?;
-        stored.into_iter().map(|row| row.read(&self.seal)).collect()
+        let stored = self.read(&self.reader, move |connection| statuses::due(connection, now, most)).await?;
+        let mut due = Vec::with_capacity(stored.len());
+        for row in stored {
+            let (i_account, service) = row.place();
+            match row.read(&self.seal) {
+                Ok(update) => due.push(update),
+                Err(error) => {
+                    tracing::error!(i_account, service, %error, "a status is set aside");
+                    self.writer
+                        .write_patiently(0, move |it| statuses::set_aside(it, i_account, &service))
+                        .await?;
+                }
+            }
+        }
+        Ok(due)
     }
 
     async fn status_settled(&self, update: &StatusUpdate, taken: bool) -> Result<(), JournalError> {
@@ -178,7 +219,7 @@ impl Journal for SqliteJournal {
     }
 
     async fn overview(&self) -> Result<Overview, JournalError> {
-        self.read(overview::read).await
+        self.read(&self.counter, overview::read).await
     }
 }
 

@@ -31,13 +31,22 @@ pub fn unread(
 ) -> Result<Vec<(String, Vec<u8>)>, JournalError> {
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     connection
-        .prepare_cached("SELECT id, raw FROM notification WHERE grp = ?1 AND unread = 1 ORDER BY id LIMIT ?2")
+        .prepare_cached("SELECT id, raw FROM notification WHERE grp = ?1 AND unread = 1 AND unread > 0 ORDER BY id LIMIT ?2")
         .and_then(|mut select| {
             select
                 .query_map(params![group.0, most], |row| Ok((row.get(0)?, row.get(1)?)))
                 .and_then(Iterator::collect)
         })
         .map_err(sql)
+}
+
+/// One whose row is damaged is left alone until the next start.
+pub fn set_aside(connection: &Connection, id: &str) -> Result<(), JournalError> {
+    connection
+        .prepare_cached("UPDATE notification SET unread = 2 WHERE id = ?1")
+        .and_then(|mut update| update.execute([id]))
+        .map_err(sql)?;
+    Ok(())
 }
 
 /// A signal, sealed and ready to be written.
@@ -57,7 +66,8 @@ pub fn rows(notification: &str, reading: &Reading, seal: &Seal) -> Result<Vec<Si
             sender_id: signal.id.clone(),
             correlation: signal.correlation.clone(),
             key: seal.fingerprint(&named(&signal.correlation)),
-            keep: signal.otherwise == Otherwise::Keep,
+            // What would begin an operation is kept, too: nothing can begin one yet.
+            keep: signal.otherwise != Otherwise::Drop,
             payload: seal.pack(&place, &signal.payload)?,
         })
     };

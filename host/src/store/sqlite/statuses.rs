@@ -21,7 +21,9 @@ pub fn put(
         .prepare_cached(
             "INSERT INTO status (i_account, service, version, said, word, due) VALUES (?1, ?2, 1, ?3, ?4, ?5)
              ON CONFLICT DO UPDATE SET version = version + 1, said = excluded.said, word = excluded.word,
-                                       due = excluded.due, attempts = 0",
+                                       attempts = 0, due = excluded.due,
+                                       -- One that was not settled may have arrived: nobody knows what is told.
+                                       told = CASE WHEN due IS NULL THEN told END",
         )?
         .execute(params![account.0.cast_signed(), service, said, word, now.millis()])?;
     Ok(())
@@ -37,6 +39,10 @@ pub struct StoredStatus {
 }
 
 impl StoredStatus {
+    pub fn place(&self) -> (i64, String) {
+        (self.i_account, self.service.clone())
+    }
+
     pub fn read(self, seal: &Seal) -> Result<StatusUpdate, JournalError> {
         let (i_account, service) = (i_account(self.i_account), Service(self.service));
         let place = status_place(i_account, &service);
@@ -89,6 +95,15 @@ pub fn settled(connection: &Connection, update: &StatusUpdate, taken: bool) -> R
                 taken
             ])
         })
+        .map_err(sql)?;
+    Ok(())
+}
+
+/// One that cannot be read is not told; the next word takes its place.
+pub fn set_aside(connection: &Connection, i_account: i64, service: &str) -> Result<(), JournalError> {
+    connection
+        .prepare_cached("UPDATE status SET due = NULL, told = NULL WHERE i_account = ?1 AND service = ?2")
+        .and_then(|mut change| change.execute(params![i_account, service]))
         .map_err(sql)?;
     Ok(())
 }

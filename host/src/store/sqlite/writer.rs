@@ -120,6 +120,8 @@ fn copy(error: &JournalError) -> JournalError {
 }
 
 fn run(connection: &Connection, items: &Receiver<Item>, failed: &CancellationToken) {
+    // A panic here is as good as a failed commit.
+    let mut unless_it_ends_well = Some(failed.clone().drop_guard());
     while let Ok(first) = items.recv() {
         let batch = drain(first, items);
         if let Err(error) = write_batch(connection, batch) {
@@ -127,6 +129,9 @@ fn run(connection: &Connection, items: &Receiver<Item>, failed: &CancellationTok
             failed.cancel();
             return;
         }
+    }
+    if let Some(guard) = unless_it_ends_well.take() {
+        guard.disarm();
     }
     // A soft stop leaves one file behind. Where that cannot be, the log beside it is as good.
     if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {

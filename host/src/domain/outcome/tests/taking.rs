@@ -168,7 +168,7 @@ fn statuses_are_a_function_of_the_operation() {
         (asking(), &[], true, false, &[("HSS", "IN_PROGRESS")]),
         (waiting(), &[("HSS", Ok)], true, false, &[("HSS", "OK")]),
         (waiting(), &[("PCRF", Ok)], true, false, &[("HSS", "IN_PROGRESS"), ("PCRF", "OK")]),
-        (rereading(), &[], false, false, &[("HSS", "RETRY")]),
+        (rereading(), &[], false, false, &[]),
         (retrying(), &[], false, false, &[("HSS", "RETRY")]),
         (retrying(), &[("HSS", InProgress)], true, false, &[("HSS", "RETRY")]),
         (retrying(), &[("HSS", Ok)], true, false, &[("HSS", "OK")]),
