@@ -237,6 +237,38 @@ async fn of_one_that_chatters_the_first_lines_are_logged() {
     assert!(log.contains("`limits.log-lines` keeps 3"), "{log}");
 }
 
+/// At a restart with another adapter, one that would not have sent what was sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_adapter_began_another_takes_over_only_if_it_would_have_sent_the_same() {
+    let Some(first) = oms_adapter() else { return };
+    let folder = folder();
+    let oms = oms::Settings::default();
+    let mut stage = stage_of(PROGRAM, folder.path(), &first, oms, "", "poll-seconds = 1").await;
+    stage.oms.hold_completion(true);
+    stage.open_accounts(1);
+    stage.start_host().await.expect("the host starts");
+    let espf = stage.espf(0.0);
+    espf.emit("Account/New", json!({ "i_account": 1 }));
+    until("IN_PROGRESS", SOON, async || told(&stage, 1).last().is_some_and(|word| word == "IN_PROGRESS"))
+        .await;
+    stage.stop_host().await.expect("the host stops");
+
+    // This one finishes at once, whatever has happened.
+    let other = guest(folder.path(), "chatters");
+    let config = std::fs::read_to_string(&stage.config).expect("a configuration");
+    let config = config.replace(&first.display().to_string(), &other.display().to_string());
+    std::fs::write(&stage.config, config).expect("written");
+    stage.start_host().await.expect("the host starts again");
+    until("FAILED", SOON, async || told(&stage, 1).last().is_some_and(|word| word == "FAILED")).await;
+    let message = stage.billing.final_status(1, "HSS").and_then(|seen| seen.message).expect("a message");
+    assert!(message.starts_with("adapter-diverged: "), "{message}");
+    assert!(
+        message.contains("would not have sent `order`") && message.contains("bring back sha256:"),
+        "{message}"
+    );
+    assert_eq!(stage.oms.ledger().orders.len(), 1, "nothing was sent again");
+}
+
 #[test]
 fn no_guest_is_without_a_test() {
     let tests = [include_str!("guests.rs"), include_str!("guests/refusals.rs")].concat();
