@@ -44,7 +44,8 @@ fn portabilling(section: &mut Section<'_>, directory: &Path) -> Option<(billing:
     let url = section.required("url", "\"https://billing.example.net\"").and_then(|value| base_url(&value));
     let login = section.required("login", "\"punchdown\"").and_then(|value| value.text());
     let credential = credential(section, directory);
-    let timeout = section.or("timeout", "\"20s\"", |value| value.duration(SECOND..=20 * SECOND));
+    // A reading is of several calls, and must come to its end within the lease of its lane.
+    let timeout = section.or("timeout", "\"10s\"", |value| value.duration(SECOND..=15 * SECOND));
     let concurrency = section.or("concurrency", "16", |value| value.number(1..=256));
     let content_type = section.or("status-content-type", "\"json\"", |value| {
         value.parsed("`json` or `form`", |text| match text {

@@ -5,8 +5,11 @@ use std::fmt::Write as _;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::domain::{Body, Escape, Fill, Request};
+use crate::domain::{Body, Escape, Fill, Request, Response};
 use crate::secret::Secret;
+
+/// A shorter secret would be found where it is none.
+const STRUCK_CHARS_MIN: usize = 4;
 
 /// The request with every mark replaced: in its path, its headers and its text body.
 pub fn fill(request: &Request, secrets: &BTreeMap<String, Secret>) -> Result<Request, String> {
@@ -25,6 +28,32 @@ pub fn fill(request: &Request, secrets: &BTreeMap<String, Secret>) -> Result<Req
         }
     }
     Ok(filled)
+}
+
+/// What a request's fills told the target, and the mark of each.
+pub fn told<'a>(
+    request: &'a Request,
+    secrets: &'a BTreeMap<String, Secret>,
+) -> impl Iterator<Item = (Secret, String)> + 'a {
+    let secret = |fill: &Fill| secrets.get(fill.source.strip_prefix("secret.")?).cloned();
+    request.fills.iter().filter_map(move |fill| Some((secret(fill)?, fill.mark.clone())))
+}
+
+/// A target may say back what it was told. Adapters and journals never see it.
+pub fn strike(response: &mut Response, told: &[(Secret, String)]) {
+    for (secret, mark) in told.iter().filter(|(secret, _)| secret.expose().len() >= STRUCK_CHARS_MIN) {
+        for how in [Escape::Verbatim, Escape::Json, Escape::Xml, Escape::Url] {
+            let value = escape(secret.expose(), how);
+            for header in &mut response.headers {
+                header.value = header.value.replace(&value, mark);
+            }
+            if let Body::Text(text) = &response.body
+                && text.contains(&value)
+            {
+                response.body = Body::Text(text.replace(&value, mark));
+            }
+        }
+    }
 }
 
 fn value(fill: &Fill, secrets: &BTreeMap<String, Secret>) -> Result<String, String> {
@@ -62,6 +91,21 @@ fn escape(value: &str, how: Escape) -> String {
 mod tests {
     use super::*;
     use crate::domain::{Delivery, Header};
+
+    #[test]
+    fn what_a_target_says_back_is_struck() {
+        let header = |value: &str| Header { name: "www-authenticate".to_owned(), value: value.to_owned() };
+        let mut response = Response {
+            status: 401,
+            headers: vec![header("no good: S3cr&t")],
+            body: Body::Text("<error>S3cr&amp;t is wrong, and so is tok</error>".to_owned()),
+        };
+        let told =
+            [(Secret::new("S3cr&t"), "@@pw@@".to_owned()), (Secret::new("tok"), "(secret)".to_owned())];
+        strike(&mut response, &told);
+        assert_eq!(response.headers, [header("no good: @@pw@@")]);
+        assert_eq!(response.body, Body::Text("<error>@@pw@@ is wrong, and so is tok</error>".to_owned()));
+    }
 
     #[test]
     fn marks_are_filled_as_their_place_needs_it() {

@@ -86,7 +86,10 @@ impl Outbound for Targets {
             )),
             web::Unread::Broken(why) => SendError::Unanswered(why),
         })?;
-        Ok(Response { status, headers: web::headers(&headers), body: web::body(&headers, body) })
+        let mut response =
+            Response { status, headers: web::headers(&headers), body: web::body(&headers, body) };
+        fills::strike(&mut response, &target.told(request));
+        Ok(response)
     }
 }
 
@@ -103,6 +106,17 @@ fn unsent(error: &reqwest::Error) -> SendError {
 }
 
 impl Target {
+    /// The secrets that leave with a request, and what stands for each wherever it comes back.
+    fn told(&self, request: &Request) -> Vec<(Secret, String)> {
+        let credential = match &self.settings.auth {
+            Auth::None => None,
+            Auth::Basic { password: secret, .. }
+            | Auth::Bearer(secret)
+            | Auth::Header { value: secret, .. } => Some((secret.clone(), "(secret)".to_owned())),
+        };
+        fills::told(request, &self.settings.secrets).chain(credential).collect()
+    }
+
     fn build(&self, request: &Request, key: &str) -> Result<reqwest::Request, SendError> {
         let refused = |why: String| SendError::Refused(format!("request `{}`: {why}", request.label));
         let filled = fills::fill(request, &self.settings.secrets).map_err(refused)?;
