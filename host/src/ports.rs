@@ -9,9 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::domain::{
-    Chance, Change, Digest, Entry, Event, EventIdentity, Group, IAccount, Json, LaidDown, Notification,
-    Operation, OperationId, Progress, Reading, Request, Response, Said, Service, Subscriber, Timestamp,
-    Trouble, Wanted,
+    Behind, Chance, Change, Digest, Entry, Event, EventIdentity, Group, IAccount, Json, LaidDown,
+    Notification, Operation, OperationId, Progress, Reading, Request, Response, Said, Service, Subscriber,
+    Timestamp, Trouble, Wanted,
 };
 use crate::secret::Secret;
 
@@ -128,7 +128,7 @@ pub struct Lease {
 pub struct Held {
     pub operation: Operation,
     pub signal: Option<Json>,
-    pub behind: Option<OperationId>,
+    pub behind: Option<Behind>,
     /// What stands for the account, as the lane's last `applied` said.
     pub applied: Option<Json>,
 }

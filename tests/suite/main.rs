@@ -10,6 +10,7 @@ mod doors;
 mod guests;
 mod happy_path;
 mod journal_contract;
+mod lanes;
 mod notifications;
 mod portabilling;
 mod tidy;

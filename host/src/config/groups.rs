@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use super::reader::{Section, Value};
 use super::secrets::secret;
+use super::sections::EventKinds;
 use super::values::{SECOND, base_url, header_name, patterns, user_and_password};
 use super::{GroupSettings, Notify};
-use crate::domain::{Group, Json, Patterns, Policy, RetrySchedule, Service, Status};
+use crate::domain::{Group, Json, Policy, RetrySchedule, Service, Status};
 use crate::engine::LEASE;
 use crate::http::NotifyAuth;
 use crate::outbound::{self, Auth};
@@ -23,13 +24,13 @@ pub fn all(
     section: &mut Section<'_>,
     directory: &Path,
     listen: Option<SocketAddr>,
-    closing: Option<&Patterns>,
+    kinds: Option<&EventKinds>,
 ) -> Option<Vec<GroupSettings>> {
     let mut groups = Vec::new();
     let mut complete = true;
     let mut reporters: BTreeMap<Service, String> = BTreeMap::new();
     section.each(|name, value| {
-        let Some(group) = value.section(|section| group(name, section, directory, listen, closing)) else {
+        let Some(group) = value.section(|section| group(name, section, directory, listen, kinds)) else {
             complete = false;
             return;
         };
@@ -57,11 +58,11 @@ fn group(
     section: &mut Section<'_>,
     directory: &Path,
     listen: Option<SocketAddr>,
-    closing: Option<&Patterns>,
+    kinds: Option<&EventKinds>,
 ) -> Option<GroupSettings> {
     let adapter = section.required("adapter", "\"adapters/oms-tmf641.wasm\"").and_then(|value| value.text());
     let events = section.required("events", "[\"Account/**\"]").and_then(|value| patterns(&value));
-    let policy = policy(name, section, closing);
+    let policy = policy(name, section, kinds);
     let secrets = section.section("secrets", |section| named_secrets(section, directory));
     let target = section.required("target", "{ url = \"https://oms.example.net\" }");
     let target = target.and_then(|value| value.section(|section| target_settings(section, directory)));
@@ -91,7 +92,7 @@ fn group(
 }
 
 /// What the decisions need; the retry schedule and the history's limit stand elsewhere in the section.
-fn policy(name: &str, section: &mut Section<'_>, closing: Option<&Patterns>) -> Option<Policy> {
+fn policy(name: &str, section: &mut Section<'_>, kinds: Option<&EventKinds>) -> Option<Policy> {
     let service = section.or("service", &format!("{name:?}"), |value| value.text()).map(Service);
     let own = service.as_ref().map(|service| format!("[{:?}]", service.0)).unwrap_or_default();
     let reports = section.or("reports", &own, |value| value.list(|value| value.text()));
@@ -106,7 +107,8 @@ fn policy(name: &str, section: &mut Section<'_>, closing: Option<&Patterns>) -> 
         service,
         reports,
         deadline: deadline?,
-        closing: closing?.clone(),
+        closing: kinds?.closing.clone(),
+        never_collapse: kinds?.never_collapse.clone(),
         on_deadline: on_deadline?,
         retry: RetrySchedule::new(vec![HOUR])?,
         history_entries_max: 0,

@@ -17,15 +17,18 @@ use crate::store;
 /// Events that say that an account was closed.
 const CLOSING: &str = r#"["Account/Status/Closed", "Customer/Status/Closed", "Subscriber/Deleted"]"#;
 
+/// Events of which each has its own operation.
+const NEVER_COLLAPSE: &str = r#"["**/New", "**/Created", "**/Closed", "**/Deleted", "**/Imported", "**/Exported", "**/SIMCardAssignment", "SIM/Replaced", "Account/Id/Changed", "Account/ID/Changed"]"#;
+
 pub fn root(root: &mut Section<'_>, directory: &Path) -> Option<Settings> {
     let billing = root.section("portabilling", |section| portabilling(section, directory));
     let events = root.section("events", |section| events(section, directory));
     let admin = root.section("admin", |section| admin(section, directory));
     let store = root.section("journal", |section| journal(section, directory));
     let log_filter = root.section("log", |section| section.or("filter", "\"info\"", |value| value.text()));
-    let Events { settings: events, listener: public, closing } = events?;
+    let Events { settings: events, listener: public, kinds } = events?;
     let listen = public.as_ref().map(|listener| listener.address);
-    let groups = root.section("groups", |section| groups::all(section, directory, listen, closing.as_ref()));
+    let groups = root.section("groups", |section| groups::all(section, directory, listen, kinds.as_ref()));
     let ((billing, espf), (admin, admin_tokens)) = (billing?, admin?);
     Some(Settings {
         billing,
@@ -112,7 +115,13 @@ fn queries(section: &mut Section<'_>) -> Option<BTreeMap<String, Query>> {
 struct Events {
     settings: Option<EventSettings>,
     listener: Option<Listener>,
-    closing: Option<Patterns>,
+    kinds: Option<EventKinds>,
+}
+
+/// What the names of events say of them.
+pub struct EventKinds {
+    pub closing: Patterns,
+    pub never_collapse: Patterns,
 }
 
 fn events(section: &mut Section<'_>, directory: &Path) -> Option<Events> {
@@ -131,6 +140,7 @@ fn events(section: &mut Section<'_>, directory: &Path) -> Option<Events> {
     let body_max = section.or("body-max", "\"1MiB\"", |value| value.bytes(1 << 10..=16 << 20));
     let body_timeout = section.or("body-timeout", "\"10s\"", |value| value.duration(SECOND..=60 * SECOND));
     let closing = section.or("closing", CLOSING, patterns);
+    let never_collapse = section.or("never-collapse", NEVER_COLLAPSE, patterns);
     let settings = || {
         Some(EventSettings {
             auth: auth?,
@@ -139,8 +149,9 @@ fn events(section: &mut Section<'_>, directory: &Path) -> Option<Events> {
             body_timeout: body_timeout?,
         })
     };
+    let kinds = || Some(EventKinds { closing: closing?, never_collapse: never_collapse? });
     let listener = || Some(Listener { address: address?, limits: limits? });
-    Some(Events { settings: settings(), listener: listener(), closing })
+    Some(Events { settings: settings(), listener: listener(), kinds: kinds() })
 }
 
 fn event_auth(value: &Value<'_>, directory: &Path) -> Option<EventAuth> {

@@ -40,6 +40,9 @@ pub struct Policy {
     pub deadline: Duration,
     /// Events that say that an account was closed: only then is an absent account believed gone.
     pub closing: Patterns,
+    /// Events of which each has its own operation: creations, closings, changes of SIM and
+    /// account ID. All others are updates, and the newest stands for those before it.
+    pub never_collapse: Patterns,
     /// What is reported when the deadline comes and nothing was heard.
     pub on_deadline: Status,
     pub retry: RetrySchedule,

@@ -50,7 +50,7 @@ pub use event::{Event, EventIdentity, NotAnEvent};
 pub use exchange::{Body, Delivery, Escape, Fill, Header, Request, Response};
 pub use group::{Group, Patterns, Policy, Service};
 pub use json::Json;
-pub use lane::{Lane, gives_way};
+pub use lane::{Behind, GivesWay, Lane, collapses, gives_way};
 pub use notification::{Correlation, Notification, Otherwise, Reading, Signal};
 pub use operation::{Asked, LaidDown, Move, Operation, OperationId, Stage};
 pub use retry::{Chance, RetrySchedule};

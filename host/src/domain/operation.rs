@@ -150,6 +150,10 @@ pub struct Operation {
     pub overdue: Option<Said>,
     /// The adapter that decided last.
     pub by: Option<Digest>,
+    /// The newest operation behind it for which PortaBilling was asked whether it wants another state.
+    pub compared: Option<OperationId>,
+    /// PortaBilling is not asked for that before.
+    pub compare_at: Timestamp,
     /// Entries of the history that were forgotten, because they held no news.
     pub forgotten: usize,
     /// Readings of the subscriber after which its adapter wanted another one.
@@ -182,6 +186,8 @@ impl Operation {
             waited: false,
             overdue: None,
             by: None,
+            compared: None,
+            compare_at: Timestamp::default(),
             forgotten: 0,
             readings: 0,
             trouble: None,

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::decision::{Entry, Exchange, Happening, Progress, Received};
 use super::{
-    Asked, Chance, Change, Decision, Delivery, Digest, Json, LaidDown, Move, Note, Operation, OperationId,
-    Policy, Reason, Request, Response, Said, Stage, Timestamp, Trouble, statuses,
+    Asked, Behind, Chance, Change, Decision, Delivery, Digest, Json, LaidDown, Move, Note, Operation,
+    OperationId, Policy, Reason, Request, Response, Said, Stage, Timestamp, Trouble, Wanted, statuses,
 };
 
 /// What the rules of the contract forbid, said as the trouble that it makes.
@@ -35,6 +35,15 @@ pub enum Outcome {
     Absent,
     /// Nothing but a person can change it.
     Refused(Trouble),
+    /// What PortaBilling wants now, asked because of what stands behind.
+    Compared {
+        wanted: Wanted,
+        behind: Behind,
+    },
+    /// That could not be found out now.
+    NotCompared {
+        until: Timestamp,
+    },
     Decided {
         progress: Box<Progress>,
         by: Digest,
@@ -100,10 +109,9 @@ impl<'a> Applying<'a> {
 
     fn take(&mut self, outcome: Outcome) {
         match outcome {
-            Outcome::GaveWay { to } => {
-                self.notes.push(Note::Superseded { by: to.clone() });
-                self.operation.stage = Stage::Superseded { by: to };
-            }
+            Outcome::GaveWay { to } => self.give_way(to),
+            Outcome::Compared { wanted, behind } => self.compared(wanted, behind),
+            Outcome::NotCompared { until } => self.operation.compare_at = until,
             Outcome::LaidDown(laid_down) => self.lay_down(*laid_down),
             Outcome::NotRead { trouble, retry_after } => self.read_later(trouble, retry_after),
             Outcome::Absent => self.absent(),
@@ -127,6 +135,20 @@ impl<'a> Applying<'a> {
                 self.end_wait(Happening::Elapsed);
             }
         }
+    }
+
+    fn give_way(&mut self, to: OperationId) {
+        self.notes.push(Note::Superseded { by: to.clone() });
+        self.operation.stage = Stage::Superseded { by: to };
+    }
+
+    /// An update waits for the open order; a block or a termination does not.
+    fn compared(&mut self, wanted: Wanted, behind: Behind) {
+        let began_for = self.operation.laid_down.as_ref().map(|frozen| frozen.wanted);
+        if began_for.is_some_and(|began_for| began_for != wanted) {
+            return self.give_way(behind.next);
+        }
+        self.operation.compared = Some(behind.newest);
     }
 
     fn lay_down(&mut self, laid_down: LaidDown) {

@@ -1,6 +1,6 @@
 //! What an operation needs now. The heart of the host: read it first.
 
-use super::{Json, Operation, OperationId, Stage, Timestamp, gives_way};
+use super::{Behind, GivesWay, Json, Operation, OperationId, Policy, Stage, Timestamp, collapses, gives_way};
 
 /// The head of a lane, as it was leased.
 #[derive(Clone, Debug)]
@@ -8,8 +8,7 @@ pub struct Head<'a> {
     pub operation: &'a Operation,
     /// The earliest kept signal that speaks of it.
     pub signal: Option<&'a Json>,
-    /// The operation that stands behind it in the lane.
-    pub behind: Option<&'a OperationId>,
+    pub behind: Option<&'a Behind>,
     /// The epoch of the lease.
     pub epoch: u64,
 }
@@ -28,6 +27,9 @@ pub enum Next {
 pub enum Step {
     /// Make room for a newer operation.
     GiveWay(OperationId),
+    /// Ask PortaBilling whether it now wants another state of the service than when the head
+    /// began; the newest operation behind it may have come for that.
+    Compare(Behind),
     /// Ask PortaBilling for the subscriber, and lay the operation down.
     Read,
     /// Ask the adapter what to do.
@@ -44,14 +46,10 @@ pub enum Step {
     Elapse,
 }
 
-pub fn next(head: &Head<'_>, now: Timestamp) -> Next {
+pub fn next(head: &Head<'_>, policy: &Policy, now: Timestamp) -> Next {
     let operation = head.operation;
-    // News that has already come is not thrown away.
-    if let Some(newer) = head.behind
-        && gives_way(operation)
-        && head.signal.is_none()
-    {
-        return Next::Do(Step::GiveWay(newer.clone()));
+    if let Some(step) = make_room(head, policy, now) {
+        return Next::Do(step);
     }
     match &operation.stage {
         // A mark of another epoch is what a crash leaves behind; it does not wait for a date.
@@ -71,5 +69,22 @@ pub fn next(head: &Head<'_>, now: Timestamp) -> Next {
         Stage::Received { .. } => Next::Do(Step::Read),
         Stage::Asking => Next::Do(Step::Ask),
         Stage::Ready { .. } => Next::Do(Step::Leave),
+    }
+}
+
+/// What has to be done for those who stand behind. News that has already come goes first.
+fn make_room(head: &Head<'_>, policy: &Policy, now: Timestamp) -> Option<Step> {
+    let operation = head.operation;
+    let behind = head.behind.filter(|_| head.signal.is_none())?;
+    if collapses(operation, behind, policy) {
+        return Some(Step::GiveWay(behind.next.clone()));
+    }
+    match gives_way(operation) {
+        GivesWay::ToAnything => Some(Step::GiveWay(behind.next.clone())),
+        GivesWay::ToAnotherState => {
+            let is_new = operation.compared.as_ref() != Some(&behind.newest);
+            (is_new && now >= operation.compare_at).then(|| Step::Compare(behind.clone()))
+        }
+        GivesWay::ToNone => None,
     }
 }

@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 use super::{Core, GroupSettings, takeover};
 use crate::domain::outcome::Outcome;
 use crate::domain::step::Step;
-use crate::domain::{LaidDown, Operation, Reason, Request, Stage, Timestamp, Trouble, Wanted};
+use crate::domain::{Behind, LaidDown, Operation, Reason, Request, Stage, Timestamp, Trouble, Wanted};
 use crate::ports::{Account, AdapterError, BillingError, Held, Lease, Needs, Question, SendError};
 use crate::telemetry::AdapterQuestion;
 
 /// How long a group's operations are held back before it is seen whether it has what it lacked.
 const HELD_FOR: Duration = Duration::from_secs(5);
+/// When it could not be found out whether something newer wants another state.
+const COMPARED_AGAIN_AFTER: Duration = Duration::from_secs(30);
 /// A log-in that was refused is not tried again sooner, or the account is locked out.
 const LOGIN_REFUSED_PAUSE: Duration = Duration::from_secs(60);
 
@@ -23,6 +25,7 @@ pub async fn perform(
 ) -> Outcome {
     match step {
         Step::GiveWay(to) => Outcome::GaveWay { to: to.clone() },
+        Step::Compare(behind) => compare(&held.operation, behind, settings, core).await,
         Step::Read => read(held, settings, core).await,
         Step::Ask => ask(&held.operation, core).await,
         Step::Leave => Outcome::Leaving { epoch: lease.epoch },
@@ -45,8 +48,22 @@ pub fn overrun(step: &Step, now: Timestamp) -> Outcome {
     match step {
         Step::Send => Outcome::Unanswered(trouble),
         Step::Read => Outcome::NotRead { trouble, retry_after: None },
+        Step::Compare(_) => Outcome::NotCompared { until: now + COMPARED_AGAIN_AFTER },
         _ => Outcome::Held { trouble, until: now + HELD_FOR },
     }
+}
+
+/// Only what is wanted counts here; the newer operation reads for itself.
+async fn compare(operation: &Operation, behind: &Behind, settings: &GroupSettings, core: &Core) -> Outcome {
+    let closes = settings.policy.closing.want(&behind.next_event);
+    let wanted = match core.ports.billing.read(operation.lane.i_account, &[]).await {
+        Ok(Account::Found { wanted, .. }) => wanted,
+        Ok(Account::Absent) if closes => Wanted::Gone,
+        Ok(Account::Absent) | Err(_) => {
+            return Outcome::NotCompared { until: core.ports.world.now() + COMPARED_AGAIN_AFTER };
+        }
+    };
+    Outcome::Compared { wanted, behind: behind.clone() }
 }
 
 async fn read(held: &Held, settings: &GroupSettings, core: &Core) -> Outcome {

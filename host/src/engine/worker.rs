@@ -60,7 +60,7 @@ async fn steps(
             behind: held.behind.as_ref(),
             epoch: lease.epoch,
         };
-        let step = match next(&head, world.now()) {
+        let step = match next(&head, &settings.policy, world.now()) {
             // A request that was marked is sent even now, or it would be in doubt.
             Next::Do(step) if step == Step::Send || !stop.is_cancelled() => step,
             Next::Do(_) | Next::RestUntil(_) | Next::Rest => return Ok(()),

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::seal::Seal;
 use crate::domain::{
-    Digest, Event, Group, IAccount, LaidDown, Lane, Move, Operation, OperationId, Said, Service, Stage,
-    Timestamp, Trouble, gives_way,
+    Digest, Event, GivesWay, Group, IAccount, LaidDown, Lane, Move, Operation, OperationId, Said, Service,
+    Stage, Timestamp, Trouble, gives_way,
 };
 use crate::ports::JournalError;
 
@@ -57,6 +57,8 @@ struct State {
     waited: bool,
     overdue: Option<Said>,
     by: Option<Digest>,
+    compared: Option<OperationId>,
+    compare_at: Timestamp,
     forgotten: usize,
     readings: u32,
     trouble: Option<Trouble>,
@@ -67,7 +69,10 @@ pub struct OperationRow {
     pub id: String,
     pub stage: &'static str,
     pub open: bool,
-    pub gives_way: bool,
+    /// 0: to none; 1: to anything newer; 2: to another state, once PortaBilling was asked.
+    pub gives_way: u8,
+    pub compared: Option<String>,
+    pub compare_at: i64,
     pub due: i64,
     pub laid_down: Option<Vec<u8>>,
     pub state: Vec<u8>,
@@ -87,6 +92,8 @@ impl OperationRow {
             waited: operation.waited,
             overdue: operation.overdue.clone(),
             by: operation.by.clone(),
+            compared: operation.compared.clone(),
+            compare_at: operation.compare_at,
             forgotten: operation.forgotten,
             readings: operation.readings,
             trouble: operation.trouble.clone(),
@@ -96,7 +103,13 @@ impl OperationRow {
             id: id.clone(),
             stage: operation.stage.word(),
             open: operation.stage.is_open(),
-            gives_way: gives_way(operation),
+            gives_way: match gives_way(operation) {
+                GivesWay::ToNone => 0,
+                GivesWay::ToAnything => 1,
+                GivesWay::ToAnotherState => 2,
+            },
+            compared: operation.compared.as_ref().map(|id| id.0.clone()),
+            compare_at: operation.compare_at.millis(),
             due: operation.due.millis(),
             laid_down: laid_down.map(|frozen| seal.pack(&laid_down_place(id), frozen)).transpose()?,
             state: seal.pack(&state_place(id), &state)?,
@@ -137,6 +150,8 @@ impl StoredOperation {
             waited: state.waited,
             overdue: state.overdue,
             by: state.by,
+            compared: state.compared,
+            compare_at: state.compare_at,
             forgotten: state.forgotten,
             readings: state.readings,
             trouble: state.trouble,

@@ -1,6 +1,7 @@
 //! What an operation is after an outcome: tables, and short lives told step by step.
 
 mod doubt;
+mod lane;
 mod sending;
 mod taking;
 mod waiting;
@@ -147,10 +148,10 @@ impl Story {
     }
 
     fn next(&self) -> Next {
-        next(&self.head(None, None), self.now)
+        next(&self.head(None, None), &policy(), self.now)
     }
 
-    fn head<'a>(&'a self, signal: Option<&'a Json>, behind: Option<&'a OperationId>) -> Head<'a> {
+    fn head<'a>(&'a self, signal: Option<&'a Json>, behind: Option<&'a Behind>) -> Head<'a> {
         Head { operation: &self.operation, signal, behind, epoch: EPOCH }
     }
 }
@@ -162,10 +163,17 @@ fn policy() -> Policy {
         reports: BTreeSet::from([hss(), pcrf()]),
         deadline: Duration::from_secs(DEADLINE.into()),
         closing: Patterns::new(vec!["Account/Closed".to_owned()]).expect("a pattern"),
+        never_collapse: Patterns::new(vec!["**/New".to_owned()]).expect("a pattern"),
         on_deadline: Status::Failed,
         retry: RetrySchedule::new(pauses).expect("pauses"),
         history_entries_max: HISTORY_MAX,
     }
+}
+
+/// One newer operation behind the head, for an event of that name.
+fn behind(event_name: &str) -> Behind {
+    let newer = OperationId("01NEWER".to_owned());
+    Behind { next: newer.clone(), next_event: event_name.to_owned(), newest: newer }
 }
 
 fn at(second: u32) -> Timestamp {
@@ -340,8 +348,8 @@ fn every_outcome_leads_where_the_contract_says() {
 /// Each stage wants exactly one thing next; what rests says until when.
 #[test]
 fn every_stage_wants_one_thing_next() {
-    let newer = OperationId("01NEWER".to_owned());
-    let give_way = || Next::Do(Step::GiveWay(newer.clone()));
+    let newer = behind("Account/Product/Changed");
+    let give_way = || Next::Do(Step::GiveWay(newer.next.clone()));
     let news = json("\"news\"");
     let ready = || Story::laid_down().decides(Decision::Send(repeatable("create")));
     let out = || Story::laid_down().sends(repeatable("create"));
@@ -350,7 +358,7 @@ fn every_stage_wants_one_thing_next() {
     let overdue = || Story::waits().at(DEADLINE).elapses().decides(wait(None));
 
     // The head, its signal, what is behind it.
-    type Row<'a> = (&'a str, Story, Option<&'a Json>, Option<&'a OperationId>, Next);
+    type Row<'a> = (&'a str, Story, Option<&'a Json>, Option<&'a Behind>, Next);
     let table: [Row<'_>; 20] = [
         ("received", Story::received(), None, None, Next::Do(Step::Read)),
         ("received, failed once", Story::received().then(not_read()), None, None, Next::RestUntil(at(10))),
@@ -380,7 +388,7 @@ fn every_stage_wants_one_thing_next() {
         ("finished", Story::laid_down().decides(Decision::Finish), None, None, Next::Rest),
     ];
     for (row, story, signal, behind, wanted) in table {
-        assert_eq!(next(&story.head(signal, behind), story.now), wanted, "{row}");
+        assert_eq!(next(&story.head(signal, behind), &policy(), story.now), wanted, "{row}");
     }
 }
 
@@ -390,6 +398,6 @@ fn a_mark_of_another_epoch_is_in_doubt_whatever_the_date() {
     story.operation.due = at(DEADLINE);
     for (epoch, step) in [(EPOCH, Step::Send), (EPOCH + 1, Step::Doubt), (EPOCH - 1, Step::Doubt)] {
         let head = Head { epoch, ..story.head(None, None) };
-        assert_eq!(next(&head, story.now), Next::Do(step), "{epoch}");
+        assert_eq!(next(&head, &policy(), story.now), Next::Do(step), "{epoch}");
     }
 }

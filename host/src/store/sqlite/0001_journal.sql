@@ -37,7 +37,9 @@ CREATE TABLE operation (
     event       TEXT    NOT NULL REFERENCES event (identity),
     stage       TEXT    NOT NULL,
     open        INTEGER NOT NULL,
-    gives_way   INTEGER NOT NULL,           -- to anything newer in its lane
+    gives_way   INTEGER NOT NULL,           -- 0: to none; 1: to anything newer; 2: to another state
+    compared    TEXT,                       -- the newest one for which that was asked
+    compare_at  INTEGER NOT NULL,           -- not before
     due         INTEGER NOT NULL,
     received_at INTEGER NOT NULL,
     changed_at  INTEGER NOT NULL,

@@ -43,8 +43,9 @@ fn insert_operation(
     let received_at = event.received_at.millis();
     connection
         .prepare_cached(
-            "INSERT INTO operation (id, lane, event, stage, open, gives_way, due, received_at, changed_at, laid_down, state)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10)",
+            "INSERT INTO operation (id, lane, event, stage, open, gives_way, compare_at, due, received_at, changed_at,
+                                    laid_down, state)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?8, ?9, ?10)",
         )?
         .execute(params![
             row.id,

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::super::rows::{StoredOperation, applied_place, signal_place};
 use super::super::seal::Seal;
 use super::sql;
-use crate::domain::{Group, IAccount, Json, Operation, OperationId, Timestamp};
+use crate::domain::{Behind, Group, IAccount, Json, Operation, OperationId, Timestamp};
 use crate::ports::{Claim, Held, JournalError, Lease};
 
 /// The head of a lane, still sealed.
@@ -19,7 +19,7 @@ pub struct Beside {
     group: String,
     i_account: i64,
     signal: Option<(String, Vec<u8>)>,
-    behind: Option<String>,
+    behind: Option<Behind>,
     applied: Option<Vec<u8>>,
 }
 
@@ -30,7 +30,7 @@ impl Beside {
         Ok(Held {
             operation,
             signal: self.signal.map(|(id, sealed)| open(signal_place(&id), sealed)).transpose()?,
-            behind: self.behind.map(OperationId),
+            behind: self.behind,
             applied: self.applied.map(|sealed| open(applied_place, sealed)).transpose()?,
         })
     }
@@ -115,12 +115,7 @@ pub fn beside(connection: &Connection, lane: i64, seq: i64) -> Result<Beside, Jo
         .prepare_cached("SELECT notification, payload FROM signal WHERE operation = ?1 AND fate = 'kept' ORDER BY id LIMIT 1")
         .and_then(|mut select| select.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?))).optional())
         .map_err(sql)?;
-    let behind = connection
-        .prepare_cached(
-            "SELECT id FROM operation WHERE lane = ?1 AND open = 1 AND seq > ?2 ORDER BY seq LIMIT 1",
-        )
-        .and_then(|mut select| select.query_row([lane, seq], |row| row.get(0)).optional())
-        .map_err(sql)?;
+    let behind = behind(connection, lane, seq)?;
     connection
         .prepare_cached("SELECT grp, i_account, applied FROM lane WHERE id = ?1")
         .and_then(|mut select| {
@@ -151,6 +146,28 @@ pub fn claim_kept_signals(
         .and_then(|mut update| update.execute(params![seq, group.0, key]))
         .map_err(sql)?;
     Ok(())
+}
+
+fn behind(connection: &Connection, lane: i64, seq: i64) -> Result<Option<Behind>, JournalError> {
+    let next = connection
+        .prepare_cached(
+            "SELECT o.id, e.name FROM operation o JOIN event e ON e.identity = o.event
+             WHERE o.lane = ?1 AND o.open = 1 AND o.seq > ?2 ORDER BY o.seq LIMIT 1",
+        )
+        .and_then(|mut select| {
+            select.query_row([lane, seq], |row| Ok((row.get::<_, String>(0)?, row.get(1)?))).optional()
+        })
+        .map_err(sql)?;
+    let Some((next, next_event)) = next else { return Ok(None) };
+    let newest = newest(connection, lane)?.unwrap_or_else(|| next.clone());
+    Ok(Some(Behind { next: OperationId(next), next_event, newest: OperationId(newest) }))
+}
+
+fn newest(connection: &Connection, lane: i64) -> Result<Option<String>, JournalError> {
+    connection
+        .prepare_cached("SELECT id FROM operation WHERE lane = ?1 AND open = 1 ORDER BY seq DESC LIMIT 1")
+        .and_then(|mut select| select.query_row([lane], |row| row.get(0)).optional())
+        .map_err(sql)
 }
 
 /// Every write asks so whether the lease still holds.
@@ -191,29 +208,69 @@ pub fn set_aside(connection: &Connection, lane: i64) -> Result<(), JournalError>
     Ok(())
 }
 
+/// The head of a lane, as far as its date depends on it.
+struct Dates {
+    seq: i64,
+    id: String,
+    stage: String,
+    gives_way: u8,
+    compared: Option<String>,
+    compare_at: i64,
+    due: i64,
+}
+
 /// Makes a lane's date from what stands in it.
 pub fn settle(connection: &Connection, lane: i64, now: i64) -> Result<(), JournalError> {
-    let mut select = connection
-        .prepare_cached("SELECT seq, stage, gives_way, due FROM operation WHERE lane = ?1 AND open = 1 ORDER BY seq LIMIT 2")
-        .map_err(sql)?;
-    let heads: Vec<(i64, String, bool, i64)> = select
-        .query_map([lane], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
-        .and_then(Iterator::collect)
-        .map_err(sql)?;
-    let due = match heads.first() {
+    let due = match dates(connection, lane)? {
         None => None,
-        Some((_, _, true, _)) if heads.len() > 1 => Some(now),
-        Some((_, stage, ..)) if stage == "parked" => None,
-        Some((seq, stage, _, due)) if stage == "waiting" => {
-            Some(if has_kept_signal(connection, *seq)? { now } else { *due })
-        }
-        Some((_, _, _, due)) => Some(*due),
+        Some(head) => lane_due(connection, lane, &head, now)?,
     };
     connection
         .prepare_cached("UPDATE lane SET due = ?1 WHERE id = ?2")
         .and_then(|mut update| update.execute(params![due, lane]))
         .map_err(sql)?;
     Ok(())
+}
+
+fn dates(connection: &Connection, lane: i64) -> Result<Option<Dates>, JournalError> {
+    connection
+        .prepare_cached(
+            "SELECT seq, id, stage, gives_way, compared, compare_at, due FROM operation
+             WHERE lane = ?1 AND open = 1 ORDER BY seq LIMIT 1",
+        )
+        .and_then(|mut select| {
+            let read = |row: &Row<'_>| {
+                Ok(Dates {
+                    seq: row.get(0)?,
+                    id: row.get(1)?,
+                    stage: row.get(2)?,
+                    gives_way: row.get(3)?,
+                    compared: row.get(4)?,
+                    compare_at: row.get(5)?,
+                    due: row.get(6)?,
+                })
+            };
+            select.query_row([lane], read).optional()
+        })
+        .map_err(sql)
+}
+
+fn lane_due(connection: &Connection, lane: i64, head: &Dates, now: i64) -> Result<Option<i64>, JournalError> {
+    let newest = newest(connection, lane)?.filter(|newest| *newest != head.id);
+    let by_itself = match head.stage.as_str() {
+        "parked" => None,
+        "waiting" if has_kept_signal(connection, head.seq)? => Some(now),
+        _ => Some(head.due),
+    };
+    Ok(match (head.gives_way, newest) {
+        (1, Some(_)) => Some(now),
+        // PortaBilling is to be asked whether the newest came for another state.
+        (2, Some(newest)) if head.compared.as_ref() != Some(&newest) => {
+            let asked_at = head.compare_at.max(now);
+            Some(by_itself.map_or(asked_at, |due| due.min(asked_at)))
+        }
+        _ => by_itself,
+    })
 }
 
 fn has_kept_signal(connection: &Connection, seq: i64) -> Result<bool, JournalError> {

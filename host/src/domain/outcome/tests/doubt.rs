@@ -1,6 +1,6 @@
 //! Nobody knows whether a request arrived: who is told, who looks, who gives way.
 
-use super::super::super::gives_way;
+use super::super::super::{GivesWay, gives_way};
 use super::*;
 
 #[test]
@@ -88,19 +88,20 @@ fn doubt_lasts_until_the_system_was_heard() {
 }
 
 #[test]
-fn only_what_is_parked_or_overdue_without_doubt_gives_way() {
+fn only_what_is_parked_or_overdue_without_doubt_gives_way_to_anything() {
+    use GivesWay::{ToAnything, ToNone};
     let park = || Decision::Park(silence());
     let overdue = |story: Story| story.at(DEADLINE).elapses().decides(wait(None));
     for (row, story, gives) in [
-        ("received", Story::received(), false),
-        ("asking", Story::laid_down(), false),
-        ("on its way", Story::laid_down().sends(repeatable("create")), false),
-        ("waiting", Story::waits(), false),
-        ("overdue", overdue(Story::waits()), true),
-        ("overdue, but it is being looked at", overdue(Story::waits()).then(woken()), false),
-        ("overdue in doubt", overdue(Story::unknown().decides(wait(None))), false),
-        ("parked", Story::laid_down().decides(park()), true),
-        ("parked in doubt", Story::unknown().decides(park()), false),
+        ("received", Story::received(), ToNone),
+        ("asking", Story::laid_down(), ToNone),
+        ("on its way", Story::laid_down().sends(repeatable("create")), ToNone),
+        ("waiting", Story::waits(), ToNone),
+        ("overdue", overdue(Story::waits()), ToAnything),
+        ("overdue, but it is being looked at", overdue(Story::waits()).then(woken()), ToNone),
+        ("overdue in doubt", overdue(Story::unknown().decides(wait(None))), ToNone),
+        ("parked", Story::laid_down().decides(park()), ToAnything),
+        ("parked in doubt", Story::unknown().decides(park()), ToNone),
     ] {
         assert_eq!(gives_way(&story.operation), gives, "{row}");
     }
