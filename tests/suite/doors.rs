@@ -168,3 +168,19 @@ async fn a_caller_who_says_nothing_or_too_little_is_not_waited_for() {
     let dribbled = said(&format!("{head}Content-Length: 100\r\n\r\n{{")).await;
     assert!(dribbled.starts_with("HTTP/1.1 503 "), "it may come again: {dribbled}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_credential_can_be_answered_so_that_the_event_comes_again() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
+    let config = std::fs::read_to_string(&stage.config).expect("a configuration");
+    std::fs::write(&stage.config, config.replace("[events]", "[events]\nauth-failure = 503"))
+        .expect("written");
+    stage.start_host().await.expect("the host starts");
+    let client = Client::builder().no_proxy().build().expect("a client");
+    let request =
+        client.post(format!("http://{}/espf/events", stage.public)).basic_auth("espf", Some("wrong"));
+    let answer = request.body("{}").send().await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+}

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use axum::http::StatusCode;
+
 use super::reader::{Section, Value};
 use super::secrets::secret;
 use super::values::{SECOND, address, base_url, header_name, patterns, user_and_password};
@@ -137,6 +139,17 @@ fn events(section: &mut Section<'_>, directory: &Path) -> Option<Events> {
         Some(auth)
     });
     let auth_header = section.or("auth-header", "\"Authorization\"", header_name);
+    let auth_failure = section.or("auth-failure", "401", |value| match value.number(401..=503)? {
+        401 => Some(StatusCode::UNAUTHORIZED),
+        503 => Some(StatusCode::SERVICE_UNAVAILABLE),
+        other => {
+            value.complain(
+                format!("{other} is neither 401 nor 503"),
+                Some("the ESPF deletes an event on 401, and sends it again on 503"),
+            );
+            None
+        }
+    });
     let body_max = section.or("body-max", "\"1MiB\"", |value| value.bytes(1 << 10..=16 << 20));
     let body_timeout = section.or("body-timeout", "\"10s\"", |value| value.duration(SECOND..=60 * SECOND));
     let closing = section.or("closing", CLOSING, patterns);
@@ -145,6 +158,7 @@ fn events(section: &mut Section<'_>, directory: &Path) -> Option<Events> {
         Some(EventSettings {
             auth: auth?,
             auth_header: auth_header?,
+            auth_failure: auth_failure?,
             body_max: body_max?,
             body_timeout: body_timeout?,
         })
@@ -157,19 +171,25 @@ fn events(section: &mut Section<'_>, directory: &Path) -> Option<Events> {
 fn event_auth(value: &Value<'_>, directory: &Path) -> Option<EventAuth> {
     value.section(|section| {
         let (basic, custom) = (section.optional("basic"), section.optional("custom"));
-        match (basic, custom) {
-            (Some(basic), None) => basic.section(|section| {
+        match (basic, custom, section.optional("signature")) {
+            (None, None, Some(signature)) => signature.section(|section| {
+                let key_id = section.required("key-id", "\"punchdown\"").and_then(|value| value.text());
+                let key = section.required("key", "{ file = \"secrets/espf\" }");
+                let key = key.and_then(|value| secret(&value, directory));
+                Some(EventAuth::Signature { key_id: key_id?, key: key? })
+            }),
+            (Some(basic), None, None) => basic.section(|section| {
                 let (user, password) = user_and_password(section, directory);
                 Some(EventAuth::Basic { user: user?, password: password? })
             }),
-            (None, Some(custom)) => custom.section(|section| {
+            (None, Some(custom), None) => custom.section(|section| {
                 let kind = section.required("type", "\"Bearer\"").and_then(|value| value.text());
                 let credential = section.required("credential", "{ file = \"secrets/espf\" }");
                 let credential = credential.and_then(|value| secret(&value, directory));
                 Some(EventAuth::Custom { kind: kind?, credential: credential? })
             }),
             _ => {
-                section.complain("it must be either `basic` or `custom`", None);
+                section.complain("it must be one of `basic`, `custom` and `signature`", None);
                 None
             }
         }

@@ -3,6 +3,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::adapter::hex;
 use super::{IAccount, Json, Timestamp};
 
 /// What makes two deliveries the same event: `<i_env>-<i_event>`.
@@ -90,6 +91,16 @@ impl Event {
             variables: Json::parse(variables.get().to_owned()).map_err(|_| NotAnEvent::NoVariables)?,
             enclosed: Json::empty_object(),
         })
+    }
+}
+
+impl Event {
+    /// Another identity, for one whose number was used before: the same for each repetition.
+    pub fn other_identity(&self) -> EventIdentity {
+        use sha2::Digest as _;
+        let account = self.i_account.map(|account| account.to_string()).unwrap_or_default();
+        let content = sha2::Sha256::digest(format!("{}\n{account}", self.name));
+        EventIdentity(format!("{}~{}", self.identity, hex(&content[..4])))
     }
 }
 

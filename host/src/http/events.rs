@@ -7,6 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::auth::Offered;
 use super::{EventSettings, Unread, header, read_body};
 use crate::engine::{Accepted, Intake};
 
@@ -23,14 +24,19 @@ pub async fn receive(State(door): State<Arc<Door>>, request: Request) -> Respons
 impl Door {
     async fn answer(&self, request: Request) -> (StatusCode, &'static str) {
         let (parts, body) = request.into_parts();
-        let offered = header(&parts.headers, &self.settings.auth_header).unwrap_or_default();
+        let offered = Offered {
+            credential: header(&parts.headers, &self.settings.auth_header).unwrap_or_default(),
+            date: header(&parts.headers, "date"),
+            now: self.intake.now(),
+        };
         // All are tried, so that the time does not tell which one was near.
         let admitted =
-            self.settings.auth.iter().fold(false, |admitted, auth| auth.admits(offered) | admitted);
+            self.settings.auth.iter().fold(false, |admitted, auth| auth.admits(&offered) | admitted);
         if !admitted {
             self.intake.metrics().event("unauthorised");
-            tracing::warn!("an event with a wrong credential was refused; the ESPF will not send it again");
-            return (StatusCode::UNAUTHORIZED, "wrong credential");
+            let status = self.settings.auth_failure;
+            tracing::warn!(status = status.as_u16(), "an event with a wrong credential was refused");
+            return (status, "wrong credential");
         }
         if parts.method != Method::POST {
             return self.come_again("events are posted");

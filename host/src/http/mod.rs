@@ -36,6 +36,9 @@ pub struct EventSettings {
     pub auth: Vec<EventAuth>,
     /// The header that carries the credential.
     pub auth_header: String,
+    /// What a wrong credential is answered with: 401, by which the ESPF deletes the event, or 503,
+    /// by which it sends it again.
+    pub auth_failure: StatusCode,
     pub body_max: u64,
     /// Of the reading of a body.
     pub body_timeout: std::time::Duration,

@@ -27,10 +27,9 @@ async fn an_accepted_event_is_known_and_its_operations_are_leased_once() {
 async fn a_repeated_identity_changes_nothing() {
     every_journal(async |journal| {
         let kept = accept(journal, 1, 189).await;
-        let mut other = Event { name: "Account/Closed".to_owned(), ..event(1, 200) };
-        other.received_at = at(9);
-        let operations = vec![operation(&other, oms()), operation(&other, Group("iptv".to_owned()))];
-        let accepted = journal.accept(other, operations).await.expect("stored");
+        let again = Event { received_at: at(9), ..event(1, 189) };
+        let operations = vec![operation(&again, oms()), operation(&again, Group("iptv".to_owned()))];
+        let accepted = journal.accept(again, operations).await.expect("stored");
         assert_eq!(accepted, Acceptance::Repeated);
         let (_, held) = lease_one(journal, at(9)).await;
         assert_eq!(held.operation, kept);
@@ -75,6 +74,26 @@ async fn dead_letters_are_counted() {
         }
         let counts = overview(journal).await;
         assert_eq!((counts.dead_letters, counts.events), (2, 0));
+    })
+    .await;
+}
+
+/// As after PortaBilling was restored from a copy: the number is old, the event is not.
+#[tokio::test]
+async fn a_number_that_comes_again_for_another_event_is_a_new_event() {
+    every_journal(async |journal| {
+        accept(journal, 1, 189).await;
+        let other = Event { name: "Account/Blocked".to_owned(), ..event(1, 189) };
+        let another_account = event(1, 190);
+        for unlike in [other, another_account] {
+            let id = OperationId(format!("02-{}-{}", unlike.name, unlike.i_account.expect("one")));
+            let operation = Operation { id, ..operation(&unlike, hss()) };
+            let taken = journal.accept(unlike.clone(), vec![operation.clone()]).await.expect("stored");
+            assert_eq!(taken, Acceptance::New);
+            let again = journal.accept(unlike, vec![operation]).await.expect("stored");
+            assert_eq!(again, Acceptance::Repeated, "its own repetition is known");
+        }
+        assert_eq!(overview(journal).await.events, 3);
     })
     .await;
 }

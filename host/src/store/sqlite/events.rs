@@ -5,14 +5,14 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::super::rows::OperationRow;
 use super::{lanes, sql};
 use crate::domain::{Event, Lane};
-use crate::ports::{Acceptance, DeadLetter, JournalError};
+use crate::ports::{DeadLetter, JournalError};
 
 pub fn accept(
     connection: &Connection,
     event: &Event,
     body: &[u8],
     rows: &[(Lane, String, OperationRow)],
-) -> Result<Acceptance, JournalError> {
+) -> Result<Taken, JournalError> {
     let received_at = event.received_at.millis();
     let new = connection
         .prepare_cached("INSERT OR IGNORE INTO event (identity, name, i_account, received_at, body) VALUES (?1, ?2, ?3, ?4, ?5)")
@@ -22,7 +22,7 @@ pub fn accept(
         })
         .map_err(sql)?;
     if new == 0 {
-        return Ok(Acceptance::Repeated);
+        return if is_the_same(connection, event)? { Ok(Taken::Known) } else { Ok(Taken::OfAnother) };
     }
     for (lane, of_account, row) in rows {
         let lane_id = lane_id(connection, lane)?;
@@ -31,7 +31,26 @@ pub fn accept(
         lanes::claim_kept_signals(connection, &lane.group, of_account, seq)?;
         lanes::settle(connection, lane_id, received_at)?;
     }
-    Ok(Acceptance::New)
+    Ok(Taken::New)
+}
+
+/// What became of an event's identity.
+pub enum Taken {
+    New,
+    Known,
+    /// It is that of an event of another name or account.
+    OfAnother,
+}
+
+/// Numbers of events come again after PortaBilling was restored from a copy.
+fn is_the_same(connection: &Connection, event: &Event) -> Result<bool, JournalError> {
+    connection
+        .prepare_cached("SELECT name = ?2 AND i_account IS ?3 FROM event WHERE identity = ?1")
+        .and_then(|mut select| {
+            let i_account = event.i_account.map(|account| account.0.cast_signed());
+            select.query_row(params![event.identity.0, event.name, i_account], |row| row.get(0))
+        })
+        .map_err(sql)
 }
 
 fn insert_operation(

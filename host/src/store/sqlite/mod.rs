@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags};
 use tokio_util::sync::CancellationToken;
 
+use self::events::Taken;
 use self::lanes::StoredHead;
 use self::save::SaveRows;
 use self::writer::Writer;
@@ -75,6 +76,18 @@ impl SqliteJournal {
         self.failed.clone()
     }
 
+    async fn take(&self, event: &Event, operations: &[Operation]) -> Result<Taken, JournalError> {
+        let body = self.seal.pack(&event_place(&event.identity.0), event)?;
+        let mut rows = Vec::with_capacity(operations.len());
+        for operation in operations {
+            let of_account = self.seal.fingerprint(&account_key(operation.lane.i_account));
+            rows.push((operation.lane.clone(), of_account, OperationRow::of(operation, &self.seal, true)?));
+        }
+        let bytes = body.len() + rows.iter().map(|(.., row)| row.state.len()).sum::<usize>();
+        let event = event.clone();
+        self.writer.write(bytes, move |connection| events::accept(connection, &event, &body, &rows)).await
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         reader: &Arc<Mutex<Connection>>,
@@ -92,15 +105,25 @@ impl SqliteJournal {
 
 #[async_trait]
 impl Journal for SqliteJournal {
-    async fn accept(&self, event: Event, operations: Vec<Operation>) -> Result<Acceptance, JournalError> {
-        let body = self.seal.pack(&event_place(&event.identity.0), &event)?;
-        let mut rows = Vec::with_capacity(operations.len());
-        for operation in &operations {
-            let of_account = self.seal.fingerprint(&account_key(operation.lane.i_account));
-            rows.push((operation.lane.clone(), of_account, OperationRow::of(operation, &self.seal, true)?));
+    async fn accept(
+        &self,
+        mut event: Event,
+        mut operations: Vec<Operation>,
+    ) -> Result<Acceptance, JournalError> {
+        loop {
+            match self.take(&event, &operations).await? {
+                Taken::New => return Ok(Acceptance::New),
+                Taken::Known => return Ok(Acceptance::Repeated),
+                Taken::OfAnother => {
+                    let other = event.other_identity();
+                    tracing::warn!(event = %event.identity, stored_as = %other, "an event's number came again for another event");
+                    for operation in &mut operations {
+                        operation.event.identity = other.clone();
+                    }
+                    event.identity = other;
+                }
+            }
         }
-        let bytes = body.len() + rows.iter().map(|(.., row)| row.state.len()).sum::<usize>();
-        self.writer.write(bytes, move |connection| events::accept(connection, &event, &body, &rows)).await
     }
 
     async fn keep_dead_letter(&self, letter: DeadLetter) -> Result<(), JournalError> {
