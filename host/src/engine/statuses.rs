@@ -12,7 +12,7 @@ use crate::domain::RetrySchedule;
 use crate::ports::{JournalError, StatusError, StatusUpdate};
 
 /// Posts under way at a time.
-const AT_A_TIME: usize = 8;
+const AT_A_TIME: usize = 16;
 /// The pauses after a post that was not taken. The last repeats without end.
 const PAUSES: [Duration; 5] = [
     Duration::from_secs(1),
