@@ -27,6 +27,10 @@ pub async fn serve_with(file: &Path, wrap: impl FnOnce(Box<dyn Journal>) -> Box<
         Err(problems) => return refuse(&problems.into()),
     };
     telemetry::start_logging(&settings.log_filter);
+    for warning in &settings.warnings {
+        let at = format!("{}:{}", warning.place.line, warning.place.column);
+        tracing::warn!(key = warning.key, at, why = warning.message, "a setting is not as it should be");
+    }
     let app = match load_adapters(&settings, file).await {
         Ok(catalog) => App::build_with(settings, catalog, wrap).await,
         Err(error) => Err(error),

@@ -14,6 +14,9 @@ pub async fn run(file: &Path) -> ExitCode {
     };
     match load_adapters(&settings, file).await {
         Ok(_) => {
+            for warning in &settings.warnings {
+                eprintln!("{}", warning.tell("warning", file));
+            }
             print!("{}", summary(&settings));
             ExitCode::SUCCESS
         }

@@ -33,6 +33,8 @@ pub struct Settings {
     pub store: store::Settings,
     pub log_filter: String,
     pub groups: Vec<GroupSettings>,
+    /// What would run, and is not as it should be.
+    pub warnings: Vec<Problem>,
 }
 
 #[derive(Clone, Debug)]
@@ -74,7 +76,7 @@ pub struct Place {
     pub column: usize,
 }
 
-/// One thing that is wrong with a configuration.
+/// One thing that is wrong with a configuration, or not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     pub place: Place,
@@ -83,6 +85,16 @@ pub struct Problem {
     pub message: String,
     /// How to mend it.
     pub help: Option<String>,
+}
+
+impl Problem {
+    /// As a person reads it, headed by `kind`: `error` or `warning`.
+    pub fn tell(&self, kind: &str, file: &Path) -> String {
+        let Place { line, column } = self.place;
+        let place = format!("{}:{line}:{column}  {}", file.display(), self.key);
+        let help = self.help.as_ref().map(|help| format!("  help: {help}\n")).unwrap_or_default();
+        format!("{kind}: {}\n  --> {place}\n{help}", self.message)
+    }
 }
 
 /// All that is wrong with a configuration.
@@ -100,12 +112,7 @@ impl fmt::Display for Problems {
         let s = if count == 1 { "" } else { "s" };
         writeln!(f, "{count} problem{s} in the configuration {}", self.file.display())?;
         for problem in &self.found {
-            let Place { line, column } = problem.place;
-            writeln!(f, "\nerror: {}", problem.message)?;
-            writeln!(f, "  --> {}:{line}:{column}  {}", self.file.display(), problem.key)?;
-            if let Some(help) = &problem.help {
-                writeln!(f, "  help: {help}")?;
-            }
+            write!(f, "\n{}", problem.tell("error", &self.file))?;
         }
         Ok(())
     }
@@ -139,11 +146,12 @@ fn resolve(file: &Path) -> (Result<Settings, Problems>, Vec<Known>) {
         }
     };
     let directory = file.parent().unwrap_or(Path::new("."));
-    let (settings, mut found, known) = reader::read(&source, |root| sections::root(root, directory));
-    found.sort();
-    match settings {
-        Some(settings) if found.is_empty() => (Ok(settings), known),
-        Some(_) | None => (Err(failed(found)), known),
+    let read = reader::read(&source, |root| sections::root(root, directory));
+    match read.value {
+        Some(settings) if read.problems.is_empty() => {
+            (Ok(Settings { warnings: read.warnings, ..settings }), read.known)
+        }
+        Some(_) | None => (Err(failed(read.problems)), read.known),
     }
 }
 

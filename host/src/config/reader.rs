@@ -26,23 +26,47 @@ pub struct Known {
 struct Findings<'a> {
     source: &'a str,
     problems: RefCell<Vec<Problem>>,
+    warnings: RefCell<Vec<Problem>>,
     known: RefCell<Vec<Known>>,
 }
 
-/// Reads `source` with `root`. Gives what was read, all that is wrong, and the keys asked for.
-pub fn read<T>(
-    source: &str,
-    root: impl FnOnce(&mut Section<'_>) -> Option<T>,
-) -> (Option<T>, Vec<Problem>, Vec<Known>) {
-    let findings = Findings { source, problems: RefCell::default(), known: RefCell::default() };
+/// What was read in a document, and what was found there; both lists in the order of the file.
+pub struct Read<T> {
+    pub value: Option<T>,
+    /// All that is wrong.
+    pub problems: Vec<Problem>,
+    /// What would run, and is not as it should be.
+    pub warnings: Vec<Problem>,
+    /// The keys that were asked for.
+    pub known: Vec<Known>,
+}
+
+/// Reads `source` with `root`.
+pub fn read<T>(source: &str, root: impl FnOnce(&mut Section<'_>) -> Option<T>) -> Read<T> {
+    let findings = Findings {
+        source,
+        problems: RefCell::default(),
+        warnings: RefCell::default(),
+        known: RefCell::default(),
+    };
     let (table, errors) = DeTable::parse_recoverable(source);
     for error in errors {
         findings.complain(error.span().unwrap_or(0..0), "", error.message(), None);
     }
     let mut section = Section::new(&findings, String::new(), table.span(), table.get_ref());
-    let read = root(&mut section);
+    let value = root(&mut section);
     section.finish();
-    (read, findings.problems.into_inner(), findings.known.into_inner())
+    let sorted = |found: RefCell<Vec<Problem>>| {
+        let mut found = found.into_inner();
+        found.sort();
+        found
+    };
+    Read {
+        value,
+        problems: sorted(findings.problems),
+        warnings: sorted(findings.warnings),
+        known: findings.known.into_inner(),
+    }
 }
 
 impl Findings<'_> {
@@ -54,9 +78,17 @@ impl Findings<'_> {
     }
 
     fn complain(&self, span: Range<usize>, key: &str, message: impl Display, help: Option<String>) {
-        let problem =
-            Problem { place: self.place(&span), key: key.to_owned(), message: message.to_string(), help };
-        self.problems.borrow_mut().push(problem);
+        self.problems.borrow_mut().push(self.problem(&span, key, message, help));
+    }
+
+    fn problem(
+        &self,
+        span: &Range<usize>,
+        key: &str,
+        message: impl Display,
+        help: Option<String>,
+    ) -> Problem {
+        Problem { place: self.place(span), key: key.to_owned(), message: message.to_string(), help }
     }
 }
 
@@ -172,6 +204,12 @@ impl<'a> Section<'a> {
 impl<'a> Value<'a> {
     pub fn complain(&self, message: impl Display, help: Option<&str>) {
         self.findings.complain(self.value.span(), &self.key, message, help.map(str::to_owned));
+    }
+
+    /// It will do, but it is not as it should be.
+    pub fn warn(&self, message: impl Display, help: Option<&str>) {
+        let warning = self.findings.problem(&self.value.span(), &self.key, message, help.map(str::to_owned));
+        self.findings.warnings.borrow_mut().push(warning);
     }
 
     fn wrong<T>(&self, wanted: &str) -> Option<T> {

@@ -42,6 +42,7 @@ pub fn root(root: &mut Section<'_>, directory: &Path) -> Option<Settings> {
         store: store?,
         log_filter: log_filter?,
         groups: groups?,
+        warnings: Vec::new(),
     })
 }
 
