@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use punchdown::config;
 use punchdown_kit::oms::Settings;
 
-use crate::harness::{PROGRAM, folder, oms_adapter, stage};
+use crate::harness::{PROGRAM, folder, oms_adapter, stage, workspace};
 
 fn run(command: &str, config: &Path) -> Output {
     Command::new(PROGRAM).args([command, "--config"]).arg(config).output().expect("it runs")
@@ -61,6 +62,101 @@ fn every_problem_is_named_with_its_place_and_nothing_starts() {
     assert_eq!(serve.status.code(), Some(78));
     assert_eq!(String::from_utf8_lossy(&serve.stderr), said, "`serve` and `check` say the same");
     assert!(!folder.path().join("data").exists(), "nothing was made");
+}
+
+#[test]
+fn a_notification_door_is_as_shown_and_one_that_would_prove_nothing_is_refused() {
+    let folder = folder();
+    let file = folder.path().join("punchdown.toml");
+    for name in ["hook", "espf"] {
+        std::fs::write(folder.path().join(name), "s3cret").expect("written");
+    }
+    let with = |notify: &str| {
+        format!(
+            "[portabilling]\nurl = \"https://billing.example.net\"\nlogin = \"punchdown\"\ntoken = {{ file = \"espf\" }}\n\
+             [events]\nauth = [{{ custom = {{ type = \"Bearer\", credential = {{ file = \"espf\" }} }} }}]\n\
+             [groups.HSS]\nadapter = \"a.wasm\"\nevents = [\"**\"]\ntarget = {{ url = \"https://oms.example.net\" }}\n\
+             [groups.HSS.notify]\n{notify}\n"
+        )
+    };
+    let page = std::fs::read_to_string(workspace().join("docs/operating.md")).expect("docs/operating.md");
+    let shown: Vec<&str> = page.lines().filter(|line| line.starts_with("auth = {")).collect();
+    assert!(shown.len() >= 5, "{shown:?}");
+    for notify in shown {
+        std::fs::write(&file, with(&notify.replace("secrets/", ""))).expect("written");
+        if let Err(problems) = config::load(&file) {
+            panic!("{notify}: {problems}");
+        }
+    }
+    for (notify, words) in [
+        ("auth = {}", "it must name at least one of standard-webhooks, hmac"),
+        ("auth = \"open\"", "`open` is no way to authenticate"),
+        ("auth = { addresses = [] }", "nobody calls from nowhere"),
+        ("auth = { addresses = [\"10.0.0.0/33\"] }", "is not an address or a range"),
+        ("auth = { standard-webhooks = { secret = HOOK } }", "`whsec_` and the base64"),
+        (
+            "auth = { path-secret = HOOK }\nat = \"https://door.example.net/HSS/s3cret\"",
+            "handed to the adapter",
+        ),
+        ("auth = { hmac = { secret = HOOK } }", "`header` is missing"),
+        (
+            "auth = { hmac = { secret = HOOK, header = \"X-S\", signed = \"{header:X-Id}\" } }",
+            "must hold {body}",
+        ),
+        ("auth = { hmac = { secret = HOOK, header = \"X-S\", signed = \"{bodi}\" } }", "`{bodi}` is none of"),
+        (
+            "auth = { hmac = { secret = HOOK, header = \"X-S\", signed = \"{timestamp}.{body}\" } }",
+            "nothing says where that stands",
+        ),
+        (
+            "auth = { hmac = { secret = HOOK, header = \"X-S\", timestamp = { field = \"t\" } } }",
+            "anybody could write another",
+        ),
+        (
+            "auth = { hmac = { secret = HOOK, header = \"X-S\", timestamp = {}, signed = \"{timestamp}{body}\" } }",
+            "either in a `header` or in a `field`",
+        ),
+    ] {
+        let notify = notify.replace("HOOK", "{ file = \"hook\" }");
+        std::fs::write(&file, with(&notify)).expect("written");
+        let check = run("check", &file);
+        let said = String::from_utf8_lossy(&check.stderr).into_owned();
+        assert!(said.starts_with("1 problem in") && said.contains(words), "no `{words}` alone in\n{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notification_credential_in_the_clear_is_warned_of_off_loopback() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
+    let text = std::fs::read_to_string(&stage.config).expect("a configuration");
+    let bearer = "bearer = { file = \"secrets/oms-hook\" }";
+    let text = text.replace("standard-webhooks = { secret = { file = \"secrets/oms-hook\" } }", bearer);
+    std::fs::write(&stage.config, &text).expect("written");
+    let near = run("check", &stage.config);
+    assert!(near.status.success() && !String::from_utf8_lossy(&near.stderr).contains("warning"));
+
+    let far = text.replace(
+        &format!("listen = \"{}\"", stage.public),
+        &format!("listen = \"0.0.0.0:{}\"", stage.public.port()),
+    );
+    std::fs::write(&stage.config, &far).expect("written");
+    let check = run("check", &stage.config);
+    let said = String::from_utf8_lossy(&check.stderr).into_owned();
+    assert!(check.status.success(), "a warning is no error: {said}");
+    assert!(
+        said.contains("warning: `events.listen` speaks no TLS")
+            && said.contains("groups.HSS.notify.auth.bearer"),
+        "{said}"
+    );
+    assert!(String::from_utf8_lossy(&check.stdout).contains("The configuration is good."));
+    stage.start_host().await.expect("the host starts");
+    let log = std::fs::read_to_string(stage.log()).expect("a log");
+    assert!(
+        log.contains("a setting is not as it should be") && log.contains("groups.HSS.notify.auth.bearer"),
+        "{log}"
+    );
 }
 
 #[test]

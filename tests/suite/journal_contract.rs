@@ -45,7 +45,7 @@ fn open_now(directory: &Path) -> Result<store::SqliteJournal, store::OpenError> 
 
 /// Patient with the lock: a process that another test is just starting still holds, until it is
 /// its own program, all that is open in this one.
-fn open(directory: &Path) -> Result<store::SqliteJournal, store::OpenError> {
+pub fn open(directory: &Path) -> Result<store::SqliteJournal, store::OpenError> {
     let began = std::time::Instant::now();
     loop {
         match open_now(directory) {

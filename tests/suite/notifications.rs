@@ -1,11 +1,14 @@
 //! Notifications: who may send them, and that each is stored before anybody reads it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
 use punchdown::cli::stage::Stage;
+use punchdown::domain::{Group, Notification};
+use punchdown::ports::Journal as _;
 use punchdown_kit::oms::{Manners, Settings};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -13,26 +16,34 @@ use sha2::Sha256;
 use tempfile::TempDir;
 
 use crate::harness::{folder, oms_adapter, stage, told, until};
+use crate::journal_contract;
 
 const SOON: Duration = Duration::from_secs(20);
 const SECRET: &str = "c3RhZ2Utd2ViaG9vay1zZWNyZXQtb2YtcHVuY2hkb3du";
 
-/// An account whose order stands open, and an OMS that says nothing by itself.
-async fn waiting(bearer: bool) -> Option<(TempDir, Stage, Client, Value)> {
+const STANDARD_WEBHOOKS: &str = "standard-webhooks = { secret = { file = \"secrets/oms-hook\" } }";
+
+/// A host that runs, and an OMS that says nothing by itself. What notifies it says so by `auth`.
+async fn notified_by(auth: &str) -> Option<(TempDir, Stage, Client)> {
     let adapter = oms_adapter()?;
     let folder = folder();
     let manners = Manners { loses_notice: 1.0, ..Manners::default() };
     let mut stage = stage(folder.path(), &adapter, Settings { manners, ..Settings::default() }).await;
-    if bearer {
-        let config = std::fs::read_to_string(&stage.config).expect("a configuration");
-        let signed = "auth = { standard-webhooks = { secret = { file = \"secrets/oms-hook\" } } }";
-        assert!(config.contains(signed));
-        let config = config.replace(signed, "auth = { bearer = { file = \"secrets/oms-hook\" } }");
-        std::fs::write(&stage.config, config).expect("written");
+    let config = std::fs::read_to_string(&stage.config).expect("a configuration");
+    assert!(config.contains(STANDARD_WEBHOOKS));
+    std::fs::write(&stage.config, config.replace(STANDARD_WEBHOOKS, auth)).expect("written");
+    for (name, secret) in [("old", "the old one"), ("new", "th\u{e9} new/one")] {
+        std::fs::write(folder.path().join("secrets").join(name), secret).expect("written");
     }
     stage.oms.hold_completion(true);
     stage.open_accounts(1);
     stage.start_host().await.expect("the host starts");
+    Some((folder, stage, Client::builder().no_proxy().build().expect("a client")))
+}
+
+/// An account whose order stands open, and the notice that would close it.
+async fn waiting(auth: &str) -> Option<(TempDir, Stage, Client, Value)> {
+    let (folder, stage, client) = notified_by(auth).await?;
     let espf = stage.espf(0.0);
     espf.emit("Account/New", json!({ "i_account": 1 }));
     until("IN_PROGRESS", SOON, async || told(&stage, 1).last().is_some_and(|word| word == "IN_PROGRESS"))
@@ -48,7 +59,6 @@ async fn waiting(bearer: bool) -> Option<(TempDir, Stage, Client, Value)> {
             "serviceOrderItem": [{ "id": "1", "action": "add", "state": "completed" }],
         } },
     });
-    let client = Client::builder().no_proxy().build().expect("a client");
     drop(espf);
     Some((folder, stage, client, notice))
 }
@@ -76,7 +86,7 @@ async fn counted(stage: &Stage, client: &Client, series: &str) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signed_notification_ends_the_wait_and_a_forged_one_does_not() {
-    let Some((_folder, stage, client, notice)) = waiting(false).await else { return };
+    let Some((_folder, stage, client, notice)) = waiting(STANDARD_WEBHOOKS).await else { return };
     let body = notice.to_string();
     let forged_key = STANDARD.encode("another key");
 
@@ -97,7 +107,10 @@ async fn a_signed_notification_ends_the_wait_and_a_forged_one_does_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bearer_token_admits_a_notification() {
-    let Some((_folder, stage, client, notice)) = waiting(true).await else { return };
+    let Some((_folder, stage, client, notice)) = waiting("bearer = { file = \"secrets/oms-hook\" }").await
+    else {
+        return;
+    };
     let body = notice.to_string();
     let wrong = post(&stage, &client, &body).bearer_auth("wrong").send().await.expect("an answer");
     assert_eq!(wrong.status(), StatusCode::UNAUTHORIZED);
@@ -109,7 +122,7 @@ async fn a_bearer_token_admits_a_notification() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_read_is_kept_and_the_sender_is_answered() {
-    let Some((_folder, stage, client, _)) = waiting(false).await else { return };
+    let Some((_folder, stage, client, _)) = waiting(STANDARD_WEBHOOKS).await else { return };
     let body = "<notice/>";
     let answer = signed(post(&stage, &client, body), body, SECRET).send().await.expect("an answer");
     assert!(answer.status().is_success(), "{}", answer.status());
@@ -120,11 +133,129 @@ async fn what_cannot_be_read_is_kept_and_the_sender_is_answered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notification_survives_a_kill_right_after_its_answer() {
-    let Some((_folder, mut stage, client, notice)) = waiting(false).await else { return };
+    let Some((_folder, mut stage, client, notice)) = waiting(STANDARD_WEBHOOKS).await else { return };
     let body = notice.to_string();
     let good = signed(post(&stage, &client, &body), &body, SECRET).send().await.expect("an answer");
     assert_eq!(good.status(), StatusCode::NO_CONTENT);
     stage.kill_host().await.expect("there is a host");
     stage.start_host().await.expect("it starts again");
     until("OK", SOON, async || told(&stage, 1).last().is_some_and(|word| word == "OK")).await;
+}
+
+/// What the door says to these requests, one after another.
+async fn answers<const N: usize>(requests: [RequestBuilder; N]) -> [StatusCode; N] {
+    let mut answers = [StatusCode::default(); N];
+    for (answer, request) in answers.iter_mut().zip(requests) {
+        *answer = request.send().await.expect("an answer").status();
+    }
+    answers
+}
+
+const IN: StatusCode = StatusCode::ACCEPTED;
+const OUT: StatusCode = StatusCode::UNAUTHORIZED;
+const BODY: &str = "<notice/>";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_two_passwords_admits_and_is_not_handed_on() {
+    let auth = r#"basic = { user = "oms", password = [{ file = "secrets/old" }, { file = "secrets/new" }] }"#;
+    let Some((_folder, mut stage, client)) = notified_by(auth).await else { return };
+    let with = |user: &str, password: &str| post(&stage, &client, BODY).basic_auth(user, Some(password));
+    let said = answers([
+        with("oms", "the old one"),
+        with("oms", "th\u{e9} new/one"),
+        with("oms", "another one"),
+        with("pcrf", "the old one"),
+        post(&stage, &client, BODY),
+        post(&stage, &client, BODY).bearer_auth("the old one"),
+    ]);
+    assert_eq!(said.await, [IN, IN, OUT, OUT, OUT, OUT]);
+    for stored in stored(&mut stage).await {
+        assert!(stored.headers.iter().all(|header| header.name != "authorization"), "{stored:?}");
+    }
+}
+
+/// What the journal holds and no adapter could read.
+async fn stored(stage: &mut Stage) -> Vec<Notification> {
+    stage.stop_host().await.expect("it stops");
+    let journal = journal_contract::open(&stage.directory.join("data")).expect("the journal opens");
+    let unread = journal.unread(&Group("HSS".to_owned()), 100).await.expect("reads");
+    assert!(!unread.is_empty());
+    unread.into_iter().map(|(_, raw)| raw).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_in_the_path_admits_and_is_seen_by_nobody() {
+    let auth = r#"path-secret = [{ file = "secrets/old" }, { file = "secrets/new" }]"#;
+    let Some((_folder, mut stage, client)) = notified_by(auth).await else { return };
+    let to = |path: &str| client.post(format!("http://{}{path}", stage.public)).body(BODY);
+    let said = answers([
+        to("/notify/HSS/the%20old%20one/tmf?kind=order"),
+        to("/notify/HSS/th%C3%A9%20new%2Fone"),
+        to("/notify/HSS/another%20one/tmf"),
+        to("/notify/HSS/tmf/the%20old%20one"),
+        to("/notify/HSS"),
+        to("/notify/HSS//the%20old%20one"),
+    ]);
+    assert_eq!(said.await, [IN, IN, OUT, OUT, OUT, OUT]);
+    let astray = answers([
+        to("/notify/the%20old%20one/HSS"),
+        to("/notfy/HSS/the%20old%20one/tmf"),
+        to("//notify/HSS/th%C3%A9%20new%2Fone"),
+    ]);
+    assert!(astray.await.iter().all(|status| !status.is_success()));
+
+    let stored = stored(&mut stage).await;
+    let paths: BTreeSet<&str> = stored.iter().map(|raw| raw.path.as_str()).collect();
+    assert_eq!(paths, BTreeSet::from(["/", "/tmf?kind=order"]));
+    let log = std::fs::read_to_string(stage.log()).expect("a log");
+    assert!(log.contains("/notfy/HSS/(secret)/tmf"), "{log}");
+    for secret in ["the old one", "the%20old%20one", "th\u{e9} new/one", "th%C3%A9%20new%2Fone"] {
+        assert!(!log.contains(secret), "{secret} in\n{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_is_named_must_hold() {
+    let auth = r#"addresses = ["127.0.0.0/8", "::1"], bearer = { file = "secrets/old" }"#;
+    let Some((_folder, stage, client)) = notified_by(auth).await else { return };
+    let said = answers([
+        post(&stage, &client, BODY).bearer_auth("the old one"),
+        post(&stage, &client, BODY).bearer_auth("another one"),
+        post(&stage, &client, BODY),
+    ]);
+    assert_eq!(said.await, [IN, OUT, OUT]);
+
+    let auth = r#"addresses = ["10.0.0.0/8", "2001:db8::/32"], bearer = { file = "secrets/old" }"#;
+    let Some((_folder, stage, client)) = notified_by(auth).await else { return };
+    let elsewhere = post(&stage, &client, BODY).bearer_auth("the old one");
+    let forwarded =
+        post(&stage, &client, BODY).bearer_auth("the old one").header("x-forwarded-for", "10.0.0.1");
+    assert_eq!(answers([elsewhere, forwarded]).await, [OUT, OUT], "he calls from elsewhere");
+}
+
+/// `t=…,v1=…`, as Stripe signs. The codes of published examples are tried beside the code.
+fn signed_with_time(key: &str, seconds: u64, body: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("any key");
+    mac.update(format!("{seconds}.{body}").as_bytes());
+    let code = mac.finalize().into_bytes();
+    let code: String = code.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("t={seconds},v1={code}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_of_any_make_admits_what_it_covers() {
+    let auth = r#"hmac = { secret = [{ file = "secrets/old" }, { file = "secrets/new" }], header = "X-Signature", prefix = "v1=", timestamp = { field = "t", window = "1m" }, signed = "{timestamp}.{body}" }"#;
+    let Some((_folder, stage, client)) = notified_by(auth).await else { return };
+    let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+    let with = |signature: String| post(&stage, &client, BODY).header("x-signature", signature);
+    let said = answers([
+        with(signed_with_time("the old one", now, BODY)),
+        with(signed_with_time("th\u{e9} new/one", now, BODY)),
+        with(signed_with_time("another one", now, BODY)),
+        with(signed_with_time("the old one", now - 120, BODY)),
+        with(signed_with_time("the old one", now + 120, BODY)),
+        with(signed_with_time("the old one", now, "<other/>")),
+        post(&stage, &client, BODY),
+    ]);
+    assert_eq!(said.await, [IN, IN, OUT, OUT, OUT, OUT, OUT]);
 }

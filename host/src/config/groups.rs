@@ -9,10 +9,9 @@ use super::reader::{Section, Value};
 use super::secrets::secret;
 use super::sections::EventKinds;
 use super::values::{SECOND, base_url, header_name, patterns, user_and_password};
-use super::{GroupSettings, Notify};
+use super::{GroupSettings, notify};
 use crate::domain::{Group, Json, Policy, RetrySchedule, Service, Status};
 use crate::engine::LEASE;
-use crate::http::NotifyAuth;
 use crate::outbound::{self, Auth};
 use crate::secret::Secret;
 use crate::{engine, wasm};
@@ -67,7 +66,7 @@ fn group(
     let target = section.required("target", "{ url = \"https://oms.example.net\" }");
     let target = target.and_then(|value| value.section(|section| target_settings(section, directory)));
     let notify = match section.optional("notify") {
-        Some(value) => value.section(|section| notify(section, directory, listen)).map(Some),
+        Some(value) => value.section(|section| notify::notify(section, directory, listen)).map(Some),
         None => Some(None),
     };
     let limits = section.section("limits", limits);
@@ -173,70 +172,6 @@ fn target_auth(section: &mut Section<'_>, directory: &Path) -> Option<Auth> {
             section.complain("it must be one of `basic`, `bearer` and `header`", None);
             None
         }
-    }
-}
-
-fn notify(section: &mut Section<'_>, directory: &Path, listen: Option<SocketAddr>) -> Option<Notify> {
-    let at = match section.optional("at") {
-        Some(value) => base_url(&value).map(Some),
-        None => Some(None),
-    };
-    let example = "{ standard-webhooks = { secret = { file = \"secrets/hook\" } } }";
-    let auth = section.required("auth", example).and_then(|value| notify_auth(&value, directory, listen));
-    Some(Notify { at: at?, auth: auth? })
-}
-
-fn notify_auth(value: &Value<'_>, directory: &Path, listen: Option<SocketAddr>) -> Option<NotifyAuth> {
-    if value.is_text() {
-        let loopback = listen.is_none_or(|address| address.ip().is_loopback());
-        return match value.text()?.as_str() {
-            "none" if loopback => Some(NotifyAuth::None),
-            "none-off-loopback" => Some(NotifyAuth::None),
-            "none" => {
-                value.complain(
-                    "without a credential anybody who reaches `events.listen` could report any outcome",
-                    Some("give the external system a secret, or say \"none-off-loopback\" to accept that"),
-                );
-                None
-            }
-            other => {
-                value.complain(
-                    format!("`{other}` is no way to authenticate"),
-                    Some("standard-webhooks, bearer or \"none\""),
-                );
-                None
-            }
-        };
-    }
-    value.section(|section| {
-        let (signed, bearer) = (section.optional("standard-webhooks"), section.optional("bearer"));
-        match (signed, bearer) {
-            (Some(signed), None) => signed.section(|section| webhook_secrets(section, directory)),
-            (None, Some(bearer)) => Some(NotifyAuth::Bearer(one_or_two(&bearer, directory)?)),
-            _ => {
-                section.complain("it must be either `standard-webhooks` or `bearer`", None);
-                None
-            }
-        }
-    })
-}
-
-fn webhook_secrets(section: &mut Section<'_>, directory: &Path) -> Option<NotifyAuth> {
-    let value = section.required("secret", "{ file = \"secrets/hook\" }")?;
-    let secrets = one_or_two(&value, directory)?;
-    if secrets.iter().any(|secret| crate::http::webhook_key(secret).is_none()) {
-        value.complain("a Standard Webhooks secret is `whsec_` and the base64 of its bytes", None);
-        return None;
-    }
-    Some(NotifyAuth::StandardWebhooks(secrets))
-}
-
-/// One secret, or a list of them while one takes another's place.
-fn one_or_two(value: &Value<'_>, directory: &Path) -> Option<Vec<Secret>> {
-    if value.is_list() {
-        value.list(|value| secret(value, directory))
-    } else {
-        Some(vec![secret(value, directory)?])
     }
 }
 

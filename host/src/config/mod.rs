@@ -5,6 +5,7 @@
 //! that nobody asks whether a setting is there.
 
 mod groups;
+mod notify;
 mod reader;
 mod secrets;
 mod sections;

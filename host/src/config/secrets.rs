@@ -29,6 +29,15 @@ pub fn secret(value: &Value<'_>, directory: &Path) -> Option<Secret> {
     })
 }
 
+/// One secret, or a list of them while one takes another's place.
+pub fn one_or_two(value: &Value<'_>, directory: &Path) -> Option<Vec<Secret>> {
+    if value.is_list() {
+        value.list(|value| secret(value, directory))
+    } else {
+        Some(vec![secret(value, directory)?])
+    }
+}
+
 fn from_file(value: &Value<'_>, path: &Path) -> Option<Secret> {
     match std::fs::read_to_string(path) {
         Ok(text) => not_empty(value, text.trim_end_matches(['\r', '\n'])),

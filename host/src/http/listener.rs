@@ -1,11 +1,15 @@
 //! Serves a router with limits that are really on: axum's own `serve` installs no timer, so
 //! that a caller who sends half a header holds a connection for ever.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -26,6 +30,10 @@ impl Default for Limits {
     }
 }
 
+/// Where a request comes from, in its extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
+
 /// Answers under way at the end are given so long.
 const FINISH_WITHIN: Duration = Duration::from_secs(10);
 
@@ -37,9 +45,13 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     server.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
     let under_way = GracefulShutdown::new();
     let slots = Arc::new(Semaphore::new(limits.connections));
-    while let Some((stream, slot)) = accept(&listener, &slots, &stop).await {
-        let connection =
-            server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+    while let Some((stream, peer, slot)) = accept(&listener, &slots, &stop).await {
+        let doors = TowerToHyperService::new(router.clone());
+        let doors = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            doors.call(request)
+        });
+        let connection = server.serve_connection(TokioIo::new(stream), doors);
         let watcher = under_way.watcher();
         tokio::spawn(async move {
             // A connection that ends badly is its caller's affair.
@@ -58,7 +70,7 @@ async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
     stop: &CancellationToken,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, Peer, OwnedSemaphorePermit)> {
     loop {
         let next = async {
             let slot = Arc::clone(slots).acquire_owned().await.expect("it is never closed");
@@ -69,9 +81,9 @@ async fn accept(
             next = next => next,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, from)) => {
                 let _ = stream.set_nodelay(true);
-                return Some((stream, slot));
+                return Some((stream, Peer(from.ip()), slot));
             }
             // Out of file descriptors, most likely: a pause lets others give some back.
             Err(error) => {

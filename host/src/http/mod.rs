@@ -12,12 +12,15 @@ mod auth;
 mod events;
 mod listener;
 mod notifications;
+mod notify_auth;
+mod signature;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
@@ -26,8 +29,10 @@ use crate::domain::Group;
 use crate::engine::Intake;
 use crate::secret::Secret;
 
-pub use auth::{EventAuth, NotifyAuth, webhook_key};
+pub use auth::EventAuth;
 pub use listener::{Limits, serve};
+pub use notify_auth::{CallerRule, NotifyAuth};
+pub use signature::{Algorithm, Encoding, Key, Signature, SignedTime, Template, TimeFrom};
 
 /// What the events door must know.
 #[derive(Clone, Debug)]
@@ -52,6 +57,15 @@ pub struct NotifySettings {
     pub body_timeout: std::time::Duration,
 }
 
+impl NotifySettings {
+    /// A path for the log: a secret may stand in it, for others address this door wrongly, too.
+    fn shown(&self, path: &str) -> String {
+        let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned();
+        let secrets = self.groups.values().flat_map(NotifyAuth::path_secrets);
+        secrets.fold(path, |path, secret| path.replace(secret.expose(), "(secret)"))
+    }
+}
+
 /// The listener that PortaBilling and the external systems reach.
 pub fn public(intake: &Intake, events: EventSettings, notify: NotifySettings) -> Router {
     let events = Arc::new(events::Door { intake: intake.clone(), settings: events });
@@ -60,13 +74,13 @@ pub fn public(intake: &Intake, events: EventSettings, notify: NotifySettings) ->
         .route("/notify/{group}", any(notifications::receive))
         .route("/notify/{group}/", any(notifications::receive))
         .route("/notify/{group}/{*rest}", any(notifications::receive))
+        .fallback(unknown_path)
         .with_state(notify);
     Router::new()
         .route("/espf/events", any(events::receive))
         .route("/espf/events/", any(events::receive))
         .with_state(events)
         .merge(notifications)
-        .fallback(unknown_path)
 }
 
 /// The operators' listener.
@@ -82,8 +96,8 @@ pub fn admin(intake: &Intake, tokens: Vec<Secret>) -> Router {
 
 /// The ESPF deletes an event that is answered 4xx. A wrong address is ours to mend, so the
 /// event must come again.
-async fn unknown_path(uri: axum::http::Uri) -> Response {
-    tracing::warn!(path = uri.path(), "nothing is served at this path");
+async fn unknown_path(State(door): State<Arc<notifications::Door>>, uri: axum::http::Uri) -> Response {
+    tracing::warn!(path = door.settings.shown(uri.path()), "nothing is served at this path");
     (StatusCode::SERVICE_UNAVAILABLE, "nothing is served at this path\n").into_response()
 }
 

@@ -5,10 +5,14 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use percent_encoding::percent_decode_str;
 
-use super::{NotifySettings, Unread, read_body};
+use super::listener::Peer;
+use super::notify_auth::Caller;
+use super::{NotifyAuth, NotifySettings, Unread, read_body};
 use crate::domain::{self, Group, Notification};
 use crate::engine::{Intake, IntakeError};
 use crate::web;
@@ -19,40 +23,69 @@ pub struct Door {
 }
 
 pub async fn receive(State(door): State<Arc<Door>>, request: Request) -> Response {
-    let Some((group, path)) = below_group(request.uri()) else {
+    let Some((group, rest)) = below_group(request.uri()) else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let Some(auth) = door.settings.groups.get(&group) else {
-        tracing::warn!(%group, "a notification for a group that takes none");
+        tracing::warn!(group = door.settings.shown(&group.0), "a notification for a group that takes none");
         return StatusCode::NOT_FOUND.into_response();
     };
-    let (parts, body) = request.into_parts();
-    let bytes = match read_body(body, door.settings.body_max, door.settings.body_timeout).await {
-        Ok(bytes) => bytes,
-        Err(Unread::TooLarge(_)) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
-        Err(Unread::TooSlow | Unread::Broken) => return StatusCode::REQUEST_TIMEOUT.into_response(),
-    };
-    let received_at = door.intake.now();
-    if !auth.admits(&parts.headers, &bytes, received_at) {
-        door.intake.metrics().notification(&group, "unauthorised");
-        tracing::warn!(%group, "a notification with a wrong credential was refused");
-        return StatusCode::UNAUTHORIZED.into_response();
+    match door.admit(&group, auth, rest, request).await {
+        Ok(raw) => door.take(&group, raw).await,
+        Err(status) => status.into_response(),
     }
-    let raw = Notification {
-        method: parts.method.as_str().to_owned(),
-        path,
-        headers: web::headers(&parts.headers),
-        body: web::body(&parts.headers, bytes),
-        received_at,
-    };
-    match door.intake.notification(&group, raw).await {
-        Ok(Some(reply)) => answer(reply),
-        // It is stored; nobody could read it yet.
-        Ok(None) => StatusCode::ACCEPTED.into_response(),
-        Err(IntakeError::NoSuchGroup(_)) => StatusCode::NOT_FOUND.into_response(),
-        Err(IntakeError::Journal(error)) => {
-            tracing::error!(%group, %error, "a notification could not be stored");
-            StatusCode::SERVICE_UNAVAILABLE.into_response()
+}
+
+impl Door {
+    /// The notification as the adapter may see it: whole, but for what only says who sent it.
+    async fn admit(
+        &self,
+        group: &Group,
+        auth: &NotifyAuth,
+        path: String,
+        request: Request,
+    ) -> Result<Notification, StatusCode> {
+        let (parts, body) = request.into_parts();
+        let (secret, path) = match auth.path_secrets() {
+            [] => (None, path),
+            _ => path_secret(&path),
+        };
+        let address = parts.extensions.get::<Peer>().map(|peer| peer.0);
+        let caller = Caller { address, headers: &parts.headers, path_secret: secret.as_deref() };
+        if !auth.admits(&caller) {
+            return Err(self.refuse(group));
+        }
+        let bytes = read_body(body, self.settings.body_max, self.settings.body_timeout).await;
+        let bytes = bytes.map_err(|unread| match unread {
+            Unread::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Unread::TooSlow | Unread::Broken => StatusCode::REQUEST_TIMEOUT,
+        })?;
+        let received_at = self.intake.now();
+        if !auth.is_signed(&parts.headers, &bytes, received_at) {
+            return Err(self.refuse(group));
+        }
+        let mut headers = web::headers(&parts.headers);
+        headers.retain(|header| header.name != AUTHORIZATION.as_str());
+        let body = web::body(&parts.headers, bytes);
+        Ok(Notification { method: parts.method.as_str().to_owned(), path, headers, body, received_at })
+    }
+
+    fn refuse(&self, group: &Group) -> StatusCode {
+        self.intake.metrics().notification(group, "unauthorised");
+        tracing::warn!(%group, "a notification with a wrong credential was refused");
+        StatusCode::UNAUTHORIZED
+    }
+
+    async fn take(&self, group: &Group, raw: Notification) -> Response {
+        match self.intake.notification(group, raw).await {
+            Ok(Some(reply)) => answer(reply),
+            // It is stored; nobody could read it yet.
+            Ok(None) => StatusCode::ACCEPTED.into_response(),
+            Err(IntakeError::NoSuchGroup(_)) => StatusCode::NOT_FOUND.into_response(),
+            Err(IntakeError::Journal(error)) => {
+                tracing::error!(%group, %error, "a notification could not be stored");
+                StatusCode::SERVICE_UNAVAILABLE.into_response()
+            }
         }
     }
 }
@@ -61,9 +94,17 @@ pub async fn receive(State(door): State<Arc<Door>>, request: Request) -> Respons
 fn below_group(uri: &Uri) -> Option<(Group, String)> {
     let below = uri.path().strip_prefix("/notify/")?;
     let (name, rest) = below.split_once('/').unwrap_or((below, ""));
-    let name = percent_encoding::percent_decode_str(name).decode_utf8().ok()?;
+    let name = percent_decode_str(name).decode_utf8().ok()?;
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     Some((Group(name.into_owned()), format!("/{rest}{query}")))
+}
+
+/// `/s3cret/a?b` → `s3cret`, `/a?b`.
+fn path_secret(path: &str) -> (Option<Vec<u8>>, String) {
+    let below = path.strip_prefix('/').unwrap_or(path);
+    let (secret, rest) = below.split_at(below.find(['/', '?']).unwrap_or(below.len()));
+    let slash = if rest.starts_with('/') { "" } else { "/" };
+    (Some(percent_decode_str(secret).collect()), format!("{slash}{rest}"))
 }
 
 const FRAMING: [&str; 4] = ["connection", "content-length", "transfer-encoding", "upgrade"];
@@ -94,6 +135,20 @@ fn answer(reply: domain::Response) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_in_the_path_is_taken_out_of_it() {
+        for (path, secret, rest) in [
+            ("/s3cret", "s3cret", "/"),
+            ("/s3cret/", "s3cret", "/"),
+            ("/s3%2Fcret/a/b?c=d", "s3/cret", "/a/b?c=d"),
+            ("/s3cret?c=/d", "s3cret", "/?c=/d"),
+            ("/", "", "/"),
+        ] {
+            let found = path_secret(path);
+            assert_eq!(found, (Some(secret.as_bytes().to_vec()), rest.to_owned()), "{path}");
+        }
+    }
 
     #[test]
     fn the_group_is_the_first_part_and_the_rest_is_the_adapters() {

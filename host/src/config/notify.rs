@@ -1,0 +1,215 @@
+//! The `notify` table of a group: who may notify, and how that is known.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::Notify;
+use super::reader::{Section, Value};
+use super::secrets::one_or_two;
+use super::values::{SECOND, base_url, header_name};
+use crate::http::{
+    Algorithm, CallerRule, Encoding, Key, NotifyAuth, Signature, SignedTime, Template, TimeFrom,
+};
+use crate::secret::Secret;
+
+const DAY: Duration = Duration::from_secs(86_400);
+const SCHEMES: &str = "standard-webhooks, hmac, basic, bearer, path-secret and addresses";
+
+/// Where the listener of the doors is bound; absent when that is wrong itself.
+type Listen = Option<SocketAddr>;
+
+pub fn notify(section: &mut Section<'_>, directory: &Path, listen: Listen) -> Option<Notify> {
+    let at = match section.optional("at") {
+        Some(value) => base_url(&value).map(|at| Some((at, value))),
+        None => Some(None),
+    };
+    let example = "{ standard-webhooks = { secret = { file = \"secrets/hook\" } } }";
+    let auth = section.required("auth", example).and_then(|value| auth(&value, directory, listen));
+    let (at, auth) = (at?, auth?);
+    if let Some((at, value)) = &at
+        && auth.path_secrets().iter().any(|secret| at.contains(secret.expose()))
+    {
+        value.complain(
+            "it holds the secret of `path-secret`, and is handed to the adapter as it stands here",
+            Some("leave the secret out; the system is told the whole address by whoever configures it"),
+        );
+        return None;
+    }
+    Some(Notify { at: at.map(|(at, _)| at), auth })
+}
+
+fn auth(value: &Value<'_>, directory: &Path, listen: Listen) -> Option<NotifyAuth> {
+    if value.is_text() {
+        return nobody_is_asked(value, listen);
+    }
+    value.section(|section| schemes(section, directory, listen))
+}
+
+fn nobody_is_asked(value: &Value<'_>, listen: Listen) -> Option<NotifyAuth> {
+    match value.text()?.as_str() {
+        "none" if is_loopback(listen) => Some(NotifyAuth::default()),
+        "none-off-loopback" => Some(NotifyAuth::default()),
+        "none" => {
+            value.complain(
+                "without a credential anybody who reaches `events.listen` could report any outcome",
+                Some("give the external system a secret, or say \"none-off-loopback\" to accept that"),
+            );
+            None
+        }
+        other => {
+            let help = format!("a table that names some of {SCHEMES}, or \"none\"");
+            value.complain(format!("`{other}` is no way to authenticate"), Some(&help));
+            None
+        }
+    }
+}
+
+fn is_loopback(listen: Listen) -> bool {
+    listen.is_none_or(|address| address.ip().is_loopback())
+}
+
+/// All that are named must hold, so all of them are read.
+fn schemes(section: &mut Section<'_>, directory: &Path, listen: Listen) -> Option<NotifyAuth> {
+    let webhooks = section.optional("standard-webhooks");
+    let webhooks = webhooks.map(|value| value.section(|section| standard_webhooks(section, directory)));
+    let hmac = section.optional("hmac").map(|value| value.section(|section| hmac(section, directory)));
+    let basic = section.optional("basic").map(|value| {
+        in_the_clear(&value, listen);
+        value.section(|section| basic(section, directory))
+    });
+    let mut words = |name: &str, rule: fn(Vec<Secret>) -> CallerRule| {
+        section.optional(name).map(|value| {
+            in_the_clear(&value, listen);
+            one_or_two(&value, directory).map(rule)
+        })
+    };
+    let (bearer, path) = (words("bearer", CallerRule::Bearer), words("path-secret", CallerRule::PathSecret));
+    let addresses = section.optional("addresses").map(|value| addresses(&value));
+    let caller: Vec<_> = [addresses, basic, bearer, path].into_iter().flatten().collect();
+    let signatures: Vec<_> = [webhooks, hmac].into_iter().flatten().collect();
+    if caller.is_empty() && signatures.is_empty() {
+        section.complain(format!("it must name at least one of {SCHEMES}"), None);
+        return None;
+    }
+    Some(NotifyAuth {
+        caller: caller.into_iter().collect::<Option<_>>()?,
+        signatures: signatures.into_iter().collect::<Option<_>>()?,
+    })
+}
+
+/// What whoever listens on the way can use himself.
+fn in_the_clear(value: &Value<'_>, listen: Listen) {
+    if !is_loopback(listen) {
+        value.warn(
+            "`events.listen` speaks no TLS: whoever hears this on the way can report any outcome",
+            Some("put a proxy that speaks TLS in front of it and listen on loopback, or let the system sign"),
+        );
+    }
+}
+
+fn basic(section: &mut Section<'_>, directory: &Path) -> Option<CallerRule> {
+    let user = section.required("user", "\"oms\"").and_then(|value| value.text());
+    let passwords = section.required("password", "{ file = \"secrets/oms-notify\" }");
+    let passwords = passwords.and_then(|value| one_or_two(&value, directory));
+    let (user, passwords) = (user?, passwords?);
+    let login = |password: Secret| Secret::new(format!("{user}:{}", password.expose()));
+    Some(CallerRule::Basic(passwords.into_iter().map(login).collect()))
+}
+
+fn addresses(value: &Value<'_>) -> Option<CallerRule> {
+    let range = |text: &str| text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+    let ranges = value.list(|value| value.parsed("an address or a range, such as \"10.0.0.0/8\"", range))?;
+    if ranges.is_empty() {
+        value.complain("nobody calls from nowhere: name a range, or leave it out", None);
+        return None;
+    }
+    Some(CallerRule::Addresses(ranges))
+}
+
+fn standard_webhooks(section: &mut Section<'_>, directory: &Path) -> Option<Signature> {
+    let value = section.required("secret", "{ file = \"secrets/hook\" }")?;
+    let secrets = one_or_two(&value, directory)?;
+    let keys: Option<Vec<Key>> = secrets.iter().map(Key::of_webhook).collect();
+    if keys.is_none() {
+        value.complain("a Standard Webhooks secret is `whsec_` and the base64 of its bytes", None);
+    }
+    keys.map(Signature::standard_webhooks)
+}
+
+fn hmac(section: &mut Section<'_>, directory: &Path) -> Option<Signature> {
+    let secrets = section.required("secret", "{ file = \"secrets/hook\" }");
+    let secrets = secrets.and_then(|value| one_or_two(&value, directory));
+    let header = section.required("header", "\"X-Hub-Signature-256\"").and_then(|value| header_name(&value));
+    let algorithm = section.or("algorithm", "\"sha256\"", |value| {
+        value.parsed("one of sha256, sha512, sha1", |text| match text {
+            "sha256" => Some(Algorithm::Sha256),
+            "sha512" => Some(Algorithm::Sha512),
+            "sha1" => Some(Algorithm::Sha1),
+            _ => None,
+        })
+    });
+    let encoding = section.or("encoding", "\"hex\"", |value| {
+        value.parsed("`hex` or `base64`", |text| match text {
+            "hex" => Some(Encoding::Hex),
+            "base64" => Some(Encoding::Base64),
+            _ => None,
+        })
+    });
+    let prefix = section.optional("prefix").map_or(Some(String::new()), |value| value.text());
+    let time = match section.optional("timestamp") {
+        Some(value) => value.section(timestamp).map(Some),
+        None => Some(None),
+    };
+    let has_time = time.as_ref().is_none_or(Option::is_some);
+    let signed = section.or("signed", "\"{body}\"", |value| template(value, has_time));
+    Some(Signature {
+        keys: secrets?.iter().map(Key::of_text).collect(),
+        algorithm: algorithm?,
+        header: header?,
+        between: ',',
+        prefix: prefix?,
+        encoding: encoding?,
+        signed: signed?,
+        time: time?,
+    })
+}
+
+fn timestamp(section: &mut Section<'_>) -> Option<SignedTime> {
+    let (header, field) = (section.optional("header"), section.optional("field"));
+    let window = section.or("window", "\"5m\"", |value| value.duration(SECOND..=DAY));
+    let from = match (header, field) {
+        (Some(header), None) => header_name(&header).map(TimeFrom::Header),
+        (None, Some(field)) => field.text().map(TimeFrom::Field),
+        _ => {
+            section
+                .complain("it stands either in a `header` or in a `field` of the signature's header", None);
+            None
+        }
+    };
+    Some(SignedTime { from: from?, window: window? })
+}
+
+fn template(value: &Value<'_>, has_time: bool) -> Option<Template> {
+    let complain = |why: &str, help| {
+        value.complain(why, help);
+        None
+    };
+    match Template::parse(&value.text()?) {
+        Err(why) => complain(&why, None),
+        Ok(signed) if !signed.has_body() => {
+            complain("it must hold {body}: what is not signed anybody can change", None)
+        }
+        Ok(signed) if signed.has_timestamp() && !has_time => complain(
+            "it holds {timestamp}, and nothing says where that stands",
+            Some("add `timestamp = { header = \"X-Timestamp\" }`, or { field = \"t\" }"),
+        ),
+        Ok(signed) if !signed.has_timestamp() && has_time => complain(
+            "there is a `timestamp`, and {timestamp} is not in what is signed: anybody could write another",
+            Some("signed = \"{timestamp}.{body}\""),
+        ),
+        Ok(signed) => Some(signed),
+    }
+}
