@@ -49,12 +49,12 @@ pub trait Journal: Send + Sync {
     /// Gives the lane back; the next date is made from what stands in it.
     async fn release(&self, lease: &Lease, now: Timestamp) -> Result<(), JournalError>;
 
-    /// Stores a notification as it came, before anybody reads it.
-    async fn keep_notification(&self, group: &Group, id: &str, raw: Notification)
-    -> Result<(), JournalError>;
+    /// Stores a notification as it came, before anybody reads it. One whose sender's id the group
+    /// has seen before changes nothing.
+    async fn keep_notification(&self, delivery: Delivered) -> Result<Kept, JournalError>;
 
-    /// Stores what was read in a notification, and gives each signal to whom it concerns.
-    /// Signals whose sender's id was seen before are dropped.
+    /// Stores what was read in a notification with its reply, if it is the first one, and gives
+    /// each signal to whom it concerns. Signals whose sender's id was seen before are dropped.
     async fn record_reading(&self, id: &str, reading: Reading, now: Timestamp) -> Result<(), JournalError>;
 
     /// Notifications that nobody could read yet, the oldest first.
@@ -93,6 +93,23 @@ pub enum JournalError {
 pub enum Acceptance {
     New,
     Repeated,
+}
+
+/// A notification as it came, under a name of our own.
+#[derive(Clone, Debug)]
+pub struct Delivered {
+    pub id: String,
+    pub group: Group,
+    /// By which its sender knows it, and repeats it; only where he proved that it is his.
+    pub sender_id: Option<String>,
+    pub raw: Notification,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    New,
+    /// With the first reply, unless nobody has read the first delivery yet.
+    Repeated(Option<Response>),
 }
 
 #[derive(Clone, Debug)]

@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use punchdown::domain::{Change, Event, Group, Notification, Operation, Reading, Timestamp};
 use punchdown::lifecycle;
 use punchdown::ports::{
-    Acceptance, Claim, DeadLetter, Held, Journal, JournalError, Lease, Leased, Overview, StatusUpdate,
+    Acceptance, Claim, DeadLetter, Delivered, Held, Journal, JournalError, Kept, Lease, Leased, Overview,
+    StatusUpdate,
 };
 
 /// How long an answered event stays in memory alone.
@@ -57,13 +58,8 @@ impl Journal for Early {
         self.0.release(lease, now).await
     }
 
-    async fn keep_notification(
-        &self,
-        group: &Group,
-        id: &str,
-        raw: Notification,
-    ) -> Result<(), JournalError> {
-        self.0.keep_notification(group, id, raw).await
+    async fn keep_notification(&self, delivered: Delivered) -> Result<Kept, JournalError> {
+        self.0.keep_notification(delivered).await
     }
 
     async fn record_reading(&self, id: &str, reading: Reading, now: Timestamp) -> Result<(), JournalError> {

@@ -45,7 +45,7 @@ fn file(folder: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
 }
 
 /// The component of a guest that adds its `provision` to what all have in common.
-fn guest(folder: &Path, name: &str) -> PathBuf {
+pub fn guest(folder: &Path, name: &str) -> PathBuf {
     let module = guest_text("common") + &guest_text(name);
     file(folder, &format!("{name}.wasm"), component(&module, &contract()))
 }

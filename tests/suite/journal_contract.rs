@@ -198,3 +198,9 @@ async fn step(journal: &dyn Journal, now: Timestamp, change: impl FnOnce(Operati
 async fn overview(journal: &dyn Journal) -> Overview {
     journal.overview().await.expect("counts")
 }
+
+/// Keeps a notification whose sender names it by nothing.
+async fn keep(journal: &dyn Journal, group: &Group, id: &str, raw: Notification) {
+    let delivered = Delivered { id: id.to_owned(), group: group.clone(), sender_id: None, raw };
+    assert_eq!(journal.keep_notification(delivered).await.expect("stored"), Kept::New);
+}

@@ -16,7 +16,7 @@ use sha2::Sha256;
 use tempfile::TempDir;
 
 use crate::harness::{folder, oms_adapter, stage, told, until};
-use crate::journal_contract;
+use crate::{guests, journal_contract};
 
 const SOON: Duration = Duration::from_secs(20);
 const SECRET: &str = "c3RhZ2Utd2ViaG9vay1zZWNyZXQtb2YtcHVuY2hkb3du";
@@ -68,11 +68,15 @@ fn post(stage: &Stage, client: &Client, body: &str) -> RequestBuilder {
 }
 
 fn signed(request: RequestBuilder, body: &str, key: &str) -> RequestBuilder {
+    signed_as("n-1", request, body, key)
+}
+
+fn signed_as(id: &str, request: RequestBuilder, body: &str, key: &str) -> RequestBuilder {
     let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
     let mut mac = Hmac::<Sha256>::new_from_slice(&STANDARD.decode(key).expect("base64")).expect("any key");
-    mac.update(format!("n-1.{now}.{body}").as_bytes());
+    mac.update(format!("{id}.{now}.{body}").as_bytes());
     request
-        .header("webhook-id", "n-1")
+        .header("webhook-id", id)
         .header("webhook-timestamp", now)
         .header("webhook-signature", format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))
 }
@@ -258,4 +262,59 @@ async fn a_signature_of_any_make_admits_what_it_covers() {
         post(&stage, &client, BODY),
     ]);
     assert_eq!(said.await, [IN, IN, OUT, OUT, OUT, OUT, OUT]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_gets_the_first_reply_again_and_is_not_read_again() {
+    let Some((_folder, mut stage, client, notice)) = waiting(STANDARD_WEBHOOKS).await else { return };
+    let notice = notice.to_string();
+    let send = async |stage: &Stage, id: &str, body: &str| {
+        let request = signed_as(id, post(stage, &client, body), body, SECRET);
+        request.send().await.expect("an answer").status()
+    };
+    assert_eq!(send(&stage, "m-1", &notice).await, StatusCode::NO_CONTENT);
+    assert_eq!(send(&stage, "m-1", &notice).await, StatusCode::NO_CONTENT);
+    assert_eq!(send(&stage, "m-1", BODY).await, StatusCode::NO_CONTENT, "the id says what is a repeat");
+    assert_eq!(send(&stage, "m-2", BODY).await, IN);
+    assert_eq!(send(&stage, "m-3", &notice).await, StatusCode::NO_CONTENT, "equal bodies are two messages");
+    let result = |result| format!("punchdown_notifications_total{{group=\"HSS\",result=\"{result}\"}}");
+    for (word, count) in [("repeated", 2), ("read", 2), ("unread", 1)] {
+        assert_eq!(counted(&stage, &client, &result(word)).await, count, "{word}");
+    }
+    stage.kill_host().await.expect("there is a host");
+    stage.start_host().await.expect("it starts again");
+    assert_eq!(send(&stage, "m-1", BODY).await, StatusCode::NO_CONTENT, "over a crash, too");
+    assert_eq!(counted(&stage, &client, &result("repeated")).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_nobody_signed_makes_no_repeat() {
+    let Some((_folder, stage, client)) = notified_by("bearer = { file = \"secrets/old\" }").await else {
+        return;
+    };
+    for _ in 0..2 {
+        let request = post(&stage, &client, BODY).bearer_auth("the old one").header("webhook-id", "m-1");
+        assert_eq!(request.send().await.expect("an answer").status(), IN);
+    }
+    assert_eq!(counted(&stage, &client, "punchdown_notifications_unread").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_adapter_that_stops_leaves_the_sender_with_the_default_reply() {
+    let folder = folder();
+    let guest = guests::guest(folder.path(), "traps");
+    let mut stage = stage(folder.path(), &guest, Settings::default()).await;
+    let config = std::fs::read_to_string(&stage.config).expect("a configuration");
+    let reply =
+        "[groups.HSS.notify.default-reply]\nstatus = 200\ncontent-type = \"text/xml\"\nbody = \"<taken/>\"\n";
+    std::fs::write(&stage.config, config + reply).expect("written");
+    stage.start_host().await.expect("the host starts");
+    let client = Client::builder().no_proxy().build().expect("a client");
+    for what in ["the first", "its repeat"] {
+        let answer = signed(post(&stage, &client, BODY), BODY, SECRET).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::OK, "{what}");
+        assert_eq!(answer.headers()["content-type"], "text/xml", "{what}");
+        assert_eq!(answer.text().await.expect("text"), "<taken/>", "{what}");
+    }
+    assert_eq!(counted(&stage, &client, "punchdown_notifications_unread").await, 1);
 }

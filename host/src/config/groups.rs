@@ -10,7 +10,7 @@ use super::secrets::secret;
 use super::sections::EventKinds;
 use super::values::{SECOND, base_url, header_name, patterns, user_and_password};
 use super::{GroupSettings, notify};
-use crate::domain::{Group, Json, Policy, RetrySchedule, Service, Status};
+use crate::domain::{Group, Json, Policy, Response, RetrySchedule, Service, Status};
 use crate::engine::LEASE;
 use crate::outbound::{self, Auth};
 use crate::secret::Secret;
@@ -66,8 +66,10 @@ fn group(
     let target = section.required("target", "{ url = \"https://oms.example.net\" }");
     let target = target.and_then(|value| value.section(|section| target_settings(section, directory)));
     let notify = match section.optional("notify") {
-        Some(value) => value.section(|section| notify::notify(section, directory, listen)).map(Some),
-        None => Some(None),
+        Some(value) => value
+            .section(|section| notify::notify(section, directory, listen))
+            .map(|(notify, default_reply)| (Some(notify), default_reply)),
+        None => Some((None, Response::ACCEPTED)),
     };
     let limits = section.section("limits", limits);
     let place = section.place();
@@ -76,15 +78,22 @@ fn group(
         None => (Some(Json::empty_object()), place),
     };
     let (mut target, slots, retry) = target?;
+    let (notify, default_reply) = notify?;
     target.secrets = secrets?;
     let (limits, history_entries_max) = limits?;
     let policy = Policy { retry, history_entries_max, ..policy? };
     Some(GroupSettings {
-        engine: engine::GroupSettings { group: Group(name.to_owned()), events: events?, policy, slots },
+        engine: engine::GroupSettings {
+            group: Group(name.to_owned()),
+            events: events?,
+            policy,
+            slots,
+            default_reply,
+        },
         adapter: directory.join(adapter?),
         limits,
         target,
-        notify: notify?,
+        notify,
         config: config?,
         place,
     })

@@ -10,6 +10,7 @@ use super::Notify;
 use super::reader::{Section, Value};
 use super::secrets::one_or_two;
 use super::values::{SECOND, base_url, header_name};
+use crate::domain::{Body, Header, Response};
 use crate::http::{
     Algorithm, CallerRule, Encoding, Key, NotifyAuth, Signature, SignedTime, Template, TimeFrom,
 };
@@ -21,13 +22,15 @@ const SCHEMES: &str = "standard-webhooks, hmac, basic, bearer, path-secret and a
 /// Where the listener of the doors is bound; absent when that is wrong itself.
 type Listen = Option<SocketAddr>;
 
-pub fn notify(section: &mut Section<'_>, directory: &Path, listen: Listen) -> Option<Notify> {
+/// The door, and what it answers while no adapter has read a notification.
+pub fn notify(section: &mut Section<'_>, directory: &Path, listen: Listen) -> Option<(Notify, Response)> {
     let at = match section.optional("at") {
         Some(value) => base_url(&value).map(|at| Some((at, value))),
         None => Some(None),
     };
     let example = "{ standard-webhooks = { secret = { file = \"secrets/hook\" } } }";
     let auth = section.required("auth", example).and_then(|value| auth(&value, directory, listen));
+    let default_reply = section.section("default-reply", default_reply);
     let (at, auth) = (at?, auth?);
     if let Some((at, value)) = &at
         && auth.path_secrets().iter().any(|secret| at.contains(secret.expose()))
@@ -38,7 +41,20 @@ pub fn notify(section: &mut Section<'_>, directory: &Path, listen: Listen) -> Op
         );
         return None;
     }
-    Some(Notify { at: at.map(|(at, _)| at), auth })
+    Some((Notify { at: at.map(|(at, _)| at), auth }, default_reply?))
+}
+
+/// It is stored, so it must not come again: a success.
+fn default_reply(section: &mut Section<'_>) -> Option<Response> {
+    let status = section.or("status", "202", |value| value.number(200..=299));
+    let text = |value: Value<'_>| value.text();
+    let (kind, body) = (section.optional("content-type").map(text), section.optional("body").map(text));
+    let kind = kind.map(|value| Header { name: "content-type".to_owned(), value: value.unwrap_or_default() });
+    Some(Response {
+        status: u16::try_from(status?).ok()?,
+        headers: kind.into_iter().collect(),
+        body: body.map_or(Some(Body::Empty), |text| text.map(Body::Text))?,
+    })
 }
 
 fn auth(value: &Value<'_>, directory: &Path, listen: Listen) -> Option<NotifyAuth> {

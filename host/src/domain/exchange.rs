@@ -123,7 +123,7 @@ impl Request {
     }
 }
 
-/// What a target answered.
+/// What a target answered, or a notification is answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Response {
     pub status: u16,
@@ -134,6 +134,9 @@ pub struct Response {
 }
 
 impl Response {
+    /// It was taken, and nothing more is said.
+    pub const ACCEPTED: Self = Self { status: 202, headers: Vec::new(), body: Body::Empty };
+
     /// The first header of that name, in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|header| header.name == name).map(|header| header.value.as_str())

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Core;
-use crate::domain::{Event, Group, NotAnEvent, Notification, Operation, OperationId, Response, Timestamp};
-use crate::ports::{Acceptance, AdapterError, DeadLetter, JournalError, Overview};
+use crate::domain::{
+    Event, Group, NotAnEvent, Notification, Operation, OperationId, Reading, Response, Timestamp,
+};
+use crate::ports::{Acceptance, AdapterError, DeadLetter, Delivered, JournalError, Kept, Overview};
 use crate::telemetry::{AdapterQuestion, Metrics};
 
 /// Of what can never become an event so much is kept.
@@ -111,18 +113,32 @@ impl Intake {
     }
 
     /// Takes one notification: stored as it came, then read, its signals stored, then answered.
-    /// `None`: it is stored, and nobody could read it yet.
+    /// `Ok` means stored. By the sender's own id, when he has proved that it is his, a repeat is
+    /// known; it is answered as the first one was.
     pub async fn notification(
         &self,
         group: &Group,
+        sender_id: Option<String>,
         raw: Notification,
-    ) -> Result<Option<Response>, IntakeError> {
+    ) -> Result<Response, IntakeError> {
         if !self.core.groups.contains_key(group) {
             return Err(IntakeError::NoSuchGroup(group.clone()));
         }
         let id = self.core.ports.world.new_id();
-        self.core.ports.journal.keep_notification(group, &id, raw.clone()).await?;
-        Ok(self.core.read_notification(group, &id, &raw).await?)
+        let delivered = Delivered { id: id.clone(), group: group.clone(), sender_id, raw: raw.clone() };
+        let reply = match self.core.ports.journal.keep_notification(delivered).await? {
+            Kept::New => self.core.read_notification(group, &id, &raw).await.unwrap_or_else(|error| {
+                // It is stored, and will be read again.
+                tracing::error!(%group, notification = id, %error, "cannot record a reading");
+                None
+            }),
+            Kept::Repeated(first) => {
+                self.core.metrics.notification(group, "repeated");
+                tracing::info!(%group, "notification repeated");
+                first
+            }
+        };
+        Ok(reply.unwrap_or_else(|| self.core.default_reply(group)))
     }
 
     /// Whether an event could be stored now.
@@ -136,7 +152,13 @@ impl Intake {
 }
 
 impl Core {
-    /// Lets the group's adapter read a stored notification.
+    /// What is answered while no adapter has read a notification.
+    pub(super) fn default_reply(&self, group: &Group) -> Response {
+        self.groups[group].default_reply.clone()
+    }
+
+    /// Lets the group's adapter read a stored notification. `None`: it could not, and may be
+    /// asked again.
     pub(super) async fn read_notification(
         &self,
         group: &Group,
@@ -157,8 +179,10 @@ impl Core {
                 return Ok(None);
             }
         };
-        let (reply, signals) = (reading.reply.clone(), reading.signals.len());
         let unread = reading.unread.clone();
+        let reply = if unread.is_some() { self.default_reply(group) } else { reading.reply };
+        let reading = Reading { reply: reply.clone(), ..reading };
+        let signals = reading.signals.len();
         self.ports.journal.record_reading(id, reading, self.ports.world.now()).await?;
         if let Some(trouble) = unread {
             self.metrics.notification(group, "unread");

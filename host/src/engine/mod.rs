@@ -18,7 +18,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::domain::{Group, Patterns, Policy, Timestamp};
+use crate::domain::{Group, Patterns, Policy, Response, Timestamp};
 use crate::ports::{Claim, Held, Lease, Ports};
 use crate::telemetry::Metrics;
 
@@ -38,6 +38,8 @@ pub struct GroupSettings {
     pub policy: Policy,
     /// Operations that move at the same time.
     pub slots: usize,
+    /// What a notification is answered while no adapter has read it.
+    pub default_reply: Response,
 }
 
 pub struct Engine {

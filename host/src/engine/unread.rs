@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Core;
-use crate::domain::{Body, Group, Notification, Reading, Response, Trouble};
+use crate::domain::{Group, Notification, Reading, Trouble};
 use crate::ports::JournalError;
 
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -53,7 +53,6 @@ async fn read_once_more(
         return Ok(());
     }
     let trouble = Trouble::new("unreadable", "the adapter stopped twice while reading it");
-    let reply = Response { status: 202, headers: Vec::new(), body: Body::Empty };
-    let unread = Reading { reply, signals: Vec::new(), unread: Some(trouble) };
+    let unread = Reading { reply: core.default_reply(group), signals: Vec::new(), unread: Some(trouble) };
     core.ports.journal.record_reading(id, unread, core.ports.world.now()).await
 }

@@ -1,21 +1,19 @@
 //! Serves a router with limits that are really on: axum's own `serve` installs no timer, so
 //! that a caller who sends half a header holds a connection for ever.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use hyper::Request;
-use hyper::body::Incoming;
+use axum::{Extension, Router};
 use hyper::server::conn::http1::Builder;
-use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+
+use super::peer::Peer;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -30,10 +28,6 @@ impl Default for Limits {
     }
 }
 
-/// Where a request comes from, in its extensions.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub IpAddr);
-
 /// Answers under way at the end are given so long.
 const FINISH_WITHIN: Duration = Duration::from_secs(10);
 
@@ -46,12 +40,8 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     let under_way = GracefulShutdown::new();
     let slots = Arc::new(Semaphore::new(limits.connections));
     while let Some((stream, peer, slot)) = accept(&listener, &slots, &stop).await {
-        let doors = TowerToHyperService::new(router.clone());
-        let doors = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(peer);
-            doors.call(request)
-        });
-        let connection = server.serve_connection(TokioIo::new(stream), doors);
+        let service = TowerToHyperService::new(router.clone().layer(Extension(peer)));
+        let connection = server.serve_connection(TokioIo::new(stream), service);
         let watcher = under_way.watcher();
         tokio::spawn(async move {
             // A connection that ends badly is its caller's affair.
@@ -83,7 +73,7 @@ async fn accept(
         match accepted {
             Ok((stream, from)) => {
                 let _ = stream.set_nodelay(true);
-                return Some((stream, Peer(from.ip()), slot));
+                return Some((stream, Peer(from.ip().to_canonical()), slot));
             }
             // Out of file descriptors, most likely: a pause lets others give some back.
             Err(error) => {

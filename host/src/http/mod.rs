@@ -13,6 +13,7 @@ mod events;
 mod listener;
 mod notifications;
 mod notify_auth;
+mod peer;
 mod signature;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ use crate::secret::Secret;
 pub use auth::EventAuth;
 pub use listener::{Limits, serve};
 pub use notify_auth::{CallerRule, NotifyAuth};
+pub use peer::Peer;
 pub use signature::{Algorithm, Encoding, Key, Signature, SignedTime, Template, TimeFrom};
 
 /// What the events door must know.

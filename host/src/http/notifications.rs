@@ -10,9 +10,8 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
 
-use super::listener::Peer;
 use super::notify_auth::Caller;
-use super::{NotifyAuth, NotifySettings, Unread, read_body};
+use super::{NotifyAuth, NotifySettings, Peer, Unread, read_body};
 use crate::domain::{self, Group, Notification};
 use crate::engine::{Intake, IntakeError};
 use crate::web;
@@ -31,20 +30,21 @@ pub async fn receive(State(door): State<Arc<Door>>, request: Request) -> Respons
         return StatusCode::NOT_FOUND.into_response();
     };
     match door.admit(&group, auth, rest, request).await {
-        Ok(raw) => door.take(&group, raw).await,
+        Ok((id, raw)) => door.take(&group, id, raw).await,
         Err(status) => status.into_response(),
     }
 }
 
 impl Door {
-    /// The notification as the adapter may see it: whole, but for what only says who sent it.
+    /// The notification as the adapter may see it: whole, but for what only says who sent it. And
+    /// by what its sender knows it, when he has signed that.
     async fn admit(
         &self,
         group: &Group,
         auth: &NotifyAuth,
         path: String,
         request: Request,
-    ) -> Result<Notification, StatusCode> {
+    ) -> Result<(Option<String>, Notification), StatusCode> {
         let (parts, body) = request.into_parts();
         let (secret, path) = match auth.path_secrets() {
             [] => (None, path),
@@ -67,7 +67,9 @@ impl Door {
         let mut headers = web::headers(&parts.headers);
         headers.retain(|header| header.name != AUTHORIZATION.as_str());
         let body = web::body(&parts.headers, bytes);
-        Ok(Notification { method: parts.method.as_str().to_owned(), path, headers, body, received_at })
+        let id = auth.message_id(&parts.headers).map(str::to_owned);
+        let method = parts.method.as_str().to_owned();
+        Ok((id, Notification { method, path, headers, body, received_at }))
     }
 
     fn refuse(&self, group: &Group) -> StatusCode {
@@ -76,11 +78,9 @@ impl Door {
         StatusCode::UNAUTHORIZED
     }
 
-    async fn take(&self, group: &Group, raw: Notification) -> Response {
-        match self.intake.notification(group, raw).await {
-            Ok(Some(reply)) => answer(reply),
-            // It is stored; nobody could read it yet.
-            Ok(None) => StatusCode::ACCEPTED.into_response(),
+    async fn take(&self, group: &Group, id: Option<String>, raw: Notification) -> Response {
+        match self.intake.notification(group, id, raw).await {
+            Ok(reply) => answer(reply),
             Err(IntakeError::NoSuchGroup(_)) => StatusCode::NOT_FOUND.into_response(),
             Err(IntakeError::Journal(error)) => {
                 tracing::error!(%group, %error, "a notification could not be stored");

@@ -193,6 +193,10 @@ pub fn notification_place(id: &str) -> String {
     format!("notification.raw:{id}")
 }
 
+pub fn reply_place(notification: &str) -> String {
+    format!("notification.reply:{notification}")
+}
+
 pub fn status_place(i_account: IAccount, service: &Service) -> String {
     format!("status.said:{i_account}/{service}")
 }

@@ -186,7 +186,7 @@ impl Metrics {
     pub fn expect_groups(&self, groups: impl IntoIterator<Item = Group>) {
         for group in groups {
             let name = group.0.clone();
-            for result in ["read", "unread", "unauthorised"] {
+            for result in ["read", "unread", "repeated", "unauthorised"] {
                 present(&self.notifications, &GroupResult { group: name.clone(), result });
             }
             for result in ["answered", "not-sent", "unanswered", "refused"] {

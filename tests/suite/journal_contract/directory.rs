@@ -72,7 +72,7 @@ async fn tell_all(journal: &dyn Journal, secret: &str) {
         body: Body::Text(secret.to_owned()),
         received_at: at(0),
     };
-    journal.keep_notification(&hss(), "n-1", raw).await.expect("stored");
+    keep(journal, &hss(), "n-1", raw).await;
     let news = Signal {
         id: None,
         correlation: Correlation::IAccount(IAccount(189)),
@@ -120,7 +120,7 @@ async fn keys_can_be_read_by_nobody_who_has_the_files_but_not_the_key() {
             received_at: at(0),
         };
         let id = format!("n-{number}");
-        journal.keep_notification(&hss(), &id, raw).await.expect("stored");
+        keep(&journal, &hss(), &id, raw).await;
         let reply = Response { status: 204, headers: Vec::new(), body: Body::Empty };
         let signal = Signal { id: None, correlation, payload: Json::null(), otherwise: Otherwise::Keep };
         let reading = Reading { reply, signals: vec![signal], unread: None };

@@ -26,7 +26,7 @@ fn key(key: &str) -> Correlation {
 
 /// Stores a notification of that group and what was read in it.
 async fn hear_in(journal: &dyn Journal, group: &Group, id: &str, now: Timestamp, signals: Vec<Signal>) {
-    journal.keep_notification(group, id, raw(0)).await.expect("stored");
+    keep(journal, group, id, raw(0)).await;
     journal.record_reading(id, reading(signals), now).await.expect("stored");
 }
 
@@ -275,7 +275,7 @@ async fn a_reading_is_recorded_once() {
     every_journal(async |journal| {
         accept(journal, 1, 189).await;
         step(journal, at(0), |operation| waits(operation, 600, &["o-1"])).await;
-        journal.keep_notification(&hss(), "n-1", raw(0)).await.expect("stored");
+        keep(journal, &hss(), "n-1", raw(0)).await;
         for payload in ["1", "2"] {
             let read = reading(vec![signal(key("o-1"), payload)]);
             journal.record_reading("n-1", read, at(0)).await.expect("stored");
@@ -290,7 +290,7 @@ async fn what_nobody_has_read_is_found_the_oldest_first() {
     every_backend(async |backend| {
         let journal = backend.open().await;
         for (id, group) in [("n-2", hss()), ("n-1", hss()), ("n-3", oms()), ("n-4", hss())] {
-            journal.keep_notification(&group, id, raw(5)).await.expect("stored");
+            keep(&*journal, &group, id, raw(5)).await;
         }
         drop(journal);
         let journal = backend.open().await;
@@ -308,6 +308,45 @@ async fn what_nobody_has_read_is_found_the_oldest_first() {
         drop(journal);
         let journal = backend.open().await;
         assert_eq!(ids(&*journal).await, ["n-2", "n-4"], "a newer one may be able to");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_senders_repeat_is_known_and_gets_the_first_reply() {
+    every_backend(async |backend| {
+        let journal = backend.open().await;
+        let keep = async |journal: &dyn Journal, id: &str, group: Group, sender_id: Option<&str>| {
+            let sender_id = sender_id.map(str::to_owned);
+            let delivered = Delivered { id: id.to_owned(), group, sender_id, raw: raw(0) };
+            journal.keep_notification(delivered).await.expect("stored")
+        };
+        let with = |status| Reading {
+            reply: Response { status, headers: raw(0).headers, body: raw(0).body },
+            ..reading(Vec::new())
+        };
+        assert_eq!(keep(&*journal, "n-1", hss(), Some("m-1")).await, Kept::New);
+        assert_eq!(
+            keep(&*journal, "n-2", hss(), Some("m-1")).await,
+            Kept::Repeated(None),
+            "nobody has read it"
+        );
+        assert_eq!(overview(&*journal).await.notifications_unread, 1, "it is stored once");
+        let cannot = Reading { unread: Some(trouble()), ..with(200) };
+        journal.record_reading("n-1", cannot, at(1)).await.expect("stored");
+        drop(journal);
+        let journal = backend.open().await;
+        journal.record_reading("n-1", with(500), at(2)).await.expect("stored");
+        let again = keep(&*journal, "n-3", hss(), Some("m-1")).await;
+        assert_eq!(again, Kept::Repeated(Some(with(200).reply)), "the first, although it was read anew");
+        for (what, id, group, sender_id) in [
+            ("another message", "n-4", hss(), Some("m-2")),
+            ("another group's", "n-5", oms(), Some("m-1")),
+            ("one without an id", "n-6", hss(), None),
+            ("another one, and equal", "n-7", hss(), None),
+        ] {
+            assert_eq!(keep(&*journal, id, group, sender_id).await, Kept::New, "{what}");
+        }
     })
     .await;
 }

@@ -24,11 +24,14 @@ use self::lanes::StoredHead;
 use self::save::SaveRows;
 use self::writer::Writer;
 use super::OpenError;
-use super::rows::{OperationRow, account_key, dead_letter_place, event_place, notification_place};
+use super::rows::{
+    OperationRow, account_key, dead_letter_place, event_place, notification_place, reply_place,
+};
 use super::seal::Seal;
 use crate::domain::{Change, Event, Group, Notification, Operation, Reading, Timestamp};
 use crate::ports::{
-    Acceptance, Claim, DeadLetter, Held, Journal, JournalError, Lease, Leased, Overview, StatusUpdate,
+    Acceptance, Claim, DeadLetter, Delivered, Held, Journal, JournalError, Kept, Lease, Leased, Overview,
+    StatusUpdate,
 };
 
 /// An error of SQLite in words of the port.
@@ -170,24 +173,24 @@ impl Journal for SqliteJournal {
         self.writer.write_patiently(0, move |connection| lanes::release(connection, &lease, now)).await
     }
 
-    async fn keep_notification(
-        &self,
-        group: &Group,
-        id: &str,
-        raw: Notification,
-    ) -> Result<(), JournalError> {
-        let sealed = self.seal.pack(&notification_place(id), &raw)?;
-        let (group, id) = (group.clone(), id.to_owned());
-        let work = move |connection: &Connection| {
-            notifications::keep(connection, &group, &id, raw.received_at, &sealed)
+    async fn keep_notification(&self, delivered: Delivered) -> Result<Kept, JournalError> {
+        let sealed = self.seal.pack(&notification_place(&delivered.id), &delivered.raw)?;
+        let work = move |connection: &Connection| notifications::keep(connection, &delivered, &sealed);
+        let Some((id, reply)) = self.writer.write(0, work).await? else { return Ok(Kept::New) };
+        let opened = |sealed: Vec<u8>| match self.seal.unpack(&reply_place(&id), &sealed) {
+            Ok(reply) => Some(reply),
+            Err(error) => {
+                tracing::error!(notification = id, %error, "a first reply cannot be given again");
+                None
+            }
         };
-        self.writer.write(0, work).await
+        Ok(Kept::Repeated(reply.and_then(opened)))
     }
 
     async fn record_reading(&self, id: &str, reading: Reading, now: Timestamp) -> Result<(), JournalError> {
         let rows = notifications::rows(id, &reading, &self.seal)?;
-        let (id, unread) = (id.to_owned(), reading.unread.is_some());
-        let work = move |connection: &Connection| notifications::record(connection, &id, &rows, unread, now);
+        let id = id.to_owned();
+        let work = move |connection: &Connection| notifications::record(connection, &id, &rows, now);
         self.writer.write_patiently(0, work).await
     }
 

@@ -2,26 +2,36 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::super::rows::{account_key, signal_place};
+use super::super::rows::{account_key, reply_place, signal_place};
 use super::super::seal::Seal;
 use super::{lanes, sql};
 use crate::domain::{Correlation, Group, Otherwise, Reading, Timestamp};
-use crate::ports::JournalError;
+use crate::ports::{Delivered, JournalError};
 
-pub fn keep(
-    connection: &Connection,
-    group: &Group,
-    id: &str,
-    received_at: Timestamp,
-    sealed: &[u8],
-) -> Result<(), JournalError> {
-    connection
+/// The notification that this one repeats, with its reply, still sealed; `None`: it is new.
+pub type Repeated = Option<(String, Option<Vec<u8>>)>;
+
+pub fn keep(connection: &Connection, delivered: &Delivered, sealed: &[u8]) -> Result<Repeated, JournalError> {
+    let Delivered { id, group, sender_id, raw } = delivered;
+    let kept = connection
         .prepare_cached(
-            "INSERT INTO notification (id, grp, received_at, unread, raw) VALUES (?1, ?2, ?3, 1, ?4)",
+            "INSERT INTO notification (id, grp, received_at, unread, raw, sender_id) VALUES (?1, ?2, ?3, 1, ?4, ?5)
+             ON CONFLICT (grp, sender_id) WHERE sender_id IS NOT NULL DO NOTHING",
         )
-        .and_then(|mut insert| insert.execute(params![id, group.0, received_at.millis(), sealed]))
+        .and_then(|mut insert| {
+            insert.execute(params![id, group.0, raw.received_at.millis(), sealed, sender_id])
+        })
         .map_err(sql)?;
-    Ok(())
+    if kept == 1 {
+        return Ok(None);
+    }
+    connection
+        .prepare_cached("SELECT id, reply FROM notification WHERE grp = ?1 AND sender_id = ?2")
+        .and_then(|mut select| {
+            select.query_row(params![group.0, sender_id], |row| Ok((row.get(0)?, row.get(1)?)))
+        })
+        .map(Some)
+        .map_err(sql)
 }
 
 pub fn unread(
@@ -49,8 +59,14 @@ pub fn set_aside(connection: &Connection, id: &str) -> Result<(), JournalError> 
     Ok(())
 }
 
-/// A signal, sealed and ready to be written.
-pub struct SignalRow {
+/// A reading, sealed and ready to be written.
+pub struct ReadingRows {
+    reply: Vec<u8>,
+    unread: bool,
+    signals: Vec<SignalRow>,
+}
+
+struct SignalRow {
     sender_id: Option<String>,
     correlation: Correlation,
     /// The fingerprint of what it names, as indexes have it.
@@ -59,7 +75,7 @@ pub struct SignalRow {
     payload: Vec<u8>,
 }
 
-pub fn rows(notification: &str, reading: &Reading, seal: &Seal) -> Result<Vec<SignalRow>, JournalError> {
+pub fn rows(notification: &str, reading: &Reading, seal: &Seal) -> Result<ReadingRows, JournalError> {
     let place = signal_place(notification);
     let row = |signal: &crate::domain::Signal| {
         Ok(SignalRow {
@@ -71,7 +87,11 @@ pub fn rows(notification: &str, reading: &Reading, seal: &Seal) -> Result<Vec<Si
             payload: seal.pack(&place, &signal.payload)?,
         })
     };
-    reading.signals.iter().map(row).collect()
+    Ok(ReadingRows {
+        reply: seal.pack(&reply_place(notification), &reading.reply)?,
+        unread: reading.unread.is_some(),
+        signals: reading.signals.iter().map(row).collect::<Result<_, JournalError>>()?,
+    })
 }
 
 fn named(whom: &Correlation) -> String {
@@ -86,18 +106,19 @@ fn named(whom: &Correlation) -> String {
 pub fn record(
     connection: &Connection,
     id: &str,
-    rows: &[SignalRow],
-    unread: bool,
+    rows: &ReadingRows,
     now: Timestamp,
 ) -> Result<(), JournalError> {
+    let unread = if rows.unread { 2 } else { 0 };
     let group: Option<String> = connection
-        .prepare_cached("UPDATE notification SET unread = ?1 WHERE id = ?2 AND unread = 1 RETURNING grp")
-        .and_then(|mut update| {
-            update.query_row(params![if unread { 2 } else { 0 }, id], |row| row.get(0)).optional()
-        })
+        .prepare_cached(
+            "UPDATE notification SET unread = ?1, reply = COALESCE(reply, ?2)
+             WHERE id = ?3 AND unread = 1 RETURNING grp",
+        )
+        .and_then(|mut update| update.query_row(params![unread, rows.reply, id], |row| row.get(0)).optional())
         .map_err(sql)?;
     let Some(group) = group else { return Ok(()) };
-    for row in rows {
+    for row in &rows.signals {
         record_signal(connection, id, &group, row, now)?;
     }
     Ok(())

@@ -8,7 +8,7 @@ use super::super::OpenError;
 use super::super::seal::Seal;
 
 /// One step a version, applied in order; `user_version` says which stand.
-const MIGRATIONS: [&str; 1] = [include_str!("0001_journal.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("0001_journal.sql"), include_str!("0002_notifications.sql")];
 
 /// Before 3.51.3 a checkpoint by another connection could lose a commit.
 const SQLITE_MIN: i32 = 3_051_003;
