@@ -60,6 +60,10 @@ pub trait Journal: Send + Sync {
     /// Notifications that nobody could read yet, the oldest first.
     async fn unread(&self, group: &Group, most: usize) -> Result<Vec<(String, Notification)>, JournalError>;
 
+    /// Parks up to `most` signals that nobody claimed since `since`, the oldest first: they are
+    /// kept for a person, and no operation gets them any more. Gives their number.
+    async fn park_unclaimed(&self, since: Timestamp, most: usize) -> Result<usize, JournalError>;
+
     /// Statuses to be told, each the latest of its account and service.
     async fn statuses_due(&self, now: Timestamp, most: usize) -> Result<Vec<StatusUpdate>, JournalError>;
 
@@ -180,6 +184,7 @@ pub struct Overview {
     pub dead_letters: u64,
     pub notifications_unread: u64,
     pub signals_kept: u64,
+    pub signals_parked: u64,
     pub statuses_waiting: u64,
 }
 

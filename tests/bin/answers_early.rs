@@ -70,6 +70,10 @@ impl Journal for Early {
         self.0.unread(group, most).await
     }
 
+    async fn park_unclaimed(&self, since: Timestamp, most: usize) -> Result<usize, JournalError> {
+        self.0.park_unclaimed(since, most).await
+    }
+
     async fn statuses_due(&self, now: Timestamp, most: usize) -> Result<Vec<StatusUpdate>, JournalError> {
         self.0.statuses_due(now, most).await
     }

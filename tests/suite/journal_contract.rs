@@ -8,6 +8,7 @@ mod lanes;
 mod signals;
 mod stages;
 mod statuses;
+mod unclaimed;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -7,8 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
 use punchdown::cli::stage::Stage;
-use punchdown::domain::{Group, Notification};
-use punchdown::ports::Journal as _;
+use punchdown::domain::{
+    Body, Correlation, Group, Json, Notification, Otherwise, Reading, Response, Signal, Timestamp,
+};
+use punchdown::ports::{Delivered, Journal as _};
 use punchdown_kit::oms::{Manners, Settings};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -317,4 +319,47 @@ async fn an_adapter_that_stops_leaves_the_sender_with_the_default_reply() {
         assert_eq!(answer.text().await.expect("text"), "<taken/>", "{what}");
     }
     assert_eq!(counted(&stage, &client, "punchdown_notifications_unread").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_claimed_for_three_days_is_parked_and_shown() {
+    let Some((_folder, mut stage, client)) = notified_by(STANDARD_WEBHOOKS).await else { return };
+    let notice = json!({ "eventId": "n-1", "event": { "serviceOrder": {
+        "id": "o-1", "state": "completed", "serviceOrderItem": [{ "id": "1", "action": "add", "state": "completed" }],
+    } } });
+    let sent = signed(post(&stage, &client, &notice.to_string()), &notice.to_string(), SECRET).send().await;
+    assert_eq!(sent.expect("an answer").status(), StatusCode::NO_CONTENT);
+    let counts = async |stage: &Stage| {
+        let unmatched = counted(stage, &client, "punchdown_signals_unmatched").await;
+        (unmatched, counted(stage, &client, "punchdown_signals_parked").await)
+    };
+    assert_eq!(counts(&stage).await, (1, 0));
+
+    // The same news, as if they had come long ago.
+    stage.stop_host().await.expect("it stops");
+    let journal = journal_contract::open(&stage.directory.join("data")).expect("the journal opens");
+    let (group, long_ago) = (Group("HSS".to_owned()), Timestamp::from_millis(1_000));
+    let raw = Notification {
+        method: "POST".to_owned(),
+        path: "/".to_owned(),
+        headers: Vec::new(),
+        body: Body::Text(notice.to_string()),
+        received_at: long_ago,
+    };
+    let delivered = Delivered { id: "0".to_owned(), group, sender_id: None, raw };
+    journal.keep_notification(delivered).await.expect("stored");
+    let signal = Signal {
+        id: None,
+        correlation: Correlation::Key("o-0".to_owned()),
+        payload: Json::empty_object(),
+        otherwise: Otherwise::Keep,
+    };
+    let reading = Reading { reply: Response::ACCEPTED, signals: vec![signal], unread: None };
+    journal.record_reading("0", reading, long_ago).await.expect("stored");
+    drop(journal);
+    stage.start_host().await.expect("it starts again");
+    until("parked", SOON, async || counts(&stage).await == (1, 1)).await;
+    let url = format!("http://{}/admin/v1/status", stage.admin);
+    let status = client.get(url).bearer_auth("stage-admin-token").send().await.expect("an answer");
+    assert_eq!(status.json::<Value>().await.expect("JSON")["signals_parked"], 1);
 }

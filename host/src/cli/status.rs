@@ -83,6 +83,7 @@ fn text(status: &Value) -> String {
         ("dead_letters", "dead letters"),
         ("notifications_unread", "notifications unread"),
         ("signals_unmatched", "signals unmatched"),
+        ("signals_parked", "signals parked"),
         ("statuses_waiting", "statuses waiting"),
     ] {
         let _ = writeln!(text, "{label:<20} {}", word(name));

@@ -7,6 +7,7 @@ mod intake;
 mod perform;
 mod statuses;
 mod takeover;
+mod unclaimed;
 mod unread;
 mod worker;
 
@@ -86,6 +87,8 @@ impl Engine {
         }
         let (core, stopping) = (Arc::clone(&self.core), stop.clone());
         loops.spawn(async move { statuses::tell(&core, stopping).await });
+        let (core, stopping) = (Arc::clone(&self.core), stop.clone());
+        loops.spawn(async move { unclaimed::park(&core, stopping).await });
         let core = Arc::clone(&self.core);
         loops.spawn(async move { unread::read_again(&core, stop).await });
         loops.close();

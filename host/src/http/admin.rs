@@ -65,6 +65,7 @@ struct Status {
     dead_letters: u64,
     notifications_unread: u64,
     signals_unmatched: u64,
+    signals_parked: u64,
     statuses_waiting: u64,
 }
 
@@ -90,6 +91,7 @@ impl Status {
             dead_letters: overview.dead_letters,
             notifications_unread: overview.notifications_unread,
             signals_unmatched: overview.signals_kept,
+            signals_parked: overview.signals_parked,
             statuses_waiting: overview.statuses_waiting,
         }
     }

@@ -88,6 +88,7 @@ pub struct Metrics {
     dead_letters: Gauge,
     unread: Gauge,
     unmatched: Gauge,
+    signals_parked: Gauge,
     statuses_waiting: Gauge,
     parked: Family<OfGroup, Counter>,
     provision: Family<OfGroup, Histogram>,
@@ -142,6 +143,7 @@ impl Metrics {
             dead_letters: Gauge::default(),
             unread: Gauge::default(),
             unmatched: Gauge::default(),
+            signals_parked: Gauge::default(),
             statuses_waiting: Gauge::default(),
             parked: Family::default(),
             provision: Family::new_with_constructor(provision_seconds as fn() -> Histogram),
@@ -170,6 +172,7 @@ impl Metrics {
         all.register("dead_letters", "Deliveries that could never become an event", self.dead_letters.clone());
         all.register("notifications_unread", "Notifications that no adapter has read", self.unread.clone());
         all.register("signals_unmatched", "Signals kept for an operation that has not named their key", self.unmatched.clone());
+        all.register("signals_parked", "Signals that nobody claimed in time", self.signals_parked.clone());
         all.register("statuses_waiting", "Statuses that PortaBilling has yet to take", self.statuses_waiting.clone());
         all.register("parked", "Operations that were parked", self.parked.clone());
         all.register_with_unit("provision", "From the event to the end of its operation", Unit::Seconds, self.provision.clone());
@@ -279,6 +282,7 @@ impl Metrics {
         self.dead_letters.set(integer(overview.dead_letters));
         self.unread.set(integer(overview.notifications_unread));
         self.unmatched.set(integer(overview.signals_kept));
+        self.signals_parked.set(integer(overview.signals_parked));
         self.statuses_waiting.set(integer(overview.statuses_waiting));
         let mut text = String::new();
         // Writing to a string cannot fail.

@@ -7,3 +7,4 @@ CREATE UNIQUE INDEX notification_sender_id ON notification (grp, sender_id) WHER
 
 -- A signal's fate may also be `parked`: nobody claimed it in time, and a person may look at it.
 CREATE INDEX signal_unclaimed ON signal (at) WHERE fate = 'kept' AND operation IS NULL;
+CREATE INDEX signal_parked ON signal (at) WHERE fate = 'parked';

@@ -212,6 +212,11 @@ impl Journal for SqliteJournal {
         Ok(unread)
     }
 
+    async fn park_unclaimed(&self, since: Timestamp, most: usize) -> Result<usize, JournalError> {
+        let work = move |connection: &Connection| notifications::park_unclaimed(connection, since, most);
+        self.writer.write_patiently(0, work).await
+    }
+
     async fn statuses_due(&self, now: Timestamp, most: usize) -> Result<Vec<StatusUpdate>, JournalError> {
         let stored = self.read(&self.reader, move |connection| statuses::due(connection, now, most)).await?;
         let mut due = Vec::with_capacity(stored.len());

@@ -161,6 +161,18 @@ fn record_signal(
     }
 }
 
+pub fn park_unclaimed(connection: &Connection, since: Timestamp, most: usize) -> Result<usize, JournalError> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached(
+            "UPDATE signal SET fate = 'parked'
+             WHERE id IN (SELECT id FROM signal WHERE fate = 'kept' AND operation IS NULL AND at <= ?1
+                          ORDER BY at LIMIT ?2)",
+        )
+        .and_then(|mut update| update.execute(params![since.millis(), most]))
+        .map_err(sql)
+}
+
 enum Whom {
     Open(i64),
     Closed(i64),

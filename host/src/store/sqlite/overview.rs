@@ -30,6 +30,7 @@ fn read_rows(connection: &Connection) -> rusqlite::Result<Overview> {
     overview.dead_letters = one("SELECT COUNT(*) FROM dead_letter")?;
     overview.notifications_unread = one("SELECT COUNT(*) FROM notification WHERE unread > 0")?;
     overview.signals_kept = one("SELECT COUNT(*) FROM signal WHERE fate = 'kept' AND operation IS NULL")?;
+    overview.signals_parked = one("SELECT COUNT(*) FROM signal WHERE fate = 'parked'")?;
     overview.statuses_waiting = one("SELECT COUNT(*) FROM status WHERE due IS NOT NULL")?;
     overview.last_event = connection
         .prepare_cached("SELECT identity, received_at FROM event ORDER BY received_at DESC LIMIT 1")?
