@@ -91,6 +91,7 @@ fn a_notification_door_is_as_shown_and_one_that_would_prove_nothing_is_refused()
     for (notify, words) in [
         ("auth = {}", "it must name at least one of standard-webhooks, hmac"),
         ("auth = \"open\"", "`open` is no way to authenticate"),
+        ("auth = { bearer = [] }", "without a secret nobody is let in"),
         ("auth = { addresses = [] }", "nobody calls from nowhere"),
         ("auth = { addresses = [\"10.0.0.0/33\"] }", "is not an address or a range"),
         ("auth = { standard-webhooks = { secret = HOOK } }", "`whsec_` and the base64"),

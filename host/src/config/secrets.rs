@@ -31,11 +31,15 @@ pub fn secret(value: &Value<'_>, directory: &Path) -> Option<Secret> {
 
 /// One secret, or a list of them while one takes another's place.
 pub fn one_or_two(value: &Value<'_>, directory: &Path) -> Option<Vec<Secret>> {
-    if value.is_list() {
-        value.list(|value| secret(value, directory))
-    } else {
-        Some(vec![secret(value, directory)?])
+    if !value.is_list() {
+        return Some(vec![secret(value, directory)?]);
     }
+    let secrets = value.list(|value| secret(value, directory))?;
+    if secrets.is_empty() {
+        value.complain("without a secret nobody is let in", None);
+        return None;
+    }
+    Some(secrets)
 }
 
 fn from_file(value: &Value<'_>, path: &Path) -> Option<Secret> {
