@@ -11,26 +11,20 @@ use crate::config::{GroupSettings, Place, Problem, Problems, Settings};
 use crate::domain::Group;
 use crate::engine::Engine;
 use crate::espf::Espf;
-use crate::http::{self, NotifySettings};
+use crate::http::{self, Listener, ListenerSettings, NotifySettings};
 use crate::outbound::Targets;
 use crate::ports::{Journal, Ports, World};
 use crate::store;
-use crate::telemetry::Metrics;
+use crate::telemetry::{ListenerName, Metrics};
 use crate::wasm::{Catalog, Sandbox, Serving};
 use crate::world::SystemWorld;
 
 /// A host that has everything it needs, and has not begun.
 pub struct App {
     engine: Engine,
-    doors: Vec<Door>,
+    listeners: Vec<Listener>,
     /// Cancelled when the journal cannot go on.
     journal_failed: CancellationToken,
-}
-
-struct Door {
-    listener: TcpListener,
-    router: axum::Router,
-    limits: http::Limits,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +33,8 @@ pub enum StartError {
     Configuration(#[from] Problems),
     #[error(transparent)]
     Journal(#[from] store::OpenError),
-    #[error("cannot listen on {address} (`{key}`): {source}")]
-    Listen { address: std::net::SocketAddr, key: &'static str, source: io::Error },
+    #[error("cannot listen on {address} (`{section}.listen`): {source}")]
+    Listen { address: std::net::SocketAddr, section: &'static str, source: io::Error },
     #[error("cannot run adapters on this machine: {0}")]
     Sandbox(String),
     #[error("cannot set up TLS: {0}")]
@@ -137,19 +131,28 @@ impl App {
         let metrics = Arc::new(Metrics::new());
         metrics.expect_groups(settings.groups.iter().map(|group| group.group().clone()));
         let notify = NotifySettings {
+            listener: ListenerName::Events,
             groups: notify_doors(&settings.groups),
             body_max: settings.events.body_max,
             body_timeout: settings.events.body_timeout,
         };
         warn_of_strays(ports.journal.as_ref(), &settings.groups).await;
-        let engine =
-            Engine::new(settings.groups.into_iter().map(|group| group.engine).collect(), ports, metrics);
+        let engine = Engine::new(
+            settings.groups.into_iter().map(|group| group.engine).collect(),
+            ports,
+            Arc::clone(&metrics),
+        );
         let intake = engine.intake();
-        let doors = vec![
-            bind(settings.public, "events.listen", http::public(&intake, settings.events, notify)).await?,
-            bind(settings.admin, "admin.listen", http::admin(&intake, settings.admin_tokens)).await?,
-        ];
-        Ok(Self { engine, doors, journal_failed })
+        let public = http::public(&intake, settings.events, notify);
+        let admin = http::admin(&intake, settings.admin_tokens);
+        let mut listeners = Vec::new();
+        for (name, settings, router) in
+            [(ListenerName::Events, settings.public, public), (ListenerName::Admin, settings.admin, admin)]
+        {
+            let socket = bind(name, &settings).await?;
+            listeners.push(Listener { name, socket, settings, router, metrics: Arc::clone(&metrics) });
+        }
+        Ok(Self { engine, listeners, journal_failed })
     }
 
     pub fn journal_failed(&self) -> CancellationToken {
@@ -160,13 +163,9 @@ impl App {
     pub async fn run(self, stop: CancellationToken) {
         let engine_stop = CancellationToken::new();
         let engine = tokio::spawn(self.engine.run(engine_stop.clone()));
-        let doors: Vec<_> = self
-            .doors
-            .into_iter()
-            .map(|door| tokio::spawn(http::serve(door.listener, door.router, door.limits, stop.clone())))
-            .collect();
-        for door in doors {
-            let _ = door.await;
+        let listeners = self.listeners.into_iter().map(|listener| tokio::spawn(listener.serve(stop.clone())));
+        for listener in listeners.collect::<Vec<_>>() {
+            let _ = listener.await;
         }
         engine_stop.cancel();
         let _ = engine.await;
@@ -188,14 +187,10 @@ fn notify_doors(groups: &[GroupSettings]) -> std::collections::BTreeMap<Group, h
     groups.iter().filter_map(door).collect()
 }
 
-async fn bind(
-    listener: crate::config::Listener,
-    key: &'static str,
-    router: axum::Router,
-) -> Result<Door, StartError> {
-    let address = listener.address;
-    let failed = |source| StartError::Listen { address, key, source };
-    let bound = TcpListener::bind(address).await.map_err(failed)?;
-    tracing::info!(%address, key, "listening");
-    Ok(Door { listener: bound, router, limits: listener.limits })
+async fn bind(name: ListenerName, settings: &ListenerSettings) -> Result<TcpListener, StartError> {
+    let (address, section) = (settings.address, name.word());
+    let failed = |source| StartError::Listen { address, section, source };
+    let socket = TcpListener::bind(address).await.map_err(failed)?;
+    tracing::info!(%address, listener = section, "listening");
+    Ok(socket)
 }

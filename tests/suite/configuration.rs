@@ -148,9 +148,14 @@ async fn a_notification_credential_in_the_clear_is_warned_of_off_loopback() {
     assert!(check.status.success(), "a warning is no error: {said}");
     assert!(
         said.contains("warning: `events.listen` speaks no TLS")
-            && said.contains("groups.HSS.notify.auth.bearer"),
+            && said.contains("groups.HSS.notify.auth.bearer")
+            && said.contains("  events.auth\n"),
         "{said}"
     );
+    let proxied = far.replacen("[events]\n", "[events]\ntrusted-proxies = [\"10.0.0.1\"]\n", 1);
+    std::fs::write(&stage.config, &proxied).expect("written");
+    assert!(!String::from_utf8_lossy(&run("check", &stage.config).stderr).contains("warning"));
+    std::fs::write(&stage.config, &far).expect("written");
     assert!(String::from_utf8_lossy(&check.stdout).contains("The configuration is good."));
     stage.start_host().await.expect("the host starts");
     let log = std::fs::read_to_string(stage.log()).expect("a log");

@@ -95,3 +95,20 @@ pub fn new_accounts(espf: &Espf, count: u64) {
 pub fn told(stage: &Stage, i_account: u64) -> Vec<String> {
     stage.billing.statuses(i_account, "HSS").into_iter().map(|seen| seen.status).collect()
 }
+
+/// Adds settings to a section of the configuration.
+pub fn with_settings(stage: &Stage, section: &str, settings: &str) {
+    let config = std::fs::read_to_string(&stage.config).expect("a configuration");
+    let head = format!("[{section}]\n");
+    assert!(config.contains(&head), "no [{section}] in\n{config}");
+    let config = config.replacen(&head, &format!("{head}{settings}\n"), 1);
+    std::fs::write(&stage.config, config).expect("written");
+}
+
+/// What a series of the running host's metrics stands at.
+pub async fn counted(stage: &Stage, series: &str) -> u64 {
+    let url = format!("http://{}/metrics", stage.admin);
+    let text = reqwest::get(url).await.expect("an answer").text().await.expect("text");
+    let value = text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
+    value.unwrap_or_else(|| panic!("no `{series}` in\n{text}"))
+}

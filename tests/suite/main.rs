@@ -11,6 +11,7 @@ mod guests;
 mod happy_path;
 mod journal_contract;
 mod lanes;
+mod listeners;
 mod notifications;
 mod portabilling;
 mod tidy;

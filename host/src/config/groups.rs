@@ -1,7 +1,6 @@
 //! The `[groups.<name>]` sections: one external system each.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use super::values::{SECOND, base_url, header_name, patterns, user_and_password};
 use super::{GroupSettings, notify};
 use crate::domain::{Group, Json, Policy, Response, RetrySchedule, Service, Status};
 use crate::engine::LEASE;
+use crate::http::ListenerSettings;
 use crate::outbound::{self, Auth};
 use crate::secret::Secret;
 use crate::{engine, wasm};
@@ -22,7 +22,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub fn all(
     section: &mut Section<'_>,
     directory: &Path,
-    listen: Option<SocketAddr>,
+    listen: Option<&ListenerSettings>,
     kinds: Option<&EventKinds>,
 ) -> Option<Vec<GroupSettings>> {
     let mut groups = Vec::new();
@@ -56,7 +56,7 @@ fn group(
     name: &str,
     section: &mut Section<'_>,
     directory: &Path,
-    listen: Option<SocketAddr>,
+    listen: Option<&ListenerSettings>,
     kinds: Option<&EventKinds>,
 ) -> Option<GroupSettings> {
     let adapter = section.required("adapter", "\"adapters/oms-tmf641.wasm\"").and_then(|value| value.text());

@@ -5,6 +5,7 @@
 //! that nobody asks whether a setting is there.
 
 mod groups;
+mod listeners;
 mod notify;
 mod reader;
 mod secrets;
@@ -12,11 +13,10 @@ mod sections;
 mod values;
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::domain::{Group, Json};
-use crate::http::{EventSettings, Limits, NotifyAuth};
+use crate::http::{EventSettings, ListenerSettings, NotifyAuth};
 use crate::secret::Secret;
 use crate::{billing, engine, espf, outbound, store, wasm};
 
@@ -28,20 +28,14 @@ pub struct Settings {
     pub billing: billing::Settings,
     pub espf: espf::Settings,
     pub events: EventSettings,
-    pub public: Listener,
-    pub admin: Listener,
+    pub public: ListenerSettings,
+    pub admin: ListenerSettings,
     pub admin_tokens: Vec<Secret>,
     pub store: store::Settings,
     pub log_filter: String,
     pub groups: Vec<GroupSettings>,
     /// What would run, and is not as it should be.
     pub warnings: Vec<Problem>,
-}
-
-#[derive(Clone, Debug)]
-pub struct Listener {
-    pub address: SocketAddr,
-    pub limits: Limits,
 }
 
 /// One `[groups.<name>]` section.

@@ -1,29 +1,27 @@
 //! The `notify` table of a group: who may notify, and how that is known.
 
-use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
-
-use ipnet::IpNet;
 
 use super::Notify;
 use super::reader::{Section, Value};
 use super::secrets::one_or_two;
-use super::values::{SECOND, base_url, header_name};
+use super::values::{SECOND, base_url, header_name, range};
 use crate::domain::{Body, Header, Response};
 use crate::http::{
-    Algorithm, CallerRule, Encoding, Key, NotifyAuth, Signature, SignedTime, Template, TimeFrom,
+    Algorithm, CallerRule, Encoding, Key, ListenerSettings, NotifyAuth, Signature, SignedTime, Template,
+    TimeFrom,
 };
 use crate::secret::Secret;
 
 const DAY: Duration = Duration::from_secs(86_400);
 const SCHEMES: &str = "standard-webhooks, hmac, basic, bearer, path-secret and addresses";
 
-/// Where the listener of the doors is bound; absent when that is wrong itself.
-type Listen = Option<SocketAddr>;
+/// The listener of the doors; absent when that is wrong itself.
+type Listen<'a> = Option<&'a ListenerSettings>;
 
 /// The door, and what it answers while no adapter has read a notification.
-pub fn notify(section: &mut Section<'_>, directory: &Path, listen: Listen) -> Option<(Notify, Response)> {
+pub fn notify(section: &mut Section<'_>, directory: &Path, listen: Listen<'_>) -> Option<(Notify, Response)> {
     let at = match section.optional("at") {
         Some(value) => base_url(&value).map(|at| Some((at, value))),
         None => Some(None),
@@ -57,14 +55,14 @@ fn default_reply(section: &mut Section<'_>) -> Option<Response> {
     })
 }
 
-fn auth(value: &Value<'_>, directory: &Path, listen: Listen) -> Option<NotifyAuth> {
+fn auth(value: &Value<'_>, directory: &Path, listen: Listen<'_>) -> Option<NotifyAuth> {
     if value.is_text() {
         return nobody_is_asked(value, listen);
     }
     value.section(|section| schemes(section, directory, listen))
 }
 
-fn nobody_is_asked(value: &Value<'_>, listen: Listen) -> Option<NotifyAuth> {
+fn nobody_is_asked(value: &Value<'_>, listen: Listen<'_>) -> Option<NotifyAuth> {
     match value.text()?.as_str() {
         "none" if is_loopback(listen) => Some(NotifyAuth::default()),
         "none-off-loopback" => Some(NotifyAuth::default()),
@@ -83,12 +81,12 @@ fn nobody_is_asked(value: &Value<'_>, listen: Listen) -> Option<NotifyAuth> {
     }
 }
 
-fn is_loopback(listen: Listen) -> bool {
-    listen.is_none_or(|address| address.ip().is_loopback())
+fn is_loopback(listen: Listen<'_>) -> bool {
+    listen.is_none_or(|listener| listener.address.ip().is_loopback())
 }
 
 /// All that are named must hold, so all of them are read.
-fn schemes(section: &mut Section<'_>, directory: &Path, listen: Listen) -> Option<NotifyAuth> {
+fn schemes(section: &mut Section<'_>, directory: &Path, listen: Listen<'_>) -> Option<NotifyAuth> {
     let webhooks = section.optional("standard-webhooks");
     let webhooks = webhooks.map(|value| value.section(|section| standard_webhooks(section, directory)));
     let hmac = section.optional("hmac").map(|value| value.section(|section| hmac(section, directory)));
@@ -117,11 +115,11 @@ fn schemes(section: &mut Section<'_>, directory: &Path, listen: Listen) -> Optio
 }
 
 /// What whoever listens on the way can use himself.
-fn in_the_clear(value: &Value<'_>, listen: Listen) {
-    if !is_loopback(listen) {
+fn in_the_clear(value: &Value<'_>, listen: Listen<'_>) {
+    if listen.is_some_and(ListenerSettings::is_in_the_clear) {
         value.warn(
             "`events.listen` speaks no TLS: whoever hears this on the way can report any outcome",
-            Some("put a proxy that speaks TLS in front of it and listen on loopback, or let the system sign"),
+            Some("put a proxy that speaks TLS in front and name it in `trusted-proxies`, or let the system sign"),
         );
     }
 }
@@ -136,8 +134,7 @@ fn basic(section: &mut Section<'_>, directory: &Path) -> Option<CallerRule> {
 }
 
 fn addresses(value: &Value<'_>) -> Option<CallerRule> {
-    let range = |text: &str| text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-    let ranges = value.list(|value| value.parsed("an address or a range, such as \"10.0.0.0/8\"", range))?;
+    let ranges = value.list(range)?;
     if ranges.is_empty() {
         value.complain("nobody calls from nowhere: name a range, or leave it out", None);
         return None;

@@ -5,14 +5,15 @@ use std::path::Path;
 
 use axum::http::StatusCode;
 
+use super::listeners::listener;
 use super::reader::{Section, Value};
 use super::secrets::secret;
-use super::values::{SECOND, address, base_url, header_name, patterns, user_and_password};
-use super::{Listener, Settings, groups};
+use super::values::{SECOND, base_url, header_name, patterns, user_and_password};
+use super::{Settings, groups};
 use crate::billing::{self, Credential, Query};
 use crate::domain::Patterns;
 use crate::espf::{self, ContentType};
-use crate::http::{EventAuth, EventSettings, Limits};
+use crate::http::{EventAuth, EventSettings, ListenerSettings};
 use crate::secret::Secret;
 use crate::store;
 
@@ -29,8 +30,8 @@ pub fn root(root: &mut Section<'_>, directory: &Path) -> Option<Settings> {
     let store = root.section("journal", |section| journal(section, directory));
     let log_filter = root.section("log", |section| section.or("filter", "\"info\"", |value| value.text()));
     let Events { settings: events, listener: public, kinds } = events?;
-    let listen = public.as_ref().map(|listener| listener.address);
-    let groups = root.section("groups", |section| groups::all(section, directory, listen, kinds.as_ref()));
+    let groups =
+        root.section("groups", |section| groups::all(section, directory, public.as_ref(), kinds.as_ref()));
     let ((billing, espf), (admin, admin_tokens)) = (billing?, admin?);
     Some(Settings {
         billing,
@@ -117,7 +118,7 @@ fn queries(section: &mut Section<'_>) -> Option<BTreeMap<String, Query>> {
 /// Read apart, so that what is wrong with one does not hide what is wrong with the groups.
 struct Events {
     settings: Option<EventSettings>,
-    listener: Option<Listener>,
+    listener: Option<ListenerSettings>,
     kinds: Option<EventKinds>,
 }
 
@@ -128,14 +129,20 @@ pub struct EventKinds {
 }
 
 fn events(section: &mut Section<'_>, directory: &Path) -> Option<Events> {
-    let address = section.or("listen", "\"0.0.0.0:8700\"", address);
-    let limits = limits(section);
+    let listener = listener(section, "\"0.0.0.0:8700\"");
     let example = "[{ basic = { user = \"espf\", password = { file = \"secrets/espf\" } } }]";
     let auth = section.required("auth", example).and_then(|value| {
         let auth = value.list(|value| event_auth(value, directory))?;
         if auth.is_empty() {
             value.complain("without a credential anybody could send events", Some(example));
             return None;
+        }
+        let is_said = |auth: &EventAuth| matches!(auth, EventAuth::Basic { .. } | EventAuth::Custom { .. });
+        if auth.iter().any(is_said) && listener.as_ref().is_some_and(ListenerSettings::is_in_the_clear) {
+            value.warn(
+                "`events.listen` speaks no TLS: whoever hears this credential on the way can send events",
+                Some("put a proxy that speaks TLS in front and name it in `trusted-proxies`"),
+            );
         }
         Some(auth)
     });
@@ -165,8 +172,7 @@ fn events(section: &mut Section<'_>, directory: &Path) -> Option<Events> {
         })
     };
     let kinds = || Some(EventKinds { closing: closing?, never_collapse: never_collapse? });
-    let listener = || Some(Listener { address: address?, limits: limits? });
-    Some(Events { settings: settings(), listener: listener(), kinds: kinds() })
+    Some(Events { settings: settings(), listener, kinds: kinds() })
 }
 
 fn event_auth(value: &Value<'_>, directory: &Path) -> Option<EventAuth> {
@@ -197,21 +203,13 @@ fn event_auth(value: &Value<'_>, directory: &Path) -> Option<EventAuth> {
     })
 }
 
-fn admin(section: &mut Section<'_>, directory: &Path) -> Option<(Listener, Vec<Secret>)> {
-    let address = section.or("listen", "\"127.0.0.1:8701\"", address);
-    let limits = limits(section);
+fn admin(section: &mut Section<'_>, directory: &Path) -> Option<(ListenerSettings, Vec<Secret>)> {
+    let listener = listener(section, "\"127.0.0.1:8701\"");
     let tokens = section.or("tokens", "[]", |value| value.list(|value| secret(value, directory)));
-    Some((Listener { address: address?, limits: limits? }, tokens?))
+    Some((listener?, tokens?))
 }
 
 fn journal(section: &mut Section<'_>, directory: &Path) -> Option<store::Settings> {
     let path = section.or("directory", "\"data\"", |value| value.text())?;
     Some(store::Settings { directory: directory.join(path) })
-}
-
-fn limits(section: &mut Section<'_>) -> Option<Limits> {
-    let header_timeout =
-        section.or("header-timeout", "\"10s\"", |value| value.duration(SECOND..=60 * SECOND));
-    let connections = section.or("connections", "1024", |value| value.number(1..=100_000));
-    Some(Limits { header_timeout: header_timeout?, connections: usize::try_from(connections?).ok()? })
 }

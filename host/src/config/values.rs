@@ -1,8 +1,10 @@
 //! Kinds of values that several sections have.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use super::reader::{Section, Value};
 use super::secrets::secret;
@@ -13,6 +15,12 @@ pub const SECOND: Duration = Duration::from_secs(1);
 
 pub fn address(value: &Value<'_>) -> Option<SocketAddr> {
     value.parsed("an address and a port, such as \"0.0.0.0:8700\"", |text| text.parse().ok())
+}
+
+/// A range of addresses, or one address.
+pub fn range(value: &Value<'_>) -> Option<IpNet> {
+    let range = |text: &str| text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+    value.parsed("an address or a range, such as \"10.0.0.0/8\"", range)
 }
 
 /// A base URL, without the slash at its end.

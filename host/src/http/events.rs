@@ -8,8 +8,9 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::auth::Offered;
-use super::{EventSettings, Unread, header, read_body};
+use super::{EventSettings, Peer, Unread, header, read_body};
 use crate::engine::{Accepted, Intake};
+use crate::telemetry::ListenerName;
 
 pub struct Door {
     pub intake: Intake,
@@ -35,13 +36,18 @@ impl Door {
         if !admitted {
             self.intake.metrics().event("unauthorised");
             let status = self.settings.auth_failure;
-            tracing::warn!(status = status.as_u16(), "an event with a wrong credential was refused");
+            let from = parts.extensions.get::<Peer>().map(|peer| peer.0.to_string());
+            tracing::warn!(status = status.as_u16(), from, "an event with a wrong credential was refused");
             return (status, "wrong credential");
         }
         if parts.method != Method::POST {
             return self.come_again("events are posted");
         }
-        match read_body(body, self.settings.body_max, self.settings.body_timeout).await {
+        let read = read_body(body, self.settings.body_max, self.settings.body_timeout).await;
+        if let Some(limit) = read.as_ref().err().and_then(Unread::limit) {
+            self.intake.metrics().listeners.limited(ListenerName::Events, limit);
+        }
+        match read {
             Ok(bytes) => self.take(&bytes).await,
             // It would be too large again. What is kept of it cannot be read as an event.
             Err(Unread::TooLarge(beginning)) => self.take(&beginning).await,

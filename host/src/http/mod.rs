@@ -14,6 +14,8 @@ mod listener;
 mod notifications;
 mod notify_auth;
 mod peer;
+mod places;
+mod rewording;
 mod signature;
 
 use std::collections::BTreeMap;
@@ -29,11 +31,12 @@ use axum::routing::{any, get};
 use crate::domain::Group;
 use crate::engine::Intake;
 use crate::secret::Secret;
+use crate::telemetry::{Limit, ListenerName};
 
 pub use auth::EventAuth;
-pub use listener::{Limits, serve};
+pub use listener::{Limits, Listener, ListenerSettings};
 pub use notify_auth::{CallerRule, NotifyAuth};
-pub use peer::Peer;
+pub use peer::{Peer, TrustedProxies};
 pub use signature::{Algorithm, Encoding, Key, Signature, SignedTime, Template, TimeFrom};
 
 /// What the events door must know.
@@ -54,6 +57,8 @@ pub struct EventSettings {
 /// What the notification doors must know, by group.
 #[derive(Clone, Debug)]
 pub struct NotifySettings {
+    /// The listener that these doors are at.
+    pub listener: ListenerName,
     pub groups: BTreeMap<Group, NotifyAuth>,
     pub body_max: u64,
     pub body_timeout: std::time::Duration,
@@ -108,6 +113,17 @@ enum Unread {
     TooLarge(Vec<u8>),
     TooSlow,
     Broken,
+}
+
+impl Unread {
+    /// The limit that was run into, if it was one.
+    fn limit(&self) -> Option<Limit> {
+        match self {
+            Self::TooLarge(_) => Some(Limit::BodySize),
+            Self::TooSlow => Some(Limit::BodyTime),
+            Self::Broken => None,
+        }
+    }
 }
 
 /// Reads a body within its limits of bytes and time; of one that is too large, its beginning.

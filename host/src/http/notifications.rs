@@ -1,6 +1,7 @@
 //! The external systems' doors: authenticated over the raw bytes, stored as it came, read by
 //! the group's adapter, answered with what the adapter replies.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -53,16 +54,13 @@ impl Door {
         let address = parts.extensions.get::<Peer>().map(|peer| peer.0);
         let caller = Caller { address, headers: &parts.headers, path_secret: secret.as_deref() };
         if !auth.admits(&caller) {
-            return Err(self.refuse(group));
+            return Err(self.refuse(group, address));
         }
         let bytes = read_body(body, self.settings.body_max, self.settings.body_timeout).await;
-        let bytes = bytes.map_err(|unread| match unread {
-            Unread::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Unread::TooSlow | Unread::Broken => StatusCode::REQUEST_TIMEOUT,
-        })?;
+        let bytes = bytes.map_err(|unread| self.cut_off(&unread))?;
         let received_at = self.intake.now();
         if !auth.is_signed(&parts.headers, &bytes, received_at) {
-            return Err(self.refuse(group));
+            return Err(self.refuse(group, address));
         }
         let mut headers = web::headers(&parts.headers);
         headers.retain(|header| header.name != AUTHORIZATION.as_str());
@@ -72,9 +70,20 @@ impl Door {
         Ok((id, Notification { method, path, headers, body, received_at }))
     }
 
-    fn refuse(&self, group: &Group) -> StatusCode {
+    fn cut_off(&self, unread: &Unread) -> StatusCode {
+        if let Some(limit) = unread.limit() {
+            self.intake.metrics().listeners.limited(self.settings.listener, limit);
+        }
+        match unread {
+            Unread::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Unread::TooSlow | Unread::Broken => StatusCode::REQUEST_TIMEOUT,
+        }
+    }
+
+    fn refuse(&self, group: &Group, from: Option<IpAddr>) -> StatusCode {
         self.intake.metrics().notification(group, "unauthorised");
-        tracing::warn!(%group, "a notification with a wrong credential was refused");
+        let from = from.map(|address| address.to_string());
+        tracing::warn!(%group, from, "a notification with a wrong credential was refused");
         StatusCode::UNAUTHORIZED
     }
 

@@ -15,6 +15,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::listeners::Listeners;
 use crate::domain::{Group, Stage, Status, Timestamp};
 use crate::ports::Overview;
 
@@ -99,6 +100,7 @@ pub struct Metrics {
     billing_calls: Family<OfResult, Counter>,
     billing_seconds: Histogram,
     status_posts: Family<StatusPost, Counter>,
+    pub listeners: Listeners,
     groups: RwLock<Vec<Group>>,
 }
 
@@ -154,6 +156,7 @@ impl Metrics {
             billing_calls: Family::default(),
             billing_seconds: call_seconds(),
             status_posts: Family::default(),
+            listeners: Listeners::default(),
             groups: RwLock::default(),
         };
         metrics.register();
@@ -183,6 +186,7 @@ impl Metrics {
         all.register("billing_calls", "Readings of an account in PortaBilling", self.billing_calls.clone());
         all.register_with_unit("billing_call", "Time of a reading of an account", Unit::Seconds, self.billing_seconds.clone());
         all.register("status_posts", "Statuses sent to PortaBilling", self.status_posts.clone());
+        self.listeners.register(all);
     }
 
     /// Makes every series of these groups present from the start, so that a rate over it works.

@@ -1,11 +1,13 @@
 //! The instruments: logs and metrics. Neither ever shows subscriber data or secrets.
 
+mod listeners;
 mod metrics;
 
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
 
+pub use listeners::{Limit, ListenerName, Open};
 pub use metrics::{AdapterQuestion, Metrics};
 
 /// Starts logging to standard error: text on a terminal, JSON lines everywhere else.

@@ -1,0 +1,165 @@
+//! What a caller runs into before anybody asks who it is. Each limit is reached here, through the
+//! real listener, and each is counted.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use punchdown::cli::stage::Stage;
+use punchdown_kit::oms::Settings;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::harness::{counted, folder, oms_adapter, stage, until, with_settings};
+
+const CREDENTIAL: &str = "Authorization: Basic ZXNwZjpzdGFnZS1lc3BmLXBhc3N3b3Jk";
+
+/// A host whose events listener has these settings.
+async fn running(events: &str) -> Option<(TempDir, Stage)> {
+    let adapter = oms_adapter()?;
+    let folder = folder();
+    let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
+    with_settings(&stage, "events", events);
+    stage.start_host().await.expect("the host starts");
+    Some((folder, stage))
+}
+
+/// A caller at 127.0.0.`last`: the whole net is this machine's own.
+async fn caller(last: u8, door: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind((IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)), 0).into()).expect("an address");
+    socket.connect(door).await.expect("a connection")
+}
+
+/// What is heard until the host hangs up.
+async fn heard(mut caller: TcpStream) -> String {
+    let mut heard = Vec::new();
+    let end = caller.read_to_end(&mut heard);
+    // A host that hangs up on what it has not read resets the connection.
+    let _ = tokio::time::timeout(Duration::from_secs(5), end).await.expect("the host hangs up");
+    String::from_utf8_lossy(&heard).into_owned()
+}
+
+async fn said(door: SocketAddr, words: &str) -> String {
+    let mut caller = caller(1, door).await;
+    caller.write_all(words.as_bytes()).await.expect("sent");
+    heard(caller).await
+}
+
+async fn limited(stage: &Stage, limit: &str) -> u64 {
+    counted(stage, &format!("punchdown_limited_total{{listener=\"events\",limit=\"{limit}\"}}")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_hyper_says_by_itself_is_come_again_at_the_events_listener() {
+    let Some((_folder, stage)) = running("headers = 20\nheader-max = \"2KiB\"").await else { return };
+    let long = "x".repeat(3000);
+    let many = (0..30).map(|number| format!("x-{number}: 1\r\n")).collect::<String>();
+    let post = "POST /espf/events HTTP/1.1\r\nHost: x\r\n";
+    for (what, words) in [
+        ("a header that is too large", format!("{post}X-Long: {long}\r\n\r\n")),
+        ("too many headers", format!("{post}{many}\r\n")),
+        ("too long an address", format!("POST /{long} HTTP/1.1\r\nHost: x\r\n\r\n")),
+        ("an address of 70 KB", format!("POST /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(70_000))),
+        ("no HTTP", "what is this\r\n\r\n".to_owned()),
+        ("TLS", "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\r\n\r\n".to_owned()),
+        ("another version", "POST /espf/events HTTP/3.7\r\n\r\n".to_owned()),
+        ("a length that is none", format!("{post}Content-Length: many\r\n\r\n")),
+        ("two lengths", format!("{post}Content-Length: 1\r\nContent-Length: 2\r\n\r\n")),
+        ("a coding that is none", format!("{post}Transfer-Encoding: zipped\r\n\r\n")),
+        ("a header that is none", format!("{post}no colon here\r\n\r\n")),
+    ] {
+        let answer = said(stage.public, &words).await;
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{what}: {answer}");
+        assert!(answer.contains("retry-after: 1\r\n") && answer.contains("connection: close"), "{answer}");
+    }
+    // The service has answered before, on the same connection.
+    let twice = said(stage.public, &format!("{post}Content-Length: 0\r\n\r\nnonsense\r\n\r\n")).await;
+    assert!(twice.starts_with("HTTP/1.1 401 ") && twice.contains("\r\n\r\nwrong credential\n"), "{twice}");
+    assert!(twice.ends_with("content-length: 0\r\n\r\n") && twice.contains("HTTP/1.1 503 "), "{twice}");
+    assert_eq!(said(stage.public, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await, "", "there is no HTTP/2 here");
+
+    assert!(limited(&stage, "header-size").await >= 3);
+    assert!(limited(&stage, "malformed").await >= 7);
+    let refused = said(stage.admin, "what is this\r\n\r\n").await;
+    assert!(refused.starts_with("HTTP/1.1 400 "), "no event is lost at the operators' door: {refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_address_has_more_connections_than_it_may() {
+    let Some((_folder, stage)) = running("connections = 4\nconnections-per-address = 2").await else {
+        return;
+    };
+    let open = "punchdown_connections{listener=\"events\"}";
+    let (one, two) = (caller(2, stage.public).await, caller(2, stage.public).await);
+    until("two are open", Duration::from_secs(2), async || counted(&stage, open).await == 2).await;
+    assert_eq!(heard(caller(2, stage.public).await).await, "", "the third of one address");
+    assert_eq!(limited(&stage, "per-address").await, 1);
+    let others = (caller(3, stage.public).await, caller(4, stage.public).await);
+    until("four are open", Duration::from_secs(2), async || counted(&stage, open).await == 4).await;
+    assert_eq!(heard(caller(5, stage.public).await).await, "", "the fifth in all");
+    assert_eq!(limited(&stage, "connections").await, 1);
+
+    drop((one, two, others));
+    until("all have left", Duration::from_secs(2), async || counted(&stage, open).await == 0).await;
+    let request = "POST /espf/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    assert!(said(stage.public, request).await.starts_with("HTTP/1.1 401 "), "there is room again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn load_is_shed_before_anybody_looks_at_a_credential() {
+    let settings = "concurrency = 1\nbody-timeout = \"2s\"\nbody-max = \"1KiB\"";
+    let Some((_folder, stage)) = running(settings).await else { return };
+    let head = format!("POST /espf/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{CREDENTIAL}\r\n");
+    let mut slow = caller(2, stage.public).await;
+    slow.write_all(format!("{head}Content-Length: 100\r\n\r\n{{").as_bytes()).await.expect("sent");
+    let shed = async || {
+        let answer = said(stage.public, "POST /espf/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let answer = answer.await;
+        answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 1\r\n")
+    };
+    until("a request is shed, not called unauthorised", Duration::from_secs(1), shed).await;
+    assert!(limited(&stage, "concurrency").await >= 1);
+    assert!(heard(slow).await.starts_with("HTTP/1.1 503 "), "it may come again");
+    assert_eq!(limited(&stage, "body-time").await, 1);
+
+    let large = said(stage.public, &format!("{head}Content-Length: 2000\r\n\r\n{}", "x".repeat(2000))).await;
+    assert!(large.starts_with("HTTP/1.1 400 "), "{large}");
+    assert_eq!(limited(&stage, "body-size").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_has_its_time_from_the_first_moment_and_on_a_kept_connection() {
+    let Some((_folder, stage)) = running("header-timeout = \"1s\"").await else { return };
+    assert_eq!(heard(caller(1, stage.public).await).await, "", "nothing was said");
+    assert_eq!(limited(&stage, "header-time").await, 1);
+    let kept =
+        said(stage.public, "POST /espf/events HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\nPOST /es")
+            .await;
+    assert!(kept.starts_with("HTTP/1.1 401 "), "{kept}");
+    assert_eq!(kept.matches("HTTP/1.1").count(), 1, "half a head is not answered: {kept}");
+    assert_eq!(limited(&stage, "header-time").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trusted_proxy_says_for_whom_it_speaks_and_nobody_else_does() {
+    let settings = "trusted-proxies = [\"127.0.0.2\"]\nconnections-per-address = 1\nbody-timeout = \"2s\"";
+    let Some((_folder, stage)) = running(settings).await else { return };
+    let post = "POST /espf/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+    let from = async |last: u8, forwarded: &str, rest: &str| {
+        let mut caller = caller(last, stage.public).await;
+        let words = format!("{post}X-Forwarded-For: {forwarded}\r\n{rest}\r\n");
+        caller.write_all(words.as_bytes()).await.expect("sent");
+        caller
+    };
+    let _slow = from(2, "192.0.2.1", &format!("{CREDENTIAL}\r\nContent-Length: 9\r\n")).await;
+    let again = async || heard(from(2, "192.0.2.1", "").await).await.starts_with("HTTP/1.1 503 ");
+    until("a second request of one address is shed", Duration::from_secs(1), again).await;
+    let other = heard(from(2, "203.0.113.9, 192.0.2.2", "").await).await;
+    assert!(other.starts_with("HTTP/1.1 401 "), "the proxy itself has room for others: {other}");
+    assert!(heard(from(3, "192.0.2.3", "").await).await.starts_with("HTTP/1.1 401 "));
+
+    let log = std::fs::read_to_string(stage.log()).expect("a log");
+    assert!(log.contains("\"from\":\"192.0.2.2\"") && log.contains("\"from\":\"127.0.0.3\""), "{log}");
+    assert!(!log.contains("203.0.113.9") && !log.contains("192.0.2.3"), "{log}");
+}
