@@ -129,6 +129,43 @@ async fn the_status_command_asks_the_running_host() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_may_be_known_by_its_digest_alone() {
+    use sha2::Digest as _;
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
+    let digest: String =
+        sha2::Sha256::digest("a long word").iter().map(|byte| format!("{byte:02X}")).collect();
+    let config = std::fs::read_to_string(&stage.config).expect("a configuration");
+    let tokens = format!("tokens = [{{ sha256 = \"{digest}\" }}]");
+    let config = config.replace("tokens = [{ file = \"secrets/admin\" }]", &tokens);
+    std::fs::write(&stage.config, &config).expect("written");
+    stage.start_host().await.expect("the host starts");
+
+    let token = folder.path().join("token");
+    let status = async |word: Option<&str>| {
+        let mut command = tokio::process::Command::new(PROGRAM);
+        command.args(["status", "--config"]).arg(&stage.config);
+        if let Some(word) = word {
+            std::fs::write(&token, format!("{word}\n")).expect("written");
+            command.arg("--token-file").arg(&token);
+        }
+        command.output().await.expect("it runs")
+    };
+    assert!(status(Some("a long word")).await.status.success());
+    let refused = status(Some(&digest)).await;
+    assert_eq!(refused.status.code(), Some(77), "the digest is no token");
+    let none = status(None).await;
+    assert_eq!(none.status.code(), Some(77));
+    assert!(String::from_utf8_lossy(&none.stderr).contains("--token-file"));
+
+    std::fs::write(&stage.config, config.replace(&digest, &digest[1..])).expect("written");
+    let bad = status(None).await;
+    assert_eq!(bad.status.code(), Some(78));
+    assert!(String::from_utf8_lossy(&bad.stderr).contains("is not 64 hexadecimal digits"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_status_command_says_that_no_host_runs() {
     let Some(adapter) = oms_adapter() else { return };
     let folder = folder();

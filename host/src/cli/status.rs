@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::config;
+use crate::config::{self, Settings};
+use crate::http::AdminToken;
 use crate::lifecycle::refuse;
+use crate::secret::Secret;
 use crate::web;
 
 /// The host cannot be reached.
@@ -20,6 +22,9 @@ pub struct Arguments {
     /// The configuration file of the running host: it says where its door is, and the token.
     #[arg(long, value_name = "FILE", default_value = "punchdown.toml")]
     config: PathBuf,
+    /// A file with the token, where the configuration does not name one: it may know only digests.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// How to print it.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -36,11 +41,12 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
         Ok(settings) => settings,
         Err(problems) => return refuse(&problems.into()),
     };
-    let Some(token) = settings.admin_tokens.first() else {
-        eprintln!(
-            "the configuration names no token: add `tokens = [{{ file = \"secrets/admin\" }}]` to [admin]"
-        );
-        return ExitCode::from(EXIT_NOT_PERMITTED);
+    let token = match token(arguments, &settings) {
+        Ok(token) => token,
+        Err(why) => {
+            eprintln!("{why}");
+            return ExitCode::from(EXIT_NOT_PERMITTED);
+        }
     };
     let url = format!("http://{}/admin/v1/status", settings.admin.address);
     let asked = async {
@@ -60,7 +66,8 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) if error.status() == Some(reqwest::StatusCode::UNAUTHORIZED) => {
-            eprintln!("{url} does not take the token of {}", arguments.config.display());
+            let whose = arguments.token_file.as_ref().unwrap_or(&arguments.config);
+            eprintln!("{url} does not take the token of {}", whose.display());
             ExitCode::from(EXIT_NOT_PERMITTED)
         }
         Err(error) => {
@@ -68,6 +75,21 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
             ExitCode::from(EXIT_UNREACHABLE)
         }
     }
+}
+
+/// The token to show: the one that was given, or else the first whose text the configuration knows.
+fn token(arguments: &Arguments, settings: &Settings) -> Result<Secret, String> {
+    if let Some(file) = &arguments.token_file {
+        let text = std::fs::read_to_string(file);
+        let text = text.map_err(|error| format!("cannot read the token {}: {error}", file.display()))?;
+        return Ok(Secret::new(text.trim_end_matches(['\r', '\n'])));
+    }
+    let known = settings.admin_tokens.iter().find_map(AdminToken::known);
+    known.cloned().ok_or_else(|| {
+        "the configuration names no token that could be shown: say --token-file FILE, \
+         or add `{ file = \"secrets/admin\" }` to admin.tokens"
+            .to_owned()
+    })
 }
 
 fn text(status: &Value) -> String {

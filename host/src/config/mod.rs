@@ -16,8 +16,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::domain::{Group, Json};
-use crate::http::{EventSettings, ListenerSettings, NotifyAuth};
-use crate::secret::Secret;
+use crate::http::{AdminToken, EventSettings, ListenerSettings, NotifyAuth};
 use crate::{billing, engine, espf, outbound, store, wasm};
 
 pub use reader::Known;
@@ -30,7 +29,7 @@ pub struct Settings {
     pub events: EventSettings,
     pub public: ListenerSettings,
     pub admin: ListenerSettings,
-    pub admin_tokens: Vec<Secret>,
+    pub admin_tokens: Vec<AdminToken>,
     pub store: store::Settings,
     pub log_filter: String,
     pub groups: Vec<GroupSettings>,

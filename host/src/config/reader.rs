@@ -236,6 +236,11 @@ impl<'a> Value<'a> {
         self.value.get_ref().is_str()
     }
 
+    /// Whether it is a table in which this name stands.
+    pub fn has(&self, name: &str) -> bool {
+        self.value.get_ref().as_table().is_some_and(|table| table.contains_key(name))
+    }
+
     pub fn is_list(&self) -> bool {
         self.value.get_ref().is_array()
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::reader::Value;
+use crate::http::AdminToken;
 use crate::secret::Secret;
 
 /// `{ file = "…" }`, `{ env = "…" }` or `{ credential = "…" }`.
@@ -40,6 +41,28 @@ pub fn one_or_two(value: &Value<'_>, directory: &Path) -> Option<Vec<Secret>> {
         return None;
     }
     Some(secrets)
+}
+
+/// A token of operators: a secret, or what is none, `{ sha256 = "…" }` of it.
+pub fn admin_token(value: &Value<'_>, directory: &Path) -> Option<AdminToken> {
+    if !value.has("sha256") {
+        return secret(value, directory).map(AdminToken::Known);
+    }
+    value.section(|section| {
+        let digest = section.required("sha256", "\"…\"")?.parsed("64 hexadecimal digits", sha256)?;
+        Some(AdminToken::Digest(digest))
+    })
+}
+
+fn sha256(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut digest = [0; 32];
+    for (at, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
+    }
+    Some(digest)
 }
 
 fn from_file(value: &Value<'_>, path: &Path) -> Option<Secret> {

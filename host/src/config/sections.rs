@@ -7,14 +7,13 @@ use axum::http::StatusCode;
 
 use super::listeners::listener;
 use super::reader::{Section, Value};
-use super::secrets::secret;
+use super::secrets::{admin_token, secret};
 use super::values::{SECOND, base_url, header_name, patterns, user_and_password};
 use super::{Settings, groups};
 use crate::billing::{self, Credential, Query};
 use crate::domain::Patterns;
 use crate::espf::{self, ContentType};
-use crate::http::{EventAuth, EventSettings, ListenerSettings};
-use crate::secret::Secret;
+use crate::http::{AdminToken, EventAuth, EventSettings, ListenerSettings};
 use crate::store;
 
 /// Events that say that an account was closed.
@@ -203,9 +202,9 @@ fn event_auth(value: &Value<'_>, directory: &Path) -> Option<EventAuth> {
     })
 }
 
-fn admin(section: &mut Section<'_>, directory: &Path) -> Option<(ListenerSettings, Vec<Secret>)> {
+fn admin(section: &mut Section<'_>, directory: &Path) -> Option<(ListenerSettings, Vec<AdminToken>)> {
     let listener = listener(section, "\"127.0.0.1:8701\"");
-    let tokens = section.or("tokens", "[]", |value| value.list(|value| secret(value, directory)));
+    let tokens = section.or("tokens", "[]", |value| value.list(|value| admin_token(value, directory)));
     Some((listener?, tokens?))
 }
 

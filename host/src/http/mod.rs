@@ -30,9 +30,9 @@ use axum::routing::{any, get};
 
 use crate::domain::Group;
 use crate::engine::Intake;
-use crate::secret::Secret;
 use crate::telemetry::{Limit, ListenerName};
 
+pub use admin::AdminToken;
 pub use auth::EventAuth;
 pub use listener::{Limits, Listener, ListenerSettings};
 pub use notify_auth::{CallerRule, NotifyAuth};
@@ -91,7 +91,7 @@ pub fn public(intake: &Intake, events: EventSettings, notify: NotifySettings) ->
 }
 
 /// The operators' listener.
-pub fn admin(intake: &Intake, tokens: Vec<Secret>) -> Router {
+pub fn admin(intake: &Intake, tokens: Vec<AdminToken>) -> Router {
     let door = Arc::new(admin::Door { intake: intake.clone(), tokens });
     Router::new()
         .route("/livez", get(async || StatusCode::OK))
