@@ -131,7 +131,10 @@ impl App {
         let metrics = Arc::new(Metrics::new());
         metrics.expect_groups(settings.groups.iter().map(|group| group.group().clone()));
         let notify = NotifySettings {
-            listener: ListenerName::Events,
+            listener: settings
+                .notifications
+                .as_ref()
+                .map_or(ListenerName::Events, |_| ListenerName::Notifications),
             groups: notify_doors(&settings.groups),
             body_max: settings.events.body_max,
             body_timeout: settings.events.body_timeout,
@@ -143,12 +146,18 @@ impl App {
             Arc::clone(&metrics),
         );
         let intake = engine.intake();
-        let public = http::public(&intake, settings.events, notify);
+        let events = http::events(&intake, settings.events);
+        let notifications = http::notifications(&intake, notify);
         let admin = http::admin(&intake, settings.admin_tokens);
+        let mut rooms = vec![(ListenerName::Admin, settings.admin, admin)];
+        if let Some(own) = settings.notifications {
+            rooms.push((ListenerName::Notifications, own, notifications));
+            rooms.push((ListenerName::Events, settings.public, events.fallback(http::nothing_here)));
+        } else {
+            rooms.push((ListenerName::Events, settings.public, events.merge(notifications)));
+        }
         let mut listeners = Vec::new();
-        for (name, settings, router) in
-            [(ListenerName::Events, settings.public, public), (ListenerName::Admin, settings.admin, admin)]
-        {
+        for (name, settings, router) in rooms {
             let socket = bind(name, &settings).await?;
             listeners.push(Listener { name, socket, settings, router, metrics: Arc::clone(&metrics) });
         }

@@ -163,3 +163,22 @@ async fn a_trusted_proxy_says_for_whom_it_speaks_and_nobody_else_does() {
     assert!(log.contains("\"from\":\"192.0.2.2\"") && log.contains("\"from\":\"127.0.0.3\""), "{log}");
     assert!(!log.contains("203.0.113.9") && !log.contains("192.0.2.3"), "{log}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notifications_can_have_a_listener_of_their_own() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
+    let own = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("free");
+    let config = std::fs::read_to_string(&stage.config).expect("a configuration");
+    std::fs::write(&stage.config, format!("{config}\n[notifications]\nlisten = \"{own}\"\n"))
+        .expect("written");
+    stage.start_host().await.expect("the host starts");
+
+    let post = |path: &str| format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(said(own, &post("/notify/HSS/tmf")).await.starts_with("HTTP/1.1 401 "), "it is asked who it is");
+    assert!(said(own, &post("/espf/events")).await.starts_with("HTTP/1.1 503 "), "no events here");
+    assert!(said(stage.public, &post("/espf/events")).await.starts_with("HTTP/1.1 401 "));
+    assert!(said(stage.public, &post("/notify/HSS/tmf")).await.starts_with("HTTP/1.1 503 "), "not here");
+    assert!(said(own, "what is this\r\n\r\n").await.starts_with("HTTP/1.1 400 "), "no event is lost here");
+}

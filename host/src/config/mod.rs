@@ -28,6 +28,8 @@ pub struct Settings {
     pub espf: espf::Settings,
     pub events: EventSettings,
     pub public: ListenerSettings,
+    /// Of the notification doors, when they are not at the events listener.
+    pub notifications: Option<ListenerSettings>,
     pub admin: ListenerSettings,
     pub admin_tokens: Vec<AdminToken>,
     pub store: store::Settings,

@@ -68,7 +68,7 @@ fn nobody_is_asked(value: &Value<'_>, listen: Listen<'_>) -> Option<NotifyAuth> 
         "none-off-loopback" => Some(NotifyAuth::default()),
         "none" => {
             value.complain(
-                "without a credential anybody who reaches `events.listen` could report any outcome",
+                "without a credential anybody who reaches this door could report any outcome",
                 Some("give the external system a secret, or say \"none-off-loopback\" to accept that"),
             );
             None
@@ -118,7 +118,7 @@ fn schemes(section: &mut Section<'_>, directory: &Path, listen: Listen<'_>) -> O
 fn in_the_clear(value: &Value<'_>, listen: Listen<'_>) {
     if listen.is_some_and(ListenerSettings::is_in_the_clear) {
         value.warn(
-            "`events.listen` speaks no TLS: whoever hears this on the way can report any outcome",
+            "this door speaks no TLS: whoever hears this on the way can report any outcome",
             Some("put a proxy that speaks TLS in front and name it in `trusted-proxies`, or let the system sign"),
         );
     }

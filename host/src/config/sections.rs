@@ -25,18 +25,23 @@ const NEVER_COLLAPSE: &str = r#"["**/New", "**/Created", "**/Closed", "**/Delete
 pub fn root(root: &mut Section<'_>, directory: &Path) -> Option<Settings> {
     let billing = root.section("portabilling", |section| portabilling(section, directory));
     let events = root.section("events", |section| events(section, directory));
+    let notifications = match root.optional("notifications") {
+        Some(value) => value.section(|section| listener(section, "\"0.0.0.0:8702\"")).map(Some),
+        None => Some(None),
+    };
     let admin = root.section("admin", |section| admin(section, directory));
     let store = root.section("journal", |section| journal(section, directory));
     let log_filter = root.section("log", |section| section.or("filter", "\"info\"", |value| value.text()));
     let Events { settings: events, listener: public, kinds } = events?;
-    let groups =
-        root.section("groups", |section| groups::all(section, directory, public.as_ref(), kinds.as_ref()));
+    let listen = notifications.as_ref().and_then(|own| own.as_ref().or(public.as_ref()));
+    let groups = root.section("groups", |section| groups::all(section, directory, listen, kinds.as_ref()));
     let ((billing, espf), (admin, admin_tokens)) = (billing?, admin?);
     Some(Settings {
         billing,
         espf,
         events: events?,
         public: public?,
+        notifications: notifications?,
         admin,
         admin_tokens,
         store: store?,

@@ -39,6 +39,8 @@ pub use notify_auth::{CallerRule, NotifyAuth};
 pub use peer::{Peer, TrustedProxies};
 pub use signature::{Algorithm, Encoding, Key, Signature, SignedTime, Template, TimeFrom};
 
+const NOTHING_HERE: &str = "nothing is served at this path\n";
+
 /// What the events door must know.
 #[derive(Clone, Debug)]
 pub struct EventSettings {
@@ -73,21 +75,31 @@ impl NotifySettings {
     }
 }
 
-/// The listener that PortaBilling and the external systems reach.
-pub fn public(intake: &Intake, events: EventSettings, notify: NotifySettings) -> Router {
-    let events = Arc::new(events::Door { intake: intake.clone(), settings: events });
-    let notify = Arc::new(notifications::Door { intake: intake.clone(), settings: notify });
-    let notifications = Router::new()
+/// The door that PortaBilling reaches, and none beside it.
+pub fn events(intake: &Intake, settings: EventSettings) -> Router {
+    let door = Arc::new(events::Door { intake: intake.clone(), settings });
+    Router::new()
+        .route("/espf/events", any(events::receive))
+        .route("/espf/events/", any(events::receive))
+        .with_state(door)
+}
+
+/// The doors that the external systems reach, and what is said at every other path: these alone
+/// know what must not be shown of it.
+pub fn notifications(intake: &Intake, settings: NotifySettings) -> Router {
+    let door = Arc::new(notifications::Door { intake: intake.clone(), settings });
+    Router::new()
         .route("/notify/{group}", any(notifications::receive))
         .route("/notify/{group}/", any(notifications::receive))
         .route("/notify/{group}/{*rest}", any(notifications::receive))
         .fallback(unknown_path)
-        .with_state(notify);
-    Router::new()
-        .route("/espf/events", any(events::receive))
-        .route("/espf/events/", any(events::receive))
-        .with_state(events)
-        .merge(notifications)
+        .with_state(door)
+}
+
+/// What is said on the events listener when the notifications have one of their own.
+pub async fn nothing_here() -> Response {
+    tracing::warn!("nothing is served at a path of the events listener");
+    (StatusCode::SERVICE_UNAVAILABLE, NOTHING_HERE).into_response()
 }
 
 /// The operators' listener.
@@ -105,7 +117,7 @@ pub fn admin(intake: &Intake, tokens: Vec<AdminToken>) -> Router {
 /// event must come again.
 async fn unknown_path(State(door): State<Arc<notifications::Door>>, uri: axum::http::Uri) -> Response {
     tracing::warn!(path = door.settings.shown(uri.path()), "nothing is served at this path");
-    (StatusCode::SERVICE_UNAVAILABLE, "nothing is served at this path\n").into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, NOTHING_HERE).into_response()
 }
 
 /// Why a body was not read.
