@@ -36,9 +36,6 @@ pub enum Limit {
     PerAddress,
     /// Too many requests under way.
     Concurrency,
-    HandshakeTime,
-    /// A handshake that ended badly: another protocol, or a certificate that is not good.
-    Handshake,
     HeaderTime,
     /// Too many headers, or too large ones.
     HeaderSize,
@@ -49,12 +46,10 @@ pub enum Limit {
 }
 
 impl Limit {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 8] = [
         Self::Connections,
         Self::PerAddress,
         Self::Concurrency,
-        Self::HandshakeTime,
-        Self::Handshake,
         Self::HeaderTime,
         Self::HeaderSize,
         Self::Malformed,
@@ -67,8 +62,6 @@ impl Limit {
             Self::Connections => "connections",
             Self::PerAddress => "per-address",
             Self::Concurrency => "concurrency",
-            Self::HandshakeTime => "handshake-time",
-            Self::Handshake => "handshake",
             Self::HeaderTime => "header-time",
             Self::HeaderSize => "header-size",
             Self::Malformed => "malformed",
