@@ -193,6 +193,9 @@ pub struct Overview {
 pub trait Billing: Send + Sync {
     /// Reads the documents that `queries` names, and what PortaBilling wants of the account.
     async fn read(&self, i_account: IAccount, queries: &[String]) -> Result<Account, BillingError>;
+
+    /// The environment that the session serves, as far as a log-in has told it; asks nobody.
+    fn environment(&self) -> Option<u64>;
 }
 
 #[derive(Clone, Debug)]

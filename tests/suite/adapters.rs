@@ -147,6 +147,7 @@ fn question(operation: &Value) -> Result<Question, Failure> {
         event: Event {
             identity: EventIdentity(format!("0-{}", word(&event["id"]))),
             id: word(&event["id"]),
+            i_env: None,
             name: word(&event["name"]),
             i_account: Some(i_account),
             received_at: instant(&event["received-at"])?,

@@ -69,6 +69,7 @@ fn question(group: &str) -> Question {
         event: Event {
             identity: EventIdentity("0-1".to_owned()),
             id: "1".to_owned(),
+            i_env: None,
             name: "Account/Terminated".to_owned(),
             i_account: Some(IAccount(189)),
             received_at: Timestamp::default(),

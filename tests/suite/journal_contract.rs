@@ -109,6 +109,7 @@ fn event(number: u32, i_account: u64) -> Event {
     Event {
         identity: EventIdentity(format!("1-{number}")),
         id: number.to_string(),
+        i_env: None,
         name: "Account/New".to_owned(),
         i_account: Some(IAccount(i_account)),
         received_at: at(0),

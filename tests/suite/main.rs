@@ -7,6 +7,7 @@ mod adapters;
 mod configuration;
 mod crash;
 mod doors;
+mod events;
 mod guests;
 mod happy_path;
 mod journal_contract;

@@ -166,6 +166,10 @@ impl Billing for PortaBilling {
         }
         wire::account(&documents).map_err(BillingError::Unavailable)
     }
+
+    fn environment(&self) -> Option<u64> {
+        self.session.environment()
+    }
 }
 
 /// PortaBilling's calling convention.

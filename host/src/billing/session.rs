@@ -2,10 +2,12 @@
 //! workers wait for it; a log-in that was refused is not tried again for a while, because
 //! PortaBilling locks out who hammers.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
@@ -32,6 +34,8 @@ pub struct Session {
     world: Arc<dyn World>,
     /// Locked while somebody logs in: the others wait for the same answer.
     state: Mutex<State>,
+    /// What the last token said; known from then on, also while PortaBilling is away.
+    environment: RwLock<Option<u64>>,
 }
 
 #[derive(Default)]
@@ -59,7 +63,18 @@ struct Granted {
 
 impl Session {
     pub(super) fn new(api: Arc<Api>, login: String, credential: Credential, world: Arc<dyn World>) -> Self {
-        Self { api, login, credential, world, state: Mutex::default() }
+        Self { api, login, credential, world, state: Mutex::default(), environment: RwLock::default() }
+    }
+
+    pub(super) fn environment(&self) -> Option<u64> {
+        *self.environment.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A token that names no environment changes nothing.
+    fn learn_environment(&self, access_token: &str) {
+        if let Some(found) = environment(access_token) {
+            *self.environment.write().unwrap_or_else(PoisonError::into_inner) = Some(found);
+        }
     }
 
     async fn log_in(&self) -> Result<Granted, BillingError> {
@@ -95,6 +110,7 @@ impl Tokens for Session {
         match self.log_in().await {
             Ok(granted) => {
                 let renew_at = renew_at(&granted, now);
+                self.learn_environment(&granted.access_token);
                 let secret = Secret::new(granted.access_token);
                 tracing::info!(%renew_at, "logged in to PortaBilling");
                 let current = Some(Token { secret: secret.clone(), granted_at: now, renew_at });
@@ -132,6 +148,17 @@ impl Tokens for Session {
     }
 }
 
+/// The claim `i_env` of a token that is a JWT. Its signature is PortaBilling's own affair.
+fn environment(access_token: &str) -> Option<u64> {
+    let claims = access_token.split('.').nth(1)?;
+    let claims = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
+    match serde_json::from_slice::<serde_json::Value>(&claims).ok()?.get("i_env")? {
+        serde_json::Value::Number(number) => number.as_u64(),
+        serde_json::Value::String(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
 fn renew_at(granted: &Granted, now: Timestamp) -> Timestamp {
     let seconds = granted.expires_in.as_ref().and_then(|value| match value {
         serde_json::Value::Number(number) => number.as_u64(),
@@ -155,6 +182,21 @@ fn utc(text: &str) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_may_tell_its_environment() {
+        let jwt = |claims: &str| format!("e30.{}.c2lnbmF0dXJl", URL_SAFE_NO_PAD.encode(claims));
+        for (token, told) in [
+            (jwt(r#"{"i_env":1,"login":"punchdown"}"#), Some(1)),
+            (jwt(r#"{"i_env":"12"}"#), Some(12)),
+            (jwt(r#"{"login":"punchdown"}"#), None),
+            (jwt("not JSON"), None),
+            ("0123456789abcdef".to_owned(), None),
+            ("a.###.b".to_owned(), None),
+        ] {
+            assert_eq!(environment(&token), told, "{token}");
+        }
+    }
 
     #[test]
     fn renewal_comes_a_tenth_or_a_minute_before_the_end() {

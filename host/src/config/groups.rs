@@ -61,6 +61,7 @@ fn group(
 ) -> Option<GroupSettings> {
     let adapter = section.required("adapter", "\"adapters/oms-tmf641.wasm\"").and_then(|value| value.text());
     let events = section.required("events", "[\"Account/**\"]").and_then(|value| patterns(&value));
+    let events = events.zip(kinds).map(|(events, kinds)| events.with_aliases(&kinds.aliases));
     let policy = policy(name, section, kinds);
     let secrets = section.section("secrets", |section| named_secrets(section, directory));
     let target = section.required("target", "{ url = \"https://oms.example.net\" }");

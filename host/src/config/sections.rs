@@ -11,7 +11,7 @@ use super::secrets::{admin_token, secret};
 use super::values::{SECOND, base_url, header_name, patterns, user_and_password};
 use super::{Settings, groups};
 use crate::billing::{self, Credential, Query};
-use crate::domain::Patterns;
+use crate::domain::{Aliases, Patterns};
 use crate::espf::{self, ContentType};
 use crate::http::{AdminToken, EventAuth, EventSettings, ListenerSettings};
 use crate::store;
@@ -128,6 +128,7 @@ struct Events {
 
 /// What the names of events say of them.
 pub struct EventKinds {
+    pub aliases: Aliases,
     pub closing: Patterns,
     pub never_collapse: Patterns,
 }
@@ -175,8 +176,31 @@ fn events(section: &mut Section<'_>, directory: &Path) -> Option<Events> {
             body_timeout: body_timeout?,
         })
     };
-    let kinds = || Some(EventKinds { closing: closing?, never_collapse: never_collapse? });
-    Some(Events { settings: settings(), listener, kinds: kinds() })
+    let kinds = section.section("aliases", aliases).and_then(|aliases| {
+        let (closing, never_collapse) = (closing?, never_collapse?);
+        Some(EventKinds {
+            closing: closing.with_aliases(&aliases),
+            never_collapse: never_collapse.with_aliases(&aliases),
+            aliases,
+        })
+    });
+    Some(Events { settings: settings(), listener, kinds })
+}
+
+/// Old names of events, by the names that are meant.
+fn aliases(section: &mut Section<'_>) -> Option<Aliases> {
+    let mut aliases = BTreeMap::new();
+    let mut complete = true;
+    section.each(|old, value| match value.text() {
+        Some(new) => drop(aliases.insert(old.to_owned(), new)),
+        None => complete = false,
+    });
+    if let Some(new) = aliases.values().find(|new| aliases.contains_key(*new)) {
+        let help = "name the last name; an alias is not followed further".to_owned();
+        section.complain(format!("`{new}` is an alias itself"), Some(help));
+        return None;
+    }
+    complete.then(|| Aliases::new(aliases))
 }
 
 fn event_auth(value: &Value<'_>, directory: &Path) -> Option<EventAuth> {

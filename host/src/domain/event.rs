@@ -25,6 +25,9 @@ pub struct Event {
     pub identity: EventIdentity,
     /// `i_event` as decimal text.
     pub id: String,
+    /// PortaBilling's environment; absent where there is only one.
+    #[serde(default)]
+    pub i_env: Option<u64>,
     /// As PortaBilling sent it: `Account/New`.
     pub name: String,
     pub i_account: Option<IAccount>,
@@ -48,6 +51,8 @@ pub enum NotAnEvent {
     BadId(&'static str),
     #[error("`i_event` is missing, so a repeated delivery could not be recognised")]
     NoId,
+    #[error("it is of environment {is}, and the session with PortaBilling serves environment {served}")]
+    OtherEnvironment { is: u64, served: u64 },
 }
 
 #[derive(Deserialize)]
@@ -76,15 +81,16 @@ impl Event {
             return Err(NotAnEvent::NoVariables);
         };
         let id = whole(&known, "i_event")?.ok_or(NotAnEvent::NoId)?;
-        let i_env = whole(&known, "i_env")?.unwrap_or(0);
+        let i_env = whole(&known, "i_env")?;
         // Balance events name the account so.
         let i_account = match whole(&known, "i_account")? {
             Some(i_account) => Some(i_account),
             None => whole(&known, "billing_entity_id")?,
         };
         Ok(Self {
-            identity: EventIdentity(format!("{i_env}-{id}")),
+            identity: EventIdentity(format!("{}-{id}", i_env.unwrap_or(0))),
             id: id.to_string(),
+            i_env,
             name,
             i_account: i_account.map(IAccount),
             received_at,
@@ -95,6 +101,17 @@ impl Event {
 }
 
 impl Event {
+    /// Whether PortaBilling can be asked of it. Where one side names no environment, it can.
+    ///
+    /// # Errors
+    /// When it is of another environment than the one that is `served`.
+    pub fn of_environment(self, served: Option<u64>) -> Result<Self, NotAnEvent> {
+        match (self.i_env, served) {
+            (Some(is), Some(served)) if is != served => Err(NotAnEvent::OtherEnvironment { is, served }),
+            _ => Ok(self),
+        }
+    }
+
     /// Another identity, for one whose number was used before: the same for each repetition.
     pub fn other_identity(&self) -> EventIdentity {
         use sha2::Digest as _;
@@ -138,6 +155,19 @@ mod tests {
             assert_eq!(event.i_account, Some(IAccount(189)));
             assert_eq!(event.name, "Account/New");
         }
+    }
+
+    #[test]
+    fn an_event_of_another_environment_is_none_for_us() {
+        let of = |i_env: &str, served| {
+            let body = format!(r#"{{"event_type":"Account/New","variables":{{"i_event":7{i_env}}}}}"#);
+            parse(&body).expect("an event").of_environment(served).map(|event| event.identity.0)
+        };
+        assert_eq!(of(r#","i_env":"2""#, Some(2)).as_deref(), Ok("2-7"));
+        assert_eq!(of(r#","i_env":2"#, None).as_deref(), Ok("2-7"), "nobody has logged in yet");
+        assert_eq!(of("", Some(1)).as_deref(), Ok("0-7"), "it names none");
+        let other = NotAnEvent::OtherEnvironment { is: 2, served: 1 };
+        assert_eq!(of(r#","i_env":2"#, Some(1)), Err(other));
     }
 
     #[test]

@@ -1,5 +1,6 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -50,11 +51,27 @@ pub struct Policy {
     pub history_entries_max: usize,
 }
 
+/// Names of events as PortaBilling sends them, and the names that patterns see instead: it
+/// renames events between its releases. An event keeps the name that it came with.
+#[derive(Clone, Debug, Default)]
+pub struct Aliases(Arc<BTreeMap<String, String>>);
+
+impl Aliases {
+    pub fn new(written: BTreeMap<String, String>) -> Self {
+        Self(Arc::new(written))
+    }
+
+    fn of<'a>(&'a self, event_name: &'a str) -> &'a str {
+        self.0.get(event_name).map_or(event_name, String::as_str)
+    }
+}
+
 /// Which event names a group wants: `*` stands for one part, `**` for the rest.
 #[derive(Clone, Debug)]
 pub struct Patterns {
     written: Vec<String>,
     set: GlobSet,
+    aliases: Aliases,
 }
 
 impl Patterns {
@@ -65,11 +82,17 @@ impl Patterns {
         for pattern in &written {
             set.add(GlobBuilder::new(pattern).literal_separator(true).build()?);
         }
-        Ok(Self { set: set.build()?, written })
+        Ok(Self { set: set.build()?, written, aliases: Aliases::default() })
+    }
+
+    /// The same patterns, for which these names stand for others.
+    #[must_use]
+    pub fn with_aliases(self, aliases: &Aliases) -> Self {
+        Self { aliases: aliases.clone(), ..self }
     }
 
     pub fn want(&self, event_name: &str) -> bool {
-        self.set.is_match(event_name)
+        self.set.is_match(self.aliases.of(event_name))
     }
 
     pub fn written(&self) -> &[String] {
@@ -95,6 +118,17 @@ mod tests {
         ] {
             assert_eq!(patterns(pattern).want(name), wanted, "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn an_old_name_is_seen_as_the_new_one() {
+        let renamed = [("Account/Status/Suspend".to_owned(), "Account/Status/Suspended".to_owned())];
+        let aliases = Aliases::new(renamed.into());
+        let patterns = |text: &str| Patterns::new(vec![text.to_owned()]).expect(text).with_aliases(&aliases);
+        assert!(patterns("Account/Status/Suspended").want("Account/Status/Suspend"));
+        assert!(patterns("Account/Status/Suspended").want("Account/Status/Suspended"));
+        assert!(!patterns("Account/Status/Suspend").want("Account/Status/Suspend"), "it has a new name");
+        assert!(patterns("Account/New").want("Account/New"));
     }
 
     #[test]

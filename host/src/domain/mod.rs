@@ -48,7 +48,7 @@ pub use change::{Change, Note};
 pub use decision::{Decision, Entry, Exchange, Happening, Progress, Received, Report, Waiting};
 pub use event::{Event, EventIdentity, NotAnEvent};
 pub use exchange::{Body, Delivery, Escape, Fill, Header, Request, Response};
-pub use group::{Group, Patterns, Policy, Service};
+pub use group::{Aliases, Group, Patterns, Policy, Service};
 pub use json::Json;
 pub use lane::{Behind, GivesWay, Lane, collapses, gives_way};
 pub use notification::{Correlation, Notification, Otherwise, Reading, Signal};

@@ -54,7 +54,8 @@ impl Intake {
     /// Takes one delivery of the ESPF. `Ok` means durable.
     pub async fn event(&self, body: &[u8]) -> Result<Accepted, JournalError> {
         let now = self.now();
-        match Event::parse(body, now) {
+        let served = self.core.ports.billing.environment();
+        match Event::parse(body, now).and_then(|event| event.of_environment(served)) {
             Ok(event) => self.accept(event).await,
             Err(why) => self.bury(body, &why, now).await,
         }

@@ -38,6 +38,7 @@ impl Story {
         let event = Event {
             identity: EventIdentity("1-42".to_owned()),
             id: "42".to_owned(),
+            i_env: None,
             name: "Account/New".to_owned(),
             i_account: Some(IAccount(189)),
             received_at: at(0),
