@@ -56,7 +56,8 @@ impl fmt::Debug for Digest {
     }
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+/// Bytes as digits, in lower case.
+pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

@@ -43,7 +43,7 @@ mod time;
 mod trouble;
 
 pub use account::{AccountId, IAccount};
-pub use adapter::{Description, Digest, Problem};
+pub use adapter::{Description, Digest, Problem, hex};
 pub use change::{Change, Note};
 pub use decision::{Decision, Entry, Exchange, Happening, Progress, Received, Report, Waiting};
 pub use event::{Event, EventIdentity, NotAnEvent};

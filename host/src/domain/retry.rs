@@ -17,10 +17,6 @@ impl RetrySchedule {
         (!pauses.is_empty()).then_some(Self(pauses))
     }
 
-    pub fn pauses(&self) -> &[Duration] {
-        &self.0
-    }
-
     /// The pause after the `failed`-th failed attempt (the first is 1). Jitter only lengthens it,
     /// by up to a fifth, so that what failed together does not come back together.
     pub fn pause(&self, failed: u32, retry_after: Option<Duration>, chance: Chance) -> Duration {

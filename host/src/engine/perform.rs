@@ -49,7 +49,9 @@ pub fn overrun(step: &Step, now: Timestamp) -> Outcome {
         Step::Send => Outcome::Unanswered(trouble),
         Step::Read => Outcome::NotRead { trouble, retry_after: None },
         Step::Compare(_) => Outcome::NotCompared { until: now + COMPARED_AGAIN_AFTER },
-        _ => Outcome::Held { trouble, until: now + HELD_FOR },
+        Step::GiveWay(_) | Step::Ask | Step::Leave | Step::Doubt | Step::Wake(_) | Step::Elapse => {
+            Outcome::Held { trouble, until: now + HELD_FOR }
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use hmac::{Hmac, Mac as _};
 use sha2::Digest as _;
 
 use super::OpenError;
+use crate::domain::hex;
 use crate::ports::JournalError;
 
 const KEY_BYTES: usize = 32;
@@ -31,10 +32,6 @@ pub struct Seal {
     key_id: [u8; KEY_ID_BYTES],
     /// Of another key, made of the same: one that seals is used for nothing else.
     index: Hmac<sha2::Sha256>,
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Seal {
