@@ -10,9 +10,9 @@ use crate::billing::PortaBilling;
 use crate::config::{GroupSettings, Place, Problem, Problems, Settings};
 use crate::domain::Group;
 use crate::engine::Engine;
-use crate::espf::Espf;
+use crate::espf::{Espf, Groups};
 use crate::http::{self, Listener, ListenerSettings, NotifySettings};
-use crate::outbound::Targets;
+use crate::outbound::{self, Targets};
 use crate::ports::{Journal, Ports, World};
 use crate::store;
 use crate::telemetry::{ListenerName, Metrics};
@@ -23,6 +23,7 @@ use crate::world::SystemWorld;
 pub struct App {
     engine: Engine,
     listeners: Vec<Listener>,
+    services: Groups,
     /// Cancelled when the journal cannot go on.
     journal_failed: CancellationToken,
 }
@@ -39,6 +40,16 @@ pub enum StartError {
     Sandbox(String),
     #[error("cannot set up TLS: {0}")]
     Tls(#[from] reqwest::Error),
+    #[error(transparent)]
+    Target(#[from] outbound::Unusable),
+}
+
+/// The targets of a configuration. Nothing is sent yet.
+///
+/// # Errors
+/// When one of them cannot be used as it is configured.
+pub fn targets(groups: &[GroupSettings], world: &Arc<dyn World>) -> Result<Targets, outbound::Unusable> {
+    Targets::new(groups.iter().map(|group| (group.group().clone(), group.target.clone())), world)
 }
 
 /// The adapters of a configuration, loaded and asked whether they accept it.
@@ -116,10 +127,11 @@ impl App {
         let journal = store::open(&settings.store)?;
         let journal_failed = journal.failed();
         let world: Arc<dyn World> = Arc::new(SystemWorld);
-        let billing = PortaBilling::new(settings.billing, world)?;
+        let billing = PortaBilling::new(settings.billing, Arc::clone(&world))?;
+        let reported = settings.groups.iter().flat_map(|group| group.engine.policy.reports.clone());
+        let services = Groups::new(&settings.espf, billing.session(), reported.collect())?;
         let status_api = Espf::new(settings.espf, billing.session())?;
-        let outbound =
-            Targets::new(settings.groups.iter().map(|group| (group.group().clone(), group.target.clone())))?;
+        let outbound = targets(&settings.groups, &world)?;
         let ports = Ports {
             journal: wrap(Box::new(journal)),
             billing: Box::new(billing),
@@ -146,7 +158,7 @@ impl App {
             Arc::clone(&metrics),
         );
         let intake = engine.intake();
-        let events = http::events(&intake, settings.events);
+        let events = http::events(&intake, settings.events, settings.nsps);
         let notifications = http::notifications(&intake, notify);
         let admin = http::admin(&intake, settings.admin_tokens);
         let mut rooms = vec![(ListenerName::Admin, settings.admin, admin)];
@@ -159,9 +171,10 @@ impl App {
         let mut listeners = Vec::new();
         for (name, settings, router) in rooms {
             let socket = bind(name, &settings).await?;
-            listeners.push(Listener { name, socket, settings, router, metrics: Arc::clone(&metrics) });
+            let (metrics, world) = (Arc::clone(&metrics), Arc::clone(&world));
+            listeners.push(Listener { name, socket, settings, router, metrics, world });
         }
-        Ok(Self { engine, listeners, journal_failed })
+        Ok(Self { engine, listeners, services, journal_failed })
     }
 
     pub fn journal_failed(&self) -> CancellationToken {
@@ -172,6 +185,8 @@ impl App {
     pub async fn run(self, stop: CancellationToken) {
         let engine_stop = CancellationToken::new();
         let engine = tokio::spawn(self.engine.run(engine_stop.clone()));
+        let (services, stopping) = (self.services, stop.clone());
+        tokio::spawn(async move { stopping.run_until_cancelled(services.check()).await });
         let listeners = self.listeners.into_iter().map(|listener| tokio::spawn(listener.serve(stop.clone())));
         for listener in listeners.collect::<Vec<_>>() {
             let _ = listener.await;

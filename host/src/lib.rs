@@ -8,7 +8,7 @@
 //! floor do not know each other; a test keeps it so.
 //!
 //! ```text
-//!  6   cli                              what a person can ask for
+//!  6   cli  fuzz                        what a person can ask for; what the fuzz targets ask
 //!  5   app  lifecycle                   who is connected to whom; when it starts and stops
 //!  4   config                           what the operator wrote, made complete
 //!  3   http                             the doors
@@ -46,3 +46,5 @@ pub mod app;
 pub mod lifecycle;
 
 pub mod cli;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;

@@ -8,12 +8,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, StartError, load_adapters};
-use crate::config;
+use crate::config::{self, Settings};
 use crate::ports::Journal;
 use crate::telemetry;
 
 /// The configuration, or something that it names, is not as it must be.
 pub const EXIT_CONFIGURATION: u8 = 78;
+
+/// The journal, the log, the targets.
+const FILES_BESIDE_CONNECTIONS: u64 = 512;
 
 /// Runs a host until it is told to stop.
 pub async fn serve(file: &Path) -> ExitCode {
@@ -31,6 +34,7 @@ pub async fn serve_with(file: &Path, wrap: impl FnOnce(Box<dyn Journal>) -> Box<
         let at = format!("{}:{}", warning.place.line, warning.place.column);
         tracing::warn!(key = warning.key, at, why = warning.message, "a setting is not as it should be");
     }
+    raise_file_limit(&settings);
     let app = match load_adapters(&settings, file).await {
         Ok(catalog) => App::build_with(settings, catalog, wrap).await,
         Err(error) => Err(error),
@@ -41,11 +45,27 @@ pub async fn serve_with(file: &Path, wrap: impl FnOnce(Box<dyn Journal>) -> Box<
     }
 }
 
+/// A connection is a file, and most shells and services let a process begin with 1024 of them,
+/// though it may have more: the journal would be the first to go without.
+fn raise_file_limit(settings: &Settings) {
+    let own = settings.notifications.as_ref();
+    let listeners = [&settings.public, &settings.admin].into_iter().chain(own);
+    let connections: usize = listeners.map(|listener| listener.limits.connections).sum();
+    let needed = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(FILES_BESIDE_CONNECTIONS);
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(files) if files < needed => {
+            tracing::warn!(files, needed, "fewer files may be open than the listeners' connections need");
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "cannot raise the limit of open files"),
+    }
+}
+
 /// Says why there is nothing to run; the exit code says whether a person must change something.
 pub fn refuse(error: &StartError) -> ExitCode {
     eprintln!("{error}");
     match error {
-        StartError::Configuration(_) => ExitCode::from(EXIT_CONFIGURATION),
+        StartError::Configuration(_) | StartError::Target(_) => ExitCode::from(EXIT_CONFIGURATION),
         StartError::Journal(_) | StartError::Listen { .. } | StartError::Sandbox(_) | StartError::Tls(_) => {
             ExitCode::FAILURE
         }

@@ -3,17 +3,24 @@
 //! Each port has its own error, said as what to do about it. Whoever answers a port knows no
 //! other; the engine knows only these traits.
 
+mod journal;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::domain::{
-    Behind, Chance, Change, Digest, Entry, Event, EventIdentity, Group, IAccount, Json, LaidDown,
-    Notification, Operation, OperationId, Progress, Reading, Request, Response, Said, Service, Subscriber,
-    Timestamp, Trouble, Wanted,
+    Breaker, Chance, Change, Digest, Entry, Event, FanOut, Group, IAccount, ICustomer, Json, LaidDown,
+    Listed, Notification, Operation, OperationId, Progress, Reading, Request, Response, Service, Subscriber,
+    SystemChange, Timestamp, Trouble, Wanted,
 };
 use crate::secret::Secret;
+
+pub use journal::{
+    Acceptance, Claim, DeadLetter, Delivered, Held, JournalError, Kept, Lease, Leased, Overview,
+    StatusUpdate, Work,
+};
 
 pub struct Ports {
     pub journal: Box<dyn Journal>,
@@ -34,10 +41,23 @@ pub trait World: Send + Sync {
 /// What is durable. Every method that returns `Ok` has committed, with a sync to the disk.
 #[async_trait]
 pub trait Journal: Send + Sync {
-    /// Stores an event with the operations that it makes. A known identity changes nothing.
-    async fn accept(&self, event: Event, operations: Vec<Operation>) -> Result<Acceptance, JournalError>;
+    /// Stores an event with the work that it makes. A known identity changes nothing.
+    async fn accept(&self, event: Event, work: Work) -> Result<Acceptance, JournalError>;
 
-    /// Keeps what can never become an event, for a person.
+    /// Fan-outs whose next page is to be read, the oldest first.
+    async fn fan_outs_due(&self, now: Timestamp, most: usize) -> Result<Vec<FanOut>, JournalError>;
+
+    /// Stores what a page of a fan-out made, and where it stands then; `None`: at its end. A lane
+    /// that has an operation of the event gets no second one, and a closed account gets one only
+    /// where something of it still stands here. Gives the number of those that were new.
+    async fn fan_out(
+        &self,
+        from: &FanOut,
+        page: Vec<(Operation, Listed)>,
+        to: Option<FanOut>,
+    ) -> Result<usize, JournalError>;
+
+    /// Keeps what can never become an event, for a person. A known id changes nothing.
     async fn keep_dead_letter(&self, letter: DeadLetter) -> Result<(), JournalError>;
 
     /// Leases up to `most` lanes of a group that are due, each with its head.
@@ -46,6 +66,9 @@ pub trait Journal: Send + Sync {
     /// Writes a change, if the lease still holds, and prolongs the lease.
     async fn save(&self, lease: &Lease, change: Change, now: Timestamp) -> Result<Held, JournalError>;
 
+    /// When the lane of that operation was last changed by one before it.
+    async fn changed_before(&self, operation: &OperationId) -> Result<Option<Timestamp>, JournalError>;
+
     /// Gives the lane back; the next date is made from what stands in it.
     async fn release(&self, lease: &Lease, now: Timestamp) -> Result<(), JournalError>;
 
@@ -53,9 +76,19 @@ pub trait Journal: Send + Sync {
     /// has seen before changes nothing.
     async fn keep_notification(&self, delivery: Delivered) -> Result<Kept, JournalError>;
 
+    /// Stores what a notification was answered before anybody could read it; the first reply stands.
+    async fn keep_reply(&self, id: &str, reply: &Response) -> Result<(), JournalError>;
+
     /// Stores what was read in a notification with its reply, if it is the first one, and gives
     /// each signal to whom it concerns. Signals whose sender's id was seen before are dropped.
     async fn record_reading(&self, id: &str, reading: Reading, now: Timestamp) -> Result<(), JournalError>;
+
+    /// What the group's system changed of itself, and no operation was begun for yet; the oldest
+    /// first.
+    async fn changes_to_begin(&self, group: &Group, most: usize) -> Result<Vec<SystemChange>, JournalError>;
+
+    /// Its operation is accepted.
+    async fn change_begun(&self, signal: i64) -> Result<(), JournalError>;
 
     /// Notifications that nobody could read yet, the oldest first.
     async fn unread(&self, group: &Group, most: usize) -> Result<Vec<(String, Notification)>, JournalError>;
@@ -73,6 +106,11 @@ pub trait Journal: Send + Sync {
     /// That version is to be told again, at `at`.
     async fn status_later(&self, update: &StatusUpdate, at: Timestamp) -> Result<(), JournalError>;
 
+    /// The groups' breakers as they were last kept.
+    async fn breakers(&self) -> Result<BTreeMap<Group, Breaker>, JournalError>;
+
+    async fn keep_breaker(&self, group: &Group, breaker: &Breaker) -> Result<(), JournalError>;
+
     /// Whether it can be written.
     async fn ping(&self) -> Result<(), JournalError>;
 
@@ -80,119 +118,20 @@ pub trait Journal: Send + Sync {
     async fn overview(&self) -> Result<Overview, JournalError>;
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// Somebody else holds the lane by now: what was to be written is void.
-    #[error("the lease is lost")]
-    LeaseLost,
-    #[error("too much waits to be written")]
-    Busy,
-    #[error("the journal cannot be written or read: {0}")]
-    Failed(String),
-    #[error("a row of the journal cannot be understood: {0}")]
-    Damaged(String),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Acceptance {
-    New,
-    Repeated,
-}
-
-/// A notification as it came, under a name of our own.
-#[derive(Clone, Debug)]
-pub struct Delivered {
-    pub id: String,
-    pub group: Group,
-    /// By which its sender knows it, and repeats it; only where he proved that it is his.
-    pub sender_id: Option<String>,
-    pub raw: Notification,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kept {
-    New,
-    /// With the first reply, unless nobody has read the first delivery yet.
-    Repeated(Option<Response>),
-}
-
-#[derive(Clone, Debug)]
-pub struct DeadLetter {
-    pub id: String,
-    pub at: Timestamp,
-    pub why: String,
-    pub body: Vec<u8>,
-}
-
-#[derive(Clone, Debug)]
-pub struct Claim {
-    pub group: Group,
-    /// Made at each start, so that nobody is mistaken for an earlier self.
-    pub owner: String,
-    pub most: usize,
-    pub now: Timestamp,
-    pub until: Timestamp,
-}
-
-/// The right to move a lane. Void once another epoch has begun.
-#[derive(Clone, Debug)]
-pub struct Lease {
-    pub lane: i64,
-    pub owner: String,
-    pub epoch: u64,
-    /// How long each save prolongs it.
-    pub term: Duration,
-}
-
-/// The head of a leased lane.
-#[derive(Clone, Debug)]
-pub struct Held {
-    pub operation: Operation,
-    pub signal: Option<Json>,
-    pub behind: Option<Behind>,
-    /// What stands for the account, as the lane's last `applied` said.
-    pub applied: Option<Json>,
-}
-
-#[derive(Debug)]
-pub struct Leased {
-    pub lanes: Vec<(Lease, Held)>,
-    /// When the next lane of the group falls due, when none is now.
-    pub next_due: Option<Timestamp>,
-}
-
-/// The latest status of an account in a service; its version makes an older one recognisable.
-#[derive(Clone, Debug)]
-pub struct StatusUpdate {
-    pub i_account: IAccount,
-    pub service: Service,
-    pub said: Said,
-    /// What PortaBilling was last told.
-    pub told: Option<Said>,
-    pub version: u64,
-    pub attempts: u32,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct Overview {
-    /// Operations by group and stage.
-    pub operations: BTreeMap<(Group, String), u64>,
-    /// When the oldest unfinished operation of a group was received.
-    pub oldest_open: BTreeMap<Group, Timestamp>,
-    pub events: u64,
-    pub last_event: Option<(EventIdentity, Timestamp)>,
-    pub dead_letters: u64,
-    pub notifications_unread: u64,
-    pub signals_kept: u64,
-    pub signals_parked: u64,
-    pub statuses_waiting: u64,
-}
-
 /// PortaBilling's API.
 #[async_trait]
 pub trait Billing: Send + Sync {
-    /// Reads the documents that `queries` names, and what PortaBilling wants of the account.
-    async fn read(&self, i_account: IAccount, queries: &[String]) -> Result<Account, BillingError>;
+    /// Reads the documents that `queries` names, and what PortaBilling wants of the account. What
+    /// somebody else read a moment ago will do, if that reading began after `since`.
+    async fn read(
+        &self,
+        i_account: IAccount,
+        queries: &[String],
+        since: Timestamp,
+    ) -> Result<Account, BillingError>;
+
+    /// A page of the accounts of a customer, closed ones too; empty where the list has ended.
+    async fn accounts_of(&self, i_customer: ICustomer, from: u64) -> Result<Vec<Listed>, BillingError>;
 
     /// The environment that the session serves, as far as a log-in has told it; asks nobody.
     fn environment(&self) -> Option<u64>;
@@ -204,7 +143,7 @@ pub enum Account {
     Absent,
 }
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum BillingError {
     #[error("PortaBilling did not answer as it should: {0}")]
     Unavailable(String),
@@ -267,7 +206,19 @@ impl AdapterError {
 /// The external systems, each by the group that has it for a target.
 #[async_trait]
 pub trait Outbound: Send + Sync {
+    /// Gets what a request needs before it may leave: its turn, and a token that is good for a
+    /// while. Those that only look whether there is news have their turn last.
+    async fn make_ready(&self, group: &Group, looks: bool) -> Result<(), Lack>;
+
     async fn send(&self, group: &Group, request: &Request, key: &str) -> Result<Response, SendError>;
+}
+
+/// What a whole group lacks for a while: it fails none of its operations.
+#[derive(Clone, Debug)]
+pub struct Lack {
+    pub trouble: Trouble,
+    /// It may be there after that.
+    pub pause: Duration,
 }
 
 #[derive(Clone, Debug, thiserror::Error)]
@@ -283,6 +234,9 @@ pub enum SendError {
     /// It can never be sent as it is.
     #[error("{0}")]
     Refused(String),
+    /// It was not sent, or answered that the group's credential is no good.
+    #[error("{}", .0.trouble.message)]
+    Lacking(Lack),
 }
 
 /// The status door of the ESPF.
@@ -295,6 +249,9 @@ pub trait StatusApi: Send + Sync {
 pub enum StatusError {
     #[error("not taken now: {0}")]
     Later(String),
+    /// There is no session to say it in: it was not said, and no other one can be.
+    #[error("{0}")]
+    NoSession(String),
     /// The account is no more; there is nothing to tell it to.
     #[error("PortaBilling has no such account any more")]
     AccountGone,
@@ -308,4 +265,8 @@ pub trait Tokens: Send + Sync {
 
     /// That token was refused: the next one is a new one.
     async fn refused(&self, token: &Secret);
+
+    /// Another door than the API did not take that token. That says little of the session, so it
+    /// is given up for it seldom.
+    async fn doubted(&self, token: &Secret);
 }

@@ -1,9 +1,12 @@
 //! What every HTTP client of the host has in common: no redirects, no proxy unless one is
 //! configured, answers bounded in bytes and time, bodies as text where they are text.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
+use governor::Quota;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::{Certificate, Proxy, Url};
 
 use crate::domain::{Body, Header};
 
@@ -13,6 +16,57 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// # Errors
 /// When TLS cannot be set up.
 pub fn client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
+    builder(timeout).build()
+}
+
+/// So many calls in so long a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    pub requests: NonZeroU32,
+    pub per: Duration,
+}
+
+impl Rate {
+    /// Evenly, but for so many at once. `None` when the rate is so high that it is none.
+    pub fn quota(self, burst: NonZeroU32) -> Option<Quota> {
+        Some(Quota::with_period(self.per / self.requests.get())?.allow_burst(burst))
+    }
+
+    /// What a tenth of a second is worth, one at least.
+    pub fn in_a_tenth(self) -> NonZeroU32 {
+        let worth = u128::from(self.requests.get()) * 100 / self.per.as_millis().max(1);
+        NonZeroU32::new(u32::try_from(worth).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN)
+    }
+}
+
+/// By which way another system is reached.
+#[derive(Clone, Debug, Default)]
+pub struct Way {
+    /// In place of the system's roots.
+    pub roots: Option<Vec<Certificate>>,
+    pub proxy: Option<Url>,
+}
+
+/// A client for what is below `url`.
+///
+/// # Errors
+/// When TLS cannot be set up.
+pub fn client_by(way: &Way, url: &str, timeout: Duration) -> reqwest::Result<reqwest::Client> {
+    let mut client = builder(timeout);
+    if let Some(roots) = &way.roots {
+        client = client.tls_certs_only(roots.clone());
+    } else if url.starts_with("http:") {
+        // Nobody will ask for the system's roots, so they may be missing.
+        client = client.tls_certs_only([]);
+    }
+    if let Some(proxy) = &way.proxy {
+        client = client.proxy(Proxy::all(proxy.clone())?);
+    }
+    client.build()
+}
+
+/// A client to which something is still to be added.
+pub fn builder(timeout: Duration) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
@@ -23,7 +77,6 @@ pub fn client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
         // being closed would be in doubt for nothing.
         .pool_idle_timeout(Duration::from_secs(4))
         .user_agent(concat!("punchdown/", env!("CARGO_PKG_VERSION")))
-        .build()
 }
 
 /// Why an answer was not read to its end.
@@ -52,7 +105,8 @@ pub fn reason(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return if error.is_connect() { "no connection in time" } else { "no answer in time" }.to_owned();
     }
-    let mut cause: &dyn std::error::Error = error;
+    // Its own words name the address.
+    let Some(mut cause) = std::error::Error::source(error) else { return "the request failed".to_owned() };
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }

@@ -1,17 +1,21 @@
 //! A host with one promise broken on purpose: it answers an event before the commit. The crash
 //! tests must catch it, or they prove nothing.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use punchdown::domain::{Change, Event, Group, Notification, Operation, Reading, Timestamp};
+use punchdown::domain::{
+    Breaker, Change, Event, FanOut, Group, Listed, Notification, Operation, OperationId, Reading, Response,
+    SystemChange, Timestamp,
+};
 use punchdown::lifecycle;
 use punchdown::ports::{
     Acceptance, Claim, DeadLetter, Delivered, Held, Journal, JournalError, Kept, Lease, Leased, Overview,
-    StatusUpdate,
+    StatusUpdate, Work,
 };
 
 /// How long an answered event stays in memory alone.
@@ -33,13 +37,26 @@ struct Early(Arc<dyn Journal>);
 
 #[async_trait]
 impl Journal for Early {
-    async fn accept(&self, event: Event, operations: Vec<Operation>) -> Result<Acceptance, JournalError> {
+    async fn accept(&self, event: Event, work: Work) -> Result<Acceptance, JournalError> {
         let journal = Arc::clone(&self.0);
         tokio::spawn(async move {
             tokio::time::sleep(UNWRITTEN_FOR).await;
-            journal.accept(event, operations).await
+            journal.accept(event, work).await
         });
         Ok(Acceptance::New)
+    }
+
+    async fn fan_outs_due(&self, now: Timestamp, most: usize) -> Result<Vec<FanOut>, JournalError> {
+        self.0.fan_outs_due(now, most).await
+    }
+
+    async fn fan_out(
+        &self,
+        from: &FanOut,
+        page: Vec<(Operation, Listed)>,
+        to: Option<FanOut>,
+    ) -> Result<usize, JournalError> {
+        self.0.fan_out(from, page, to).await
     }
 
     async fn keep_dead_letter(&self, letter: DeadLetter) -> Result<(), JournalError> {
@@ -54,6 +71,10 @@ impl Journal for Early {
         self.0.save(lease, change, now).await
     }
 
+    async fn changed_before(&self, operation: &OperationId) -> Result<Option<Timestamp>, JournalError> {
+        self.0.changed_before(operation).await
+    }
+
     async fn release(&self, lease: &Lease, now: Timestamp) -> Result<(), JournalError> {
         self.0.release(lease, now).await
     }
@@ -62,8 +83,20 @@ impl Journal for Early {
         self.0.keep_notification(delivered).await
     }
 
+    async fn keep_reply(&self, id: &str, reply: &Response) -> Result<(), JournalError> {
+        self.0.keep_reply(id, reply).await
+    }
+
     async fn record_reading(&self, id: &str, reading: Reading, now: Timestamp) -> Result<(), JournalError> {
         self.0.record_reading(id, reading, now).await
+    }
+
+    async fn changes_to_begin(&self, group: &Group, most: usize) -> Result<Vec<SystemChange>, JournalError> {
+        self.0.changes_to_begin(group, most).await
+    }
+
+    async fn change_begun(&self, signal: i64) -> Result<(), JournalError> {
+        self.0.change_begun(signal).await
     }
 
     async fn unread(&self, group: &Group, most: usize) -> Result<Vec<(String, Notification)>, JournalError> {
@@ -84,6 +117,14 @@ impl Journal for Early {
 
     async fn status_later(&self, update: &StatusUpdate, at: Timestamp) -> Result<(), JournalError> {
         self.0.status_later(update, at).await
+    }
+
+    async fn breakers(&self) -> Result<BTreeMap<Group, Breaker>, JournalError> {
+        self.0.breakers().await
+    }
+
+    async fn keep_breaker(&self, group: &Group, breaker: &Breaker) -> Result<(), JournalError> {
+        self.0.keep_breaker(group, breaker).await
     }
 
     async fn ping(&self) -> Result<(), JournalError> {

@@ -31,11 +31,6 @@
   (param $config i32) (param $length i32) (result i32)
   (i32.const 1152))
 
-;; Nobody notifies a guest.
-(func (export "punchdown:adapter/external-system@0.9.0#read-notification")
-  (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
-  (unreachable))
-
 ;; Room for what the host hands over: the next free bytes, never given back.
 (func (export "cabi_realloc")
   (param $old i32) (param $old-size i32) (param $align i32) (param $size i32) (result i32)

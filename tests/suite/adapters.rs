@@ -148,6 +148,7 @@ fn question(operation: &Value) -> Result<Question, Failure> {
             identity: EventIdentity(format!("0-{}", word(&event["id"]))),
             id: word(&event["id"]),
             i_env: None,
+            i_customer: None,
             name: word(&event["name"]),
             i_account: Some(i_account),
             received_at: instant(&event["received-at"])?,

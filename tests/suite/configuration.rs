@@ -33,6 +33,10 @@ adapter = "adapter.wasm"
 events = ["Account/**"]
 reports = ["HSS"]
 target = {}
+pb-data = "perhaps"
+
+[nsps]
+auth = []
 "#;
 
 #[test]
@@ -53,6 +57,8 @@ fn every_problem_is_named_with_its_place_and_nothing_starts() {
         (":14:", "there must be one pause at least"),
         (":15:", "could report any outcome"),
         (":21:", "`url` is missing"),
+        (":22:", "`perhaps` is not one of beside, instead"),
+        (":25:", "anybody could send events"),
     ] {
         assert!(said.contains(words), "no `{words}` in\n{said}");
         assert!(said.contains(place), "no place `{place}` in\n{said}");

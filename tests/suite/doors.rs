@@ -98,7 +98,8 @@ async fn the_operators_door_wants_a_token_but_for_health_and_metrics() {
     assert_eq!(get("/admin/v1/status", Some("stage-admin-token")).await.status(), StatusCode::OK);
     let metrics = get("/metrics", None).await.text().await.expect("text");
     for series in [
-        "punchdown_events_total{result=\"accepted\"} 0",
+        "punchdown_events_total{door=\"espf\",result=\"accepted\"} 0",
+        "punchdown_events_total{door=\"nsps\",result=\"accepted\"} 0",
         "punchdown_requests_total{group=\"HSS\",result=\"unanswered\"} 0",
         "punchdown_operations{group=\"HSS\",stage=\"parked\"} 0",
     ] {

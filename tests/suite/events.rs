@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use punchdown::cli::stage::Stage;
 use punchdown_kit::oms::Settings;
+use punchdown_kit::portabilling::{Fault, When};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -22,6 +23,9 @@ async fn running(settings: &str) -> Option<(TempDir, Stage, Client)> {
     let config = std::fs::read_to_string(&stage.config).expect("a configuration");
     let config = config.replace("[events]", &format!("[events]\n{settings}"));
     std::fs::write(&stage.config, config).expect("written");
+    // Until somebody has logged in, nobody knows whose events these are.
+    let later = Fault::Delay(Duration::from_secs(2));
+    stage.billing.faults().strike_on("Session/login", later, When::Next(1));
     stage.start_host().await.expect("the host starts");
     Some((folder, stage, Client::builder().no_proxy().build().expect("a client")))
 }
@@ -37,7 +41,7 @@ async fn send(stage: &Stage, client: &Client, name: &str, variables: Value) -> S
 async fn counted(stage: &Stage, client: &Client, result: &str) -> u64 {
     let metrics = client.get(format!("http://{}/metrics", stage.admin)).send().await.expect("an answer");
     let metrics = metrics.text().await.expect("text");
-    let series = format!("punchdown_events_total{{result=\"{result}\"}} ");
+    let series = format!("punchdown_events_total{{door=\"espf\",result=\"{result}\"}} ");
     let line = metrics.lines().find_map(|line| line.strip_prefix(&series)).expect("a series");
     line.parse().expect("a number")
 }

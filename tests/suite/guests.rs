@@ -44,10 +44,18 @@ fn file(folder: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
     path
 }
 
-/// The component of a guest that adds its `provision` to what all have in common.
+/// A guest's module: what all have in common, and what it has of its own.
+fn module(name: &str) -> String {
+    let (common, own) = (guest_text("common"), guest_text(name));
+    match own.contains("#read-notification") {
+        true => common + &own,
+        false => common + &guest_text("unnotified") + &own,
+    }
+}
+
+/// The component of a guest.
 pub fn guest(folder: &Path, name: &str) -> PathBuf {
-    let module = guest_text("common") + &guest_text(name);
-    file(folder, &format!("{name}.wasm"), component(&module, &contract()))
+    file(folder, &format!("{name}.wasm"), component(&module(name), &contract()))
 }
 
 async fn loaded(sandbox: &Sandbox, path: &Path) -> Adapter {
@@ -70,6 +78,7 @@ fn question(group: &str) -> Question {
             identity: EventIdentity("0-1".to_owned()),
             id: "1".to_owned(),
             i_env: None,
+            i_customer: None,
             name: "Account/Terminated".to_owned(),
             i_account: Some(IAccount(189)),
             received_at: Timestamp::default(),
@@ -272,7 +281,8 @@ async fn what_one_adapter_began_another_takes_over_only_if_it_would_have_sent_th
 
 #[test]
 fn no_guest_is_without_a_test() {
-    let tests = [include_str!("guests.rs"), include_str!("guests/refusals.rs")].concat();
+    let tests =
+        [include_str!("guests.rs"), include_str!("guests/refusals.rs"), include_str!("changes.rs")].concat();
     let mut guests = 0;
     for entry in std::fs::read_dir(workspace().join("tests/guests")).expect("the guests") {
         let path = entry.expect("an entry").path();

@@ -85,10 +85,10 @@ async fn without_a_notice_the_order_is_polled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn notices_that_come_early_or_twice_do_no_harm() {
+async fn notices_that_come_early_or_late_or_twice_do_no_harm() {
     let Some(adapter) = oms_adapter() else { return };
     let folder = folder();
-    let manners = Manners { early_notice: 0.5, repeats_notice: 1.0, ..Manners::default() };
+    let manners = Manners { early_notice: 0.5, repeats_notice: 1.0, late_notice: 1.0, ..Manners::default() };
     let oms = Settings { manners, ..Settings::default() };
     // Polling would hide a lost notice.
     let mut stage = stage_of(PROGRAM, folder.path(), &adapter, oms, "", "poll-seconds = 3600").await;

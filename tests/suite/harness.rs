@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use punchdown::cli::stage::{Setting, Stage};
+use punchdown::cli::stage::{OMS_TOKEN, Setting, Stage};
 use punchdown::toolchain;
 use punchdown_kit::espf::Espf;
+use punchdown_kit::front::{self, Demand, Front};
 use punchdown_kit::oms;
 
 /// The program under test.
@@ -14,8 +15,13 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_punchdown-under-test");
 /// The same, but it answers events before they are committed.
 pub const ANSWERS_EARLY: &str = env!("CARGO_BIN_EXE_punchdown-answers-early");
 
+/// By its own name: a path through `tests/..` would look like one of tests.
 pub fn workspace() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    static HOME: OnceLock<PathBuf> = OnceLock::new();
+    HOME.get_or_init(|| {
+        let home = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        home.canonicalize().expect("the workspace is there")
+    })
 }
 
 /// The OMS adapter as a component; built once. `None`, and a line that says so, where there is no
@@ -68,7 +74,7 @@ pub async fn stage_of(
         adapter: adapter.to_owned(),
         adapter_config: &format!("specification = \"mobile-line\"\n{adapter_config}"),
         group_settings,
-        target_settings: "concurrency = 32\ntimeout = \"5s\"\nretry = [\"200ms\", \"500ms\"]",
+        target_settings: "concurrency = 32\ntimeout = \"5s\"\nretry = [\"200ms\", \"500ms\"]\nbreaker = { pause = \"200ms\", pause-max = \"1s\" }",
         oms,
     })
     .await
@@ -103,6 +109,34 @@ pub fn with_settings(stage: &Stage, section: &str, settings: &str) {
     assert!(config.contains(&head), "no [{section}] in\n{config}");
     let config = config.replacen(&head, &format!("{head}{settings}\n"), 1);
     std::fs::write(&stage.config, config).expect("written");
+}
+
+/// The root of the OMS, without the path of its API.
+pub fn root(stage: &Stage) -> String {
+    stage.oms.url().split("/tmf-api").next().expect("a root").to_owned()
+}
+
+/// Changes what the configuration says.
+pub fn rewrite(stage: &Stage, from: &str, to: &str) {
+    let config = std::fs::read_to_string(&stage.config).expect("a configuration");
+    assert!(config.contains(from), "no `{from}` in\n{config}");
+    std::fs::write(&stage.config, config.replace(from, to)).expect("written");
+}
+
+/// By which the front knows `punchdown`, when it asks for a token.
+pub const CLIENT_SECRET: &str = "cl1ent-s3cret";
+
+/// A front before the OMS, which the configuration names in its place.
+pub async fn front(stage: &Stage, demand: Demand) -> Front {
+    let settings = front::Settings {
+        behind: root(stage),
+        bearer: OMS_TOKEN.to_owned(),
+        client_id: "punchdown".to_owned(),
+        client_secret: CLIENT_SECRET.to_owned(),
+    };
+    let front = Front::start(settings, demand).await.expect("a front");
+    rewrite(stage, &root(stage), &front.url());
+    front
 }
 
 /// What a series of the running host's metrics stands at.

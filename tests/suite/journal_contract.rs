@@ -2,8 +2,11 @@
 //! or over a [`Backend`] where they outlive a stop; a second backend joins in [`backends`] and
 //! nowhere else. What only a directory can promise stands in [`directory`].
 
+mod breakers;
+mod changes;
 mod directory;
 mod events;
+mod fan_outs;
 mod lanes;
 mod signals;
 mod stages;
@@ -110,6 +113,7 @@ fn event(number: u32, i_account: u64) -> Event {
         identity: EventIdentity(format!("1-{number}")),
         id: number.to_string(),
         i_env: None,
+        i_customer: None,
         name: "Account/New".to_owned(),
         i_account: Some(IAccount(i_account)),
         received_at: at(0),
@@ -129,7 +133,7 @@ fn operation(event: &Event, group: Group) -> Operation {
 async fn accept(journal: &dyn Journal, number: u32, i_account: u64) -> Operation {
     let event = event(number, i_account);
     let operation = operation(&event, hss());
-    let accepted = journal.accept(event, vec![operation.clone()]).await.expect("stored");
+    let accepted = journal.accept(event, Work::Operations(vec![operation.clone()])).await.expect("stored");
     assert_eq!(accepted, Acceptance::New);
     operation
 }
@@ -138,7 +142,7 @@ async fn lease_in(journal: &dyn Journal, group: Group, now: Timestamp) -> Leased
     // Each time somebody else: one who holds a lane is never given it again.
     static CLAIMS: AtomicU64 = AtomicU64::new(0);
     let owner = format!("owner-{}", CLAIMS.fetch_add(1, Ordering::Relaxed));
-    let claim = Claim { group, owner, most: 100, now, until: now + TERM };
+    let claim = Claim { group, owner, most: 100, senders: true, now, until: now + TERM };
     journal.lease(claim).await.expect("leases")
 }
 
@@ -205,4 +209,18 @@ async fn overview(journal: &dyn Journal) -> Overview {
 async fn keep(journal: &dyn Journal, group: &Group, id: &str, raw: Notification) {
     let delivered = Delivered { id: id.to_owned(), group: group.clone(), sender_id: None, raw };
     assert_eq!(journal.keep_notification(delivered).await.expect("stored"), Kept::New);
+}
+
+/// Keeps a notification of the group `hss` in which that signal is read at once.
+async fn hear_signal(journal: &dyn Journal, id: &str, second: u32, signal: Signal) {
+    let raw = Notification {
+        method: "POST".to_owned(),
+        path: "/".to_owned(),
+        headers: Vec::new(),
+        body: Body::Empty,
+        received_at: at(second),
+    };
+    keep(journal, &hss(), id, raw).await;
+    let reading = Reading { reply: Response::ACCEPTED, signals: vec![signal], unread: None };
+    journal.record_reading(id, reading, at(second)).await.expect("stored");
 }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::harness::{counted, folder, oms_adapter, stage, until, with_settings};
+use crate::harness::{PROGRAM, counted, folder, oms_adapter, stage, stage_of, until, with_settings};
 
 const CREDENTIAL: &str = "Authorization: Basic ZXNwZjpzdGFnZS1lc3BmLXBhc3N3b3Jk";
 
@@ -25,7 +25,7 @@ async fn running(events: &str) -> Option<(TempDir, Stage)> {
 }
 
 /// A caller at 127.0.0.`last`: the whole net is this machine's own.
-async fn caller(last: u8, door: SocketAddr) -> TcpStream {
+pub async fn caller(last: u8, door: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind((IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)), 0).into()).expect("an address");
     socket.connect(door).await.expect("a connection")
@@ -108,7 +108,7 @@ async fn no_address_has_more_connections_than_it_may() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn load_is_shed_before_anybody_looks_at_a_credential() {
-    let settings = "concurrency = 1\nbody-timeout = \"2s\"\nbody-max = \"1KiB\"";
+    let settings = "concurrency = 1\nbody-timeout = \"5s\"\nbody-max = \"1KiB\"";
     let Some((_folder, stage)) = running(settings).await else { return };
     let head = format!("POST /espf/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{CREDENTIAL}\r\n");
     let mut slow = caller(2, stage.public).await;
@@ -118,7 +118,7 @@ async fn load_is_shed_before_anybody_looks_at_a_credential() {
         let answer = answer.await;
         answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 1\r\n")
     };
-    until("a request is shed, not called unauthorised", Duration::from_secs(1), shed).await;
+    until("a request is shed, not called unauthorised", Duration::from_secs(4), shed).await;
     assert!(limited(&stage, "concurrency").await >= 1);
     assert!(heard(slow).await.starts_with("HTTP/1.1 503 "), "it may come again");
     assert_eq!(limited(&stage, "body-time").await, 1);
@@ -126,6 +126,38 @@ async fn load_is_shed_before_anybody_looks_at_a_credential() {
     let large = said(stage.public, &format!("{head}Content-Length: 2000\r\n\r\n{}", "x".repeat(2000))).await;
     assert!(large.starts_with("HTTP/1.1 400 "), "{large}");
     assert_eq!(limited(&stage, "body-size").await, 1);
+}
+
+/// Whoever is still speaking when the host hangs up may never see its answer, and sends it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_says_too_much_is_heard_to_the_end_and_answered() {
+    let Some((_folder, stage)) = running("body-max = \"1KiB\"").await else { return };
+    let much = "x".repeat(16 << 20);
+    let head = format!("POST /espf/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{CREDENTIAL}\r\n");
+    let answer = said(stage.public, &format!("{head}Content-Length: {}\r\n\r\n{much}", much.len())).await;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert_eq!(limited(&stage, "body-size").await, 1);
+}
+
+/// Services begin with few files, and may have more.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_host_may_open_as_many_files_as_the_system_allows() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let program = folder.path().join("as-a-service");
+    let script = format!("#!/bin/sh\nulimit -S -n 64\nexec {PROGRAM} \"$@\"\n");
+    std::fs::write(&program, script).expect("written");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("it can be run");
+    let program = program.to_str().expect("a path");
+    let mut stage = stage_of(program, folder.path(), &adapter, Settings::default(), "", "").await;
+    stage.start_host().await.expect("the host starts");
+    let mut callers = Vec::new();
+    for _ in 0..100 {
+        callers.push(caller(2, stage.public).await);
+    }
+    let open = "punchdown_connections{listener=\"events\"}";
+    until("all have come in", Duration::from_secs(5), async || counted(&stage, open).await == 100).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,6 +171,20 @@ async fn a_head_has_its_time_from_the_first_moment_and_on_a_kept_connection() {
     assert!(kept.starts_with("HTTP/1.1 401 "), "{kept}");
     assert_eq!(kept.matches("HTTP/1.1").count(), 1, "half a head is not answered: {kept}");
     assert_eq!(limited(&stage, "header-time").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_and_never_hears_the_answer_is_cut_off() {
+    let Some((_folder, stage)) = running("").await else { return };
+    let caller = caller(1, stage.admin).await;
+    let (_heard, mut says) = caller.into_split();
+    let asking = tokio::spawn(async move {
+        let question = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
+        while says.write_all(question.as_bytes()).await.is_ok() {}
+    });
+    let series = "punchdown_limited_total{listener=\"admin\",limit=\"answer-time\"}";
+    until("it is cut off", Duration::from_secs(60), async || counted(&stage, series).await == 1).await;
+    asking.await.expect("the host hangs up");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,15 +4,23 @@
 mod harness;
 
 mod adapters;
+mod breaker;
+mod changes;
 mod configuration;
 mod crash;
+mod customers;
 mod doors;
 mod events;
 mod guests;
 mod happy_path;
+mod hostile;
 mod journal_contract;
 mod lanes;
 mod listeners;
 mod notifications;
+mod nsps;
+mod orders;
 mod portabilling;
+mod targets;
 mod tidy;
+mod tls;

@@ -1,13 +1,18 @@
 //! PortaBilling as it really answers: one session for all workers, faults that are all HTTP 500,
 //! accounts that are not there.
 
+mod documents;
+mod faults;
+mod ways;
+
 use std::time::Duration;
 
+use punchdown::cli::stage::Stage;
 use punchdown_kit::oms::Settings;
 use punchdown_kit::portabilling::{Fault, When};
 use serde_json::Value;
 
-use crate::harness::{PROGRAM, folder, new_accounts, oms_adapter, stage, told, until};
+use crate::harness::{PROGRAM, folder, new_accounts, oms_adapter, stage, told, until, with_settings};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -115,4 +120,89 @@ async fn a_request_that_is_not_answered_in_time_is_looked_up() {
     until("OK", SOON, async || is_ok(told(&stage, 1).last())).await;
     assert_eq!(stage.oms.ledger().orders.len(), 1);
     assert!(stage.oms.ledger().requests.contains_key("GET /serviceOrder"), "the order was looked for");
+}
+
+/// Another group that is a copy of the first, and reports for another service.
+fn second_group(stage: &Stage, name: &str) {
+    let config = std::fs::read_to_string(&stage.config).expect("a configuration");
+    let first = config.split_once("[groups.HSS]").expect("a group").1;
+    let first = first.split("[groups.HSS.notify]").next().expect("its beginning");
+    let copy = format!("{first}[groups.HSS.config]\nspecification = \"mobile-line\"\npoll-seconds = 1\n");
+    let copy = copy.replace("[groups.HSS.", &format!("[groups.{name}."));
+    std::fs::write(&stage.config, format!("{config}\n[groups.{name}]{copy}")).expect("written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_groups_of_an_account_share_a_reading_but_not_an_older_one_than_their_event() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
+    second_group(&stage, "PCRF");
+    stage.open_accounts(20);
+    stage.start_host().await.expect("the host starts");
+    let espf = stage.espf(0.0);
+    new_accounts(&espf, 20);
+    let both = |i_account| {
+        ["HSS", "PCRF"]
+            .iter()
+            .all(|group| stage.billing.final_status(i_account, group).is_some_and(|seen| seen.status == "OK"))
+    };
+    until("OK for all, in both groups", SOON, async || (1..=20).all(both)).await;
+    let read = || stage.billing.ledger().calls["Account/get_account_info"];
+    let first = read();
+    assert!((20..40).contains(&first), "{first} readings of 20 accounts in two groups");
+
+    // Well within the five seconds in which a reading serves others.
+    for i_account in 1..=20 {
+        stage.billing.change_account(i_account, |account| account.blocked = true);
+        espf.emit("Account/Blocked", serde_json::json!({ "i_account": i_account }));
+    }
+    let log = stage.log();
+    until("all forty are laid down as suspended", SOON, async || {
+        let log = std::fs::read_to_string(&log).unwrap_or_default();
+        log.lines().filter(|line| line.contains("\"laid-down\"")).count() >= 80
+    })
+    .await;
+    assert!(read() >= first + 20, "each newer event had a newer reading");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_group_that_portabilling_does_not_know_is_warned_of_and_holds_up_nothing() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
+    second_group(&stage, "Fibre");
+    stage.open_accounts(1);
+    let faults = stage.billing.faults();
+    for fault in [Fault::Busy, Fault::HtmlPage] {
+        faults.strike_on("espf/groups", fault, When::Next(1));
+    }
+    stage.start_host().await.expect("the host starts");
+    let espf = stage.espf(0.0);
+    new_accounts(&espf, 1);
+    until("OK", SOON, async || is_ok(told(&stage, 1).last())).await;
+    let log = stage.log();
+    until("the warning", SOON, async || {
+        let log = std::fs::read_to_string(&log).unwrap_or_default();
+        log.lines().any(|line| line.contains("knows no such service group") && line.contains("\"Fibre\""))
+    })
+    .await;
+    let log = std::fs::read_to_string(&log).expect("a log");
+    assert_eq!(log.matches("knows no such service group").count(), 1, "HSS is known");
+    assert_eq!(stage.billing.ledger().calls["espf/groups"], 3, "asked until it was answered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_that_are_not_to_be_had_hold_up_the_account_alone() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
+    with_settings(&stage, "portabilling", "queries.sim_card.method = \"SIMCard/get_no_such_list\"");
+    stage.open_accounts(1);
+    stage.start_host().await.expect("the host starts");
+    let espf = stage.espf(0.0);
+    new_accounts(&espf, 1);
+    until("FAILED", SOON, async || told(&stage, 1) == ["FAILED"]).await;
+    let said = stage.billing.final_status(1, "HSS").and_then(|seen| seen.message).unwrap_or_default();
+    assert!(said.contains("SIMCard/get_no_such_list") && said.contains("unknown_method"), "{said}");
 }

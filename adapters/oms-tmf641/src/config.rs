@@ -1,34 +1,34 @@
 //! A group's configuration: what its schema promises, what is checked, what the flow works with.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use punchdown_adapter::{Operation, Problem, Value, json};
+use punchdown_adapter::{Problem, Value, json};
 use serde::Deserialize;
 use serde_json::Map;
 
-/// The queries of PortaBilling whose documents an order may draw on.
-pub const QUERIES: [&str; 2] = ["account_info", "sim_card"];
+use crate::characteristics::{self, Characteristics};
+use crate::dialect::Dialect;
 
 const POLL_SECONDS: RangeInclusive<u32> = 1..=86_400;
 const POLL_SECONDS_DEFAULT: u32 = 30;
-/// Members of PortaBilling's documents that an order never carries.
-const KEYS_OF_A_SIM: [&str; 3] = ["ki", "opc", "op"];
 
 /// A configuration that was found good, complete.
 pub struct Config {
+    pub dialect: Dialect,
     pub base: String,
-    pub specification: String,
+    specification: String,
     pub category: Option<String>,
     pub poll_seconds: u32,
     pub items: Vec<Item>,
-    characteristics: BTreeMap<String, Source>,
+    pub characteristics: Characteristics,
 }
 
 /// One item of an order, and the group that it reports for; `None`: the operation's own.
 pub struct Item {
     pub id: String,
     pub group: Option<String>,
+    specification: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -36,17 +36,7 @@ pub struct Item {
 struct WrittenItem {
     id: Option<String>,
     group: String,
-}
-
-/// Where the value of a characteristic comes from.
-enum Source {
-    Msisdn,
-    Imsi,
-    Iccid,
-    AccountId,
-    IAccount,
-    /// A JSON pointer into the documents.
-    Document(String),
+    specification: Option<String>,
 }
 
 /// The JSON Schema of what [`Config::read`] takes.
@@ -56,13 +46,17 @@ pub fn schema() -> Value {
         "additionalProperties": false,
         "required": ["specification"],
         "properties": {
+            "dialect": {
+                "enum": Dialect::WORDS.map(|(word, _)| word), "default": "v4",
+                "description": "TMF641 v4.1, TMF641 R18.5 (v3), or TMF622 v5.",
+            },
             "base": {
                 "type": "string", "default": "", "pattern": "^(/[^/?#\\s]+)*$",
-                "description": "Path of the TMF641 API below the target's base URL.",
+                "description": "Path of the order API below the target's base URL.",
             },
             "specification": {
                 "type": "string", "minLength": 1,
-                "description": "Id of the serviceSpecification that is ordered.",
+                "description": "Id of the specification of the service, or product, that is ordered.",
             },
             "category": {"type": "string", "description": "The order's category."},
             "poll-seconds": {
@@ -79,22 +73,11 @@ pub fn schema() -> Value {
                     "properties": {
                         "id": {"type": "string", "minLength": 1},
                         "group": {"type": "string", "minLength": 1},
+                        "specification": {"type": "string", "minLength": 1},
                     },
                 },
             },
-            "characteristics": {
-                "type": "object",
-                "description": "Characteristic to source: msisdn, imsi, iccid, account-id, \
-                                i-account, product, or a JSON pointer into the documents.",
-                "additionalProperties": {
-                    "type": "string",
-                    "pattern": "^(msisdn|imsi|iccid|account-id|i-account|product|/.+)$",
-                },
-                "default": {
-                    "msisdn": "msisdn", "imsi": "imsi", "iccid": "iccid",
-                    "accountId": "account-id", "i_account": "i-account",
-                },
-            },
+            "characteristics": characteristics::schema(),
         },
     })
 }
@@ -111,32 +94,25 @@ impl Config {
         if problems.0.is_empty() { Ok(read) } else { Err(problems.0) }
     }
 
-    /// Path of the service orders below the target's base URL.
+    /// Path of the orders below the target's base URL.
     pub fn orders(&self) -> String {
-        format!("{}/serviceOrder", self.base)
+        format!("{}/{}", self.base, self.dialect.orders())
     }
 
-    /// What the operation's subscriber is, as far as it is known, in the system's names.
-    pub fn characteristics_of(&self, operation: &Operation) -> BTreeMap<String, Value> {
-        let known = |(name, source): (&String, &Source)| Some((name.clone(), source.value(operation)?));
-        self.characteristics.iter().filter_map(known).collect()
+    /// Id of the specification that an item orders.
+    pub fn specification_of<'a>(&'a self, item: &'a Item) -> &'a str {
+        item.specification.as_deref().unwrap_or(&self.specification)
     }
 
     fn unset() -> Self {
-        let characteristics = [
-            ("msisdn", Source::Msisdn),
-            ("imsi", Source::Imsi),
-            ("iccid", Source::Iccid),
-            ("accountId", Source::AccountId),
-            ("i_account", Source::IAccount),
-        ];
         Self {
+            dialect: Dialect::V4,
             base: String::new(),
             specification: String::new(),
             category: None,
             poll_seconds: POLL_SECONDS_DEFAULT,
-            items: vec![Item { id: "1".to_owned(), group: None }],
-            characteristics: characteristics.map(|(name, from)| (name.to_owned(), from)).into(),
+            items: vec![Item { id: "1".to_owned(), group: None, specification: None }],
+            characteristics: Characteristics::default(),
         }
     }
 
@@ -147,6 +123,7 @@ impl Config {
         for (name, value) in members {
             let at = within("", name);
             match name.as_str() {
+                "dialect" => problems.or_set(&at, &mut self.dialect, dialect(value)),
                 "base" => problems.or_set(&at, &mut self.base, base(value)),
                 "specification" => problems.or_set(&at, &mut self.specification, text(value)),
                 "category" => problems.or_set(&at, &mut self.category, text(value).map(Some)),
@@ -177,23 +154,9 @@ impl Problems {
     }
 }
 
-impl Source {
-    fn value(&self, operation: &Operation) -> Option<Value> {
-        let subscriber = operation.subscriber.as_ref();
-        match self {
-            Self::Msisdn => subscriber?.msisdn.clone().map(Value::from),
-            Self::Imsi => subscriber?.imsi.clone().map(Value::from),
-            Self::Iccid => subscriber?.iccid.clone().map(Value::from),
-            Self::AccountId => Some(subscriber?.account_id.clone().into()),
-            Self::IAccount => Some(operation.i_account.clone().into()),
-            Self::Document(pointer) => {
-                let value = subscriber?.documents.pointer(pointer)?;
-                // A whole object could hold what is never sent.
-                let plain = value.is_string() || value.is_number() || value.is_boolean();
-                plain.then(|| value.clone())
-            }
-        }
-    }
+fn dialect(value: &Value) -> Result<Dialect, &'static str> {
+    let known = Dialect::WORDS.iter().find(|(word, _)| value == word);
+    known.map(|(_, dialect)| *dialect).ok_or("must be v4, v3 or tmf622")
 }
 
 fn base(value: &Value) -> Result<String, &'static str> {
@@ -219,7 +182,7 @@ fn seconds(value: &Value) -> Result<u32, &'static str> {
 
 fn items(at: &str, value: &Value, problems: &mut Problems) -> Vec<Item> {
     let mut items = Vec::new();
-    let (mut ids, mut groups) = (BTreeSet::new(), BTreeSet::new());
+    let mut ids = BTreeSet::new();
     let list = value.as_array().map(Vec::as_slice).unwrap_or_default();
     if list.is_empty() {
         problems.note(at, "must be a list of at least one item");
@@ -228,57 +191,31 @@ fn items(at: &str, value: &Value, problems: &mut Problems) -> Vec<Item> {
         let at = format!("{at}/{place}");
         match WrittenItem::deserialize(item) {
             Err(error) => problems.note(&at, &error.to_string()),
-            Ok(WrittenItem { id, group }) => {
+            Ok(WrittenItem { id, group, specification }) => {
                 let id = id.unwrap_or_else(|| (place + 1).to_string());
-                if !ids.insert(id.clone()) || !groups.insert(group.clone()) {
-                    problems.note(&at, "has the id or the group of an earlier item");
+                if !ids.insert(id.clone()) {
+                    problems.note(&at, "has the id of an earlier item");
                 }
-                let group = Some(group);
-                items.push(Item { id, group });
+                items.push(Item { id, group: Some(group), specification });
             }
         }
     }
     items
 }
 
-fn characteristics(at: &str, value: &Value, problems: &mut Problems) -> BTreeMap<String, Source> {
-    let mut sources = BTreeMap::new();
+fn characteristics(at: &str, value: &Value, problems: &mut Problems) -> Characteristics {
+    let mut read = Characteristics::none();
     match value.as_object() {
         None => problems.note(at, "must be an object of names and sources"),
         Some(members) => {
-            for (name, value) in members {
-                match source(value) {
-                    Ok(source) => drop(sources.insert(name.clone(), source)),
-                    Err(message) => problems.note(&within(at, name), message),
+            for (name, source) in members {
+                if let Err(message) = read.add(name, source) {
+                    problems.note(&within(at, name), message);
                 }
             }
         }
     }
-    sources
-}
-
-fn source(value: &Value) -> Result<Source, &'static str> {
-    match value.as_str() {
-        Some("msisdn") => Ok(Source::Msisdn),
-        Some("imsi") => Ok(Source::Imsi),
-        Some("iccid") => Ok(Source::Iccid),
-        Some("account-id") => Ok(Source::AccountId),
-        Some("i-account") => Ok(Source::IAccount),
-        Some("product") => Ok(Source::Document("/account_info/product_name".to_owned())),
-        Some(pointer) if pointer.starts_with('/') => document(pointer),
-        _ => Err("must be msisdn, imsi, iccid, account-id, i-account, product or a JSON pointer"),
-    }
-}
-
-fn document(pointer: &str) -> Result<Source, &'static str> {
-    let segments: Vec<_> = pointer.split('/').skip(1).map(str::to_ascii_lowercase).collect();
-    if !QUERIES.contains(&segments[0].as_str()) {
-        return Err("must begin with /account_info or /sim_card: there are no other documents");
-    }
-    if segments.iter().any(|name| KEYS_OF_A_SIM.contains(&name.as_str())) {
-        return Err("is a key of the SIM, which is never sent");
-    }
-    Ok(Source::Document(pointer.to_owned()))
+    read
 }
 
 /// The JSON pointer to a member of what is at `at`.

@@ -1,19 +1,19 @@
-//! The life of an order: settle what an earlier operation left open, order, wait for the end.
+//! The life of an operation: settle what an earlier one left open, order, wait for the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use punchdown_adapter::{
-    Acted, Flow, Operation, Request, Response, Status, Stop, Value, Wait, Wanted, Woken, json,
-};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use punchdown_adapter::{Acted, Flow, Operation, Request, Status, Stop, Value, Wait, Wanted, Woken};
 
-use crate::config::{Config, Item};
-use crate::order::{self, Action, ErrorMessage, Order};
+use crate::answer::{self, Answer};
+use crate::config::Config;
+use crate::dialect::{self, Action};
+use crate::following::Sent;
+use crate::order::Order;
 use crate::standing::{Asked, Service, ServiceState, Standing};
 
-/// How often one order is sent while nobody can say whether it arrived.
-const ORDER_TRIES_MAX: u32 = 3;
+/// How often one order is sent while nobody can say whether it arrived: for an hour and a half.
+const ORDER_TRIES_MAX: u32 = 8;
+const RETRY_SECONDS_MAX: u32 = 1_800;
 
 pub fn provision(flow: &mut Flow, operation: &Operation) -> Result<(), Stop> {
     let Ok(config) = Config::read(&operation.config) else {
@@ -26,32 +26,37 @@ pub fn provision(flow: &mut Flow, operation: &Operation) -> Result<(), Stop> {
 
     let Some((action, service)) = next_order(&config, operation, &standing) else {
         standing.say(flow);
-        report_all(flow, &config, |_| (Status::Ok, None));
+        report(flow, &config, Status::Ok);
         return Ok(());
     };
-    let body = order::body(&config, &operation.id, action, &service);
+    let body = dialect::order(&config, &operation.id, action, &service);
     let leaves = (action != Action::Delete).then_some(service);
-    standing.asked = Some(Asked { external_id: operation.id.clone(), leaves });
+    let mut sent = Sent { external_id: operation.id.clone(), id: None };
+    standing.asked = Some(Asked { external_id: operation.id.clone(), id: None, leaves });
     standing.say(flow);
-    let mut order = place(flow, &config, &operation.id, &body)?;
-    flow.key(&order.id);
-    if order.end().is_none() {
-        report_all(flow, &config, |_| (Status::InProgress, None));
-        order = settle(flow, &config, &order.id)?;
+    let placed = place(flow, &config, &mut sent, &body)?;
+    if let Some(id) = &sent.id {
+        flow.key(id);
+        standing.named(id);
     }
+    let order = match placed {
+        Some(order) if order.end(&config).is_some() => order,
+        _ => {
+            standing.say(flow);
+            report(flow, &config, Status::InProgress);
+            sent.settle(flow, &config)?
+        }
+    };
 
     standing.settle(&config, Some(&order));
     standing.say(flow);
-    report_all(flow, &config, |item| match order.item_done(&item.id) {
-        Ok(()) => (Status::Ok, None),
-        Err(reason) => (Status::Failed, Some(reason)),
-    });
+    report_end(flow, &config, &order);
     Ok(())
 }
 
 /// What to order so that the system agrees with PortaBilling; `None`: it does.
 fn next_order(config: &Config, operation: &Operation, standing: &Standing) -> Option<(Action, Service)> {
-    let service = |state, ids| Service { state, characteristics: config.characteristics_of(operation), ids };
+    let service = |state, ids| Service { state, characteristics: config.characteristics.of(operation), ids };
     match (operation.wanted, standing.service.clone()) {
         (Wanted::Running, None) => Some((Action::Add, service(ServiceState::Active, BTreeMap::new()))),
         (Wanted::Running, Some(stands)) => Some((Action::Modify, service(ServiceState::Active, stands.ids))),
@@ -63,122 +68,116 @@ fn next_order(config: &Config, operation: &Operation, standing: &Standing) -> Op
     }
 }
 
-/// An earlier operation may have left an order open, whatever became of that operation.
+/// An earlier operation may have left an order open, whatever became of that operation. It is cancelled
+/// where that can be asked for; what counts is how it ended.
 fn settle_earlier(flow: &mut Flow, config: &Config, standing: &mut Standing) -> Result<(), Stop> {
-    let Some(asked) = &standing.asked else {
+    let Some(Asked { external_id, id, .. }) = &standing.asked else {
         return Ok(());
     };
-    let mut earlier = find(flow, config, "find-open", &asked.external_id)?;
-    if let Some(open) = earlier.as_ref().filter(|order| order.end().is_none()) {
+    let mut sent = Sent { external_id: external_id.clone(), id: id.clone() };
+    let mut earlier = sent.look(flow, config)?;
+    if let Some(open) = earlier.take_if(|order| order.end(config).is_none()) {
+        // News of it is ours from now on.
         flow.key(&open.id);
-        let cancel = Request::post(format!("{}/cancelServiceOrder", config.base))
-            .json(&json!({"serviceOrder": {"id": open.id}}));
-        // Cancelled twice, or too late, it is refused: its end is what counts.
-        let response = flow.ask("cancel", cancel)?;
-        if is_busy(&response) {
-            return Err(flow.again("busy", format!("cancel: {}", response.status)));
+        flow.key(&sent.external_id);
+        sent.id = Some(open.id.clone());
+        standing.named(&open.id);
+        standing.say(flow);
+        if let Some(cancel) = config.dialect.cancel(&config.base, &open.id) {
+            cancelled(flow, cancel)?;
+            earlier = sent.look(flow, config)?.filter(|order| order.end(config).is_some());
         }
-        earlier = Some(settle(flow, config, &open.id)?);
+        if earlier.is_none() {
+            earlier = Some(sent.settle(flow, config)?);
+        }
     }
     standing.settle(config, earlier.as_ref());
     Ok(())
 }
 
+/// Cancelled twice, too late, or not at all: a refusal is as good an answer as any, for a look follows.
+fn cancelled(flow: &mut Flow, cancel: Request) -> Result<(), Stop> {
+    let response = flow.ask("cancel", cancel)?;
+    match response.status {
+        401 | 407 | 408 | 425 | 429 | 500 | 502..=504 => {
+            Err(flow.again("cancel-unanswered", format!("cancel: {}", response.status)))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Orders once. When nobody knows whether the order arrived, it is looked for, and sent again only
-/// when it is not there.
-fn place(flow: &mut Flow, config: &Config, external_id: &str, body: &Value) -> Result<Order, Stop> {
-    for _ in 0..ORDER_TRIES_MAX {
-        let order = Request::post(config.orders()).json(body);
-        match flow.act("order", order)? {
-            Acted::Answered(response) => return accepted(flow, &response),
-            Acted::Unknown(_) => {
-                if let Some(order) = find(flow, config, "find", external_id)? {
-                    return Ok(order);
+/// when it is not there. `None`: it was taken, and is not to be seen yet.
+fn place(flow: &mut Flow, config: &Config, sent: &mut Sent, body: &Value) -> Result<Option<Order>, Stop> {
+    for attempt in 0..ORDER_TRIES_MAX {
+        let found = match flow.act("order", Request::post(config.orders()).json(body))? {
+            Acted::Answered(response) => match answer::read(&response) {
+                Answer::Order(order) => Some(order),
+                Answer::Accepted(id) => {
+                    sent.id = id;
+                    let order = sent.look(flow, config)?;
+                    return Ok(order.inspect(|order| sent.id = Some(order.id.clone())));
                 }
-            }
+                Answer::Later(code) => {
+                    return Err(flow.again(code, format!("order: {}", response.status)));
+                }
+                Answer::Refused(reason) => return Err(flow.park("refused", reason)),
+                Answer::Duplicate(reason) => match sent.find(flow, config)? {
+                    None => return Err(flow.park("refused", reason)),
+                    found => found,
+                },
+                Answer::Unclear => look_twice(flow, config, sent, attempt)?,
+            },
+            Acted::Unknown(_) => look_twice(flow, config, sent, attempt)?,
+        };
+        if let Some(order) = found {
+            sent.id = Some(order.id.clone());
+            return Ok(Some(order));
         }
     }
-    let message = format!("sent {ORDER_TRIES_MAX} times, never answered, and not to be found");
+    let message = format!("sent {ORDER_TRIES_MAX} times, never taken, and not to be found");
     Err(flow.park("in-doubt", message))
 }
 
-fn accepted(flow: &mut Flow, response: &Response) -> Result<Order, Stop> {
-    if is_busy(response) {
-        return Err(flow.again("busy", format!("order: {}", response.status)));
+/// An order that is not there may be on its way: a second one would be one too many.
+fn look_twice(flow: &mut Flow, config: &Config, sent: &Sent, attempt: u32) -> Result<Option<Order>, Stop> {
+    if let Some(order) = sent.find(flow, config)? {
+        return Ok(Some(order));
     }
-    if !response.is_success() {
-        let said = read(response).and_then(|error: ErrorMessage| error.text());
-        let reason = said.unwrap_or_else(|| format!("the order was answered {}", response.status));
-        return Err(flow.park("refused", reason));
+    let seconds = config.poll_seconds.saturating_mul(1 << attempt).min(RETRY_SECONDS_MAX);
+    if let Woken::Notified(payload) = flow.wait(Wait::seconds(seconds))?
+        && let Some(order) = sent.told(&payload)
+    {
+        return Ok(Some(order));
     }
-    read(response).ok_or_else(|| {
-        let message = format!("the order was answered {} without an order", response.status);
-        flow.park("not-understood", message)
-    })
+    sent.find(flow, config)
 }
 
-/// Sleeps until the order has come to its end: by a notification, or by a look.
-fn settle(flow: &mut Flow, config: &Config, id: &str) -> Result<Order, Stop> {
-    let is_it = |order: &Order| order.id == id;
-    let news = match flow.wait(pause(flow, config))? {
-        Woken::Notified(payload) => Order::deserialize(payload).ok().filter(is_it),
-        Woken::Elapsed => {
-            let request = Request::get(config.orders()).segment(id);
-            Some(look(flow, "look", request)?)
-        }
-    };
-    match news {
-        Some(order) if order.end().is_some() => Ok(order),
-        _ => Err(flow.wait_on(pause(flow, config))),
+fn report(flow: &mut Flow, config: &Config, status: Status) {
+    for group in groups(config) {
+        say(flow, group, status, None);
     }
 }
 
-/// An old order is looked at less often.
-fn pause(flow: &Flow, config: &Config) -> Wait {
-    let at_least = match flow.age().as_secs() {
-        0..600 => 0,
-        600..3_600 => 300,
-        _ => 1_800,
-    };
-    Wait::seconds(config.poll_seconds.max(at_least)).gives_way()
-}
-
-fn find(flow: &mut Flow, config: &Config, label: &str, external_id: &str) -> Result<Option<Order>, Stop> {
-    let request = Request::get(config.orders()).query("externalId", external_id);
-    let orders: Vec<Order> = look(flow, label, request)?;
-    let none = orders.is_empty();
-    let ours = |order: &Order| order.external_id.as_deref() == Some(external_id);
-    match orders.into_iter().find(ours) {
-        // A system that shows other orders did not search, so ours may be there all the same.
-        None if !none => {
-            let message = format!("{label}: other orders were shown");
-            Err(flow.park("search-unclear", message))
-        }
-        found => Ok(found),
-    }
-}
-
-/// An answer that is not 2xx, or not what was asked for, is never "not there".
-fn look<T: DeserializeOwned>(flow: &mut Flow, label: &str, request: Request) -> Result<T, Stop> {
-    let response = flow.ask(label, request)?;
-    let seen = response.is_success().then(|| read(&response)).flatten();
-    seen.ok_or_else(|| flow.again("look-failed", format!("{label}: {}", response.status)))
-}
-
-fn read<T: DeserializeOwned>(response: &Response) -> Option<T> {
-    serde_json::from_value(response.json()?).ok()
-}
-
-fn is_busy(response: &Response) -> bool {
-    matches!(response.status, 429 | 503)
-}
-
-fn report_all(flow: &mut Flow, config: &Config, status_of: impl Fn(&Item) -> (Status, Option<String>)) {
-    for item in &config.items {
-        let (status, message) = status_of(item);
-        match &item.group {
-            Some(group) => flow.report_for(group, status, message),
-            None => flow.report(status, message),
+/// A group is as well as the worst of its items.
+fn report_end(flow: &mut Flow, config: &Config, order: &Order) {
+    for group in groups(config) {
+        let items = config.items.iter().filter(|item| item.group.as_deref() == group);
+        match items.map(|item| order.done(item)).find_map(Result::err) {
+            None => say(flow, group, Status::Ok, None),
+            Some(reason) => say(flow, group, Status::Failed, Some(reason)),
         }
     }
+}
+
+fn say(flow: &mut Flow, group: Option<&str>, status: Status, message: Option<String>) {
+    match group {
+        Some(group) => flow.report_for(group, status, message),
+        None => flow.report(status, message),
+    }
+}
+
+/// The groups that the items report for; `None`: the operation's own.
+fn groups(config: &Config) -> BTreeSet<Option<&str>> {
+    config.items.iter().map(|item| item.group.as_deref()).collect()
 }

@@ -1,11 +1,17 @@
-//! An order management system that speaks TM Forum's TMF641 service ordering, v4.1.
+//! An order management system that speaks TM Forum: TMF641 service ordering, v4.1 or R18.5, or TMF622
+//! product ordering, v5.
 //!
-//! `flow` holds the life of an order, `order` the system's words, `standing` what we remember of it,
-//! `config` what a group says, `notice` what the system says of itself. The keys of a SIM (Ki, OPc)
-//! are never sent: an order system has no use for them.
+//! Begin at `flow`, the life of an operation; `following` finds out how an order ended. `dialect` is how
+//! an order is written, `order` how one is read, `answer` what an answer to one means. `standing` is what
+//! we remember, `config` and `characteristics` what a group says, `notice` what the system says of itself.
+//! The keys of a SIM (Ki, OPc) are never sent: an order system has no use for them.
 
+mod answer;
+mod characteristics;
 mod config;
+mod dialect;
 mod flow;
+mod following;
 mod notice;
 mod order;
 mod standing;
@@ -24,8 +30,8 @@ impl Adapter for OmsTmf641 {
         Description {
             name: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            summary: "Orders mobile service from an OMS by TMF641 v4.1.".to_owned(),
-            queries: config::QUERIES.map(str::to_owned).into(),
+            summary: "Orders mobile service from an OMS by TMF641 or TMF622.".to_owned(),
+            queries: characteristics::QUERIES.map(str::to_owned).into(),
             config_schema: config::schema(),
             secrets: Vec::new(),
             secret_fields: Vec::new(),

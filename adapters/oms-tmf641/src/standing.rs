@@ -43,6 +43,9 @@ pub enum ServiceState {
 #[serde(rename_all = "kebab-case")]
 pub struct Asked {
     pub external_id: String,
+    /// What the system calls it; absent until it said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// What stands when it is completed.
     pub leaves: Option<Service>,
 }
@@ -61,16 +64,30 @@ impl Standing {
         }
     }
 
-    /// The order that was asked for has come to its `end`; `None`: it never came to be.
+    /// The system has said what it calls the order that was asked for.
+    pub fn named(&mut self, id: &str) {
+        if let Some(asked) = &mut self.asked {
+            asked.id = Some(id.to_owned());
+        }
+    }
+
+    /// The order that was asked for has come to its `end`; `None`: it is not there.
     pub fn settle(&mut self, config: &Config, end: Option<&Order>) {
-        let (Some(asked), Some(order)) = (self.asked.take(), end) else {
+        let Some(Asked { id, leaves, .. }) = self.asked.take() else {
             return;
         };
-        let mut done = config.items.iter().map(|item| order.item_done(&item.id).is_ok());
-        match asked.leaves {
+        let Some(order) = end else {
+            // One that was never named never came to be. One that was may have been done, and forgotten.
+            if id.is_some() {
+                self.service = leaves.or(self.service.take());
+            }
+            return;
+        };
+        let mut done = config.items.iter().map(|item| order.done(item).is_ok());
+        match leaves {
             None if done.all(|done| done) => self.service = None,
             // Some of it stands, even when it is not said which.
-            Some(mut service) if order.end() == Some(End::Partial) || done.any(|done| done) => {
+            Some(mut service) if order.end(config) == Some(End::Partial) || done.any(|done| done) => {
                 service.ids.extend(order.service_ids());
                 self.service = Some(service);
             }

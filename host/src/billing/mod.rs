@@ -1,6 +1,13 @@
 //! Answers the port `Billing`: what PortaBilling knows of an account.
 
+mod api;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
+mod pages;
+mod path;
+mod query;
 mod session;
+mod shared;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -8,27 +15,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::try_join_all;
+use governor::{DefaultDirectRateLimiter, RateLimiter};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
-use crate::domain::IAccount;
+use crate::domain::{IAccount, ICustomer, Listed, Timestamp};
 use crate::ports::{Account, Billing, BillingError, Tokens, World};
 use crate::secret::Secret;
-use crate::web;
+use crate::web::{self, Rate, Way};
 
+use api::{Api, CallError};
+use pages::Pages;
+use query::Known;
+use shared::{After, Call, Shared};
+use wire::{ACCOUNT, SIM_CARD};
+
+pub use query::{List, Query, Window};
 pub use session::Session;
 
-/// Faults that a new session mends.
-const SESSION_FAULTS: [&str; 5] = [
-    "Client.Session.check_auth.failed_to_process_access_token",
-    "Client.Session.check_auth.failed_to_process_jwt",
-    "Client.check_auth.envelope_missed",
-    "Server.Session.check_auth.auth_failed",
-    "Server.Session.refresh_access_token.refresh_failed",
-];
+/// Parameters of a method.
+pub type Params = serde_json::Map<String, Value>;
 
-/// An answer of PortaBilling is some tens of kilobytes; beyond this something else answers.
-const ANSWER_BYTES_MAX: usize = 8 << 20;
+/// Accounts of a customer that are asked for at once.
+const PAGE: u64 = 100;
+
+type Document = Option<Box<RawValue>>;
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -38,8 +51,12 @@ pub struct Settings {
     pub credential: Credential,
     /// Of one call, its answer included.
     pub timeout: Duration,
+    pub way: Way,
     /// Calls at a time.
     pub concurrency: usize,
+    pub rate: Rate,
+    /// How long an answer serves others who ask for the same.
+    pub share: Duration,
     /// The documents that an adapter may ask for, by name.
     pub queries: BTreeMap<String, Query>,
 }
@@ -51,52 +68,33 @@ pub enum Credential {
     Password(Secret),
 }
 
-/// Where a document comes from. Methods that no public document confirms are settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Query {
-    /// `Account/get_account_info`
-    pub method: String,
-    /// Sent beside `i_account`, as a JSON object.
-    pub params: serde_json::Map<String, serde_json::Value>,
-    /// The member of the answer that is the document; of a list, its first element.
-    pub answer: String,
-}
-
-impl Query {
-    pub fn defaults() -> BTreeMap<String, Self> {
-        let query = |method: &str, answer: &str, params: &[(&str, i64)]| Self {
-            method: method.to_owned(),
-            answer: answer.to_owned(),
-            params: params.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect(),
-        };
-        BTreeMap::from([
-            (
-                wire::ACCOUNT.to_owned(),
-                query(
-                    "Account/get_account_info",
-                    "account_info",
-                    &[("detailed_info", 1), ("get_service_features", 1)],
-                ),
-            ),
-            (wire::SIM_CARD.to_owned(), query("SIMCard/get_card_list", "card_list", &[])),
-        ])
-    }
-}
-
 pub struct PortaBilling {
     api: Arc<Api>,
     session: Arc<Session>,
     queries: BTreeMap<String, Query>,
     slots: Semaphore,
+    rate: Option<DefaultDirectRateLimiter>,
+    shared: Shared,
+    world: Arc<dyn World>,
 }
 
 impl PortaBilling {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(settings: Settings, world: Arc<dyn World>) -> reqwest::Result<Self> {
-        let api = Arc::new(Api { http: web::client(settings.timeout)?, url: settings.url });
-        let session = Arc::new(Session::new(Arc::clone(&api), settings.login, settings.credential, world));
-        Ok(Self { api, session, queries: settings.queries, slots: Semaphore::new(settings.concurrency) })
+        let http = web::client_by(&settings.way, &settings.url, settings.timeout)?;
+        let api = Arc::new(Api { http, url: settings.url });
+        let session = Session::new(Arc::clone(&api), settings.login, settings.credential, Arc::clone(&world));
+        Ok(Self {
+            api,
+            session: Arc::new(session),
+            queries: settings.queries,
+            slots: Semaphore::new(settings.concurrency),
+            // What was not used may be made up for by a tenth of a second's worth.
+            rate: settings.rate.quota(settings.rate.in_a_tenth()).map(RateLimiter::direct),
+            shared: Shared::new(settings.share),
+            world,
+        })
     }
 
     /// The one session, for whoever else talks to PortaBilling.
@@ -104,13 +102,26 @@ impl PortaBilling {
         Arc::clone(&self.session)
     }
 
-    /// Calls a method. A fault of the session is mended by one log-in, and the call is repeated once.
-    async fn call(&self, method: &str, params: &serde_json::Value) -> Result<Box<RawValue>, BillingError> {
+    /// Calls a method, unless an answer that serves is at hand.
+    async fn call(&self, method: &str, params: &Params, after: After) -> Result<Box<RawValue>, BillingError> {
+        let call = Call {
+            method: method.to_owned(),
+            params: serde_json::to_string(params)
+                .map_err(|error| BillingError::Refused(error.to_string()))?,
+        };
+        self.shared.get(&call, after, self.world.now(), self.call_now(method, params)).await
+    }
+
+    /// A fault of the session is mended by one log-in, and the call is repeated once.
+    async fn call_now(&self, method: &str, params: &Params) -> Result<Box<RawValue>, BillingError> {
         let _slot = self.slots.acquire().await;
         for last in [false, true] {
             let token = self.session.bearer().await?;
+            if let Some(rate) = &self.rate {
+                rate.until_ready().await;
+            }
             match self.api.call(method, params, Some(&token)).await {
-                Err(CallError::Fault(fault)) if SESSION_FAULTS.contains(&fault.faultcode.as_str()) => {
+                Err(CallError::Fault(fault)) if fault.is_of_session() => {
                     self.session.refused(&token).await;
                     if last {
                         return Err(BillingError::Unavailable(format!("{method}: {fault}")));
@@ -119,7 +130,20 @@ impl PortaBilling {
                 Err(CallError::Fault(fault)) if fault.says_there_is_none(method) => {
                     return Ok(wire::nothing());
                 }
-                Err(CallError::Fault(fault)) => return Err(fault.meaning(method)),
+                Err(CallError::Fault(fault)) if fault.is_of_user() => {
+                    return Err(self.session.rest(fault.meaning(method)).await);
+                }
+                Err(CallError::Fault(fault)) => {
+                    let error = fault.meaning(method);
+                    if matches!(error, BillingError::LoginRefused(_)) {
+                        tracing::warn!(
+                            method,
+                            faultcode = fault.faultcode,
+                            "PortaBilling refuses the user this call"
+                        );
+                    }
+                    return Err(error);
+                }
                 Err(CallError::Unavailable(why)) => {
                     return Err(BillingError::Unavailable(format!("{method}: {why}")));
                 }
@@ -129,128 +153,88 @@ impl PortaBilling {
         unreachable!("the last attempt returns")
     }
 
-    async fn document(
-        &self,
-        i_account: IAccount,
-        query: &Query,
-    ) -> Result<Option<Box<RawValue>>, BillingError> {
-        let mut params = query.params.clone();
-        params.insert("i_account".to_owned(), i_account.0.into());
-        let answer = self.call(&query.method, &params.into()).await?;
-        wire::member(&answer, &query.answer, i_account).map_err(|why| {
-            BillingError::Unavailable(format!("{}: the answer is not as it should be: {why}", query.method))
+    fn query(&self, name: &str) -> Result<&Query, BillingError> {
+        self.queries.get(name).ok_or_else(|| {
+            let help = format!("name its method under [portabilling.queries.{name}]");
+            BillingError::Refused(format!("no query `{name}`: {help}"))
         })
+    }
+
+    /// The document that the query `name` stands for.
+    async fn document(&self, name: &str, known: &Known<'_>, after: After) -> Result<Document, BillingError> {
+        let query = self.query(name)?;
+        let Some(params) = query.fill(known) else { return Ok(None) };
+        let unreadable = |why: String| {
+            let method = &query.method;
+            BillingError::Unavailable(format!("{method}: the answer is not as it should be: {why}"))
+        };
+        let now = self.world.now();
+        if let List::All { page: Some(limit), window } = &query.list {
+            let rows = self.pages(query, &params, *limit, after).await?;
+            return wire::list(rows, window.as_ref(), known.i_account, now).map(Some).map_err(unreadable);
+        }
+        let answer = self.call(&query.method, &params, after).await?;
+        wire::document(&answer, query, known.i_account, now).map_err(unreadable)
+    }
+
+    /// A list that comes in pages, as a whole.
+    async fn pages(
+        &self,
+        query: &Query,
+        params: &Params,
+        limit: u64,
+        after: After,
+    ) -> Result<Vec<Box<RawValue>>, BillingError> {
+        let method = &query.method;
+        let unreadable = |why: String| BillingError::Unavailable(format!("{method}: {why}"));
+        let mut pages = Pages::of(limit);
+        while let Some(params) = pages.next(params) {
+            let answer = self.call(method, &params, after).await?;
+            let rows = wire::rows(&answer, &query.answer).map_err(unreadable)?;
+            pages.take(rows).map_err(unreadable)?;
+        }
+        Ok(pages.rows())
     }
 }
 
 #[async_trait]
 impl Billing for PortaBilling {
-    async fn read(&self, i_account: IAccount, queries: &[String]) -> Result<Account, BillingError> {
-        let mut documents = BTreeMap::new();
-        // The account is always read: it says what is wanted.
-        let names = std::iter::once(wire::ACCOUNT).chain(queries.iter().map(String::as_str));
-        for name in names {
-            if documents.contains_key(name) {
-                continue;
-            }
-            let query = self.queries.get(name).ok_or_else(|| {
-                BillingError::Refused(format!(
-                    "no query `{name}`: name its method under [portabilling.queries.{name}]"
-                ))
-            })?;
-            let document = self.document(i_account, query).await?;
-            if name == wire::ACCOUNT && document.is_none() {
-                return Ok(Account::Absent);
-            }
-            documents.insert(name.to_owned(), document);
-        }
+    async fn read(
+        &self,
+        i_account: IAccount,
+        queries: &[String],
+        since: Timestamp,
+    ) -> Result<Account, BillingError> {
+        let after = After::since(since);
+        // The account is always read, and first: it says what is wanted, and whose customer it is.
+        let unknown = Known { i_account, info: None };
+        let Some(info) = self.document(ACCOUNT, &unknown, after).await? else {
+            return Ok(Account::Absent);
+        };
+        let tree: Value = serde_json::from_str(info.get()).unwrap_or_default();
+        let known = Known { i_account, info: Some(&tree) };
+        let others = queries.iter().filter(|name| *name != ACCOUNT).map(|name| {
+            let known = &known;
+            async move { Ok((name.clone(), self.document(name, known, after).await?)) }
+        });
+        let mut documents: BTreeMap<String, Document> = try_join_all(others).await?.into_iter().collect();
+        documents.insert(ACCOUNT.to_owned(), Some(info));
         wire::account(&documents).map_err(BillingError::Unavailable)
+    }
+
+    /// Closed ones too: one that is closed between two pages must not leave the list.
+    async fn accounts_of(&self, i_customer: ICustomer, from: u64) -> Result<Vec<Listed>, BillingError> {
+        const METHOD: &str = "Account/get_account_list";
+        let params = [("i_customer", i_customer.0), ("limit", PAGE), ("offset", from)];
+        let params = params.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        // A list is never shared: each page must be as it stands now.
+        let answer = self.call_now(METHOD, &params).await?;
+        wire::listed(&answer, i_customer).map_err(|why| {
+            BillingError::Unavailable(format!("{METHOD}: the answer is not as it should be: {why}"))
+        })
     }
 
     fn environment(&self) -> Option<u64> {
         self.session.environment()
-    }
-}
-
-/// PortaBilling's calling convention.
-struct Api {
-    http: reqwest::Client,
-    url: String,
-}
-
-#[derive(Debug, serde::Deserialize)]
-struct Fault {
-    faultcode: String,
-    #[serde(default)]
-    faultstring: String,
-}
-
-impl Fault {
-    /// What a fault that no new session mends says about what to do. PortaBilling's own
-    /// troubles pass; what is wrong with the user needs a person, but fails no operation.
-    fn meaning(&self, method: &str) -> BillingError {
-        let said = format!("{method}: {self}");
-        let of = |whose: &str| self.faultcode.starts_with(whose);
-        if of("Server.Session.") || of("Client.Session.") {
-            BillingError::LoginRefused(said)
-        } else if of("Client.") {
-            BillingError::Refused(said)
-        } else {
-            BillingError::Unavailable(said)
-        }
-    }
-
-    /// The method's own service says that there is none.
-    fn says_there_is_none(&self, method: &str) -> bool {
-        let service = method.split('/').next().unwrap_or_default();
-        self.faultcode.ends_with("not_found") && self.faultcode.split('.').nth(1) == Some(service)
-    }
-}
-
-impl std::fmt::Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({})", self.faultcode, self.faultstring)
-    }
-}
-
-enum CallError {
-    /// PortaBilling itself says no. Every fault is HTTP 500, so the status says nothing.
-    Fault(Fault),
-    /// No answer, or one that PortaBilling's API does not give.
-    Unavailable(String),
-}
-
-impl Api {
-    async fn call(
-        &self,
-        method: &str,
-        params: &serde_json::Value,
-        token: Option<&Secret>,
-    ) -> Result<Box<RawValue>, CallError> {
-        let unavailable = |error: &reqwest::Error| CallError::Unavailable(web::reason(error));
-        let mut request = self.http.post(format!("{}/rest/{method}", self.url));
-        if let Some(token) = token {
-            request = request.bearer_auth(token.expose());
-        }
-        let response = request
-            .json(&serde_json::json!({ "params": params }))
-            .send()
-            .await
-            .map_err(|error| unavailable(&error))?;
-        let status = response.status();
-        let body = web::read_bounded(response, ANSWER_BYTES_MAX).await.map_err(|unread| match unread {
-            web::Unread::TooLarge { bytes_max } => {
-                CallError::Unavailable(format!("the answer has more than {bytes_max} bytes"))
-            }
-            web::Unread::Broken(why) => CallError::Unavailable(why),
-        })?;
-        if status.is_success() {
-            return serde_json::from_slice(&body)
-                .map_err(|error| CallError::Unavailable(format!("HTTP {status} without JSON: {error}")));
-        }
-        match serde_json::from_slice::<Fault>(&body) {
-            Ok(fault) if status == reqwest::StatusCode::INTERNAL_SERVER_ERROR => Err(CallError::Fault(fault)),
-            Ok(_) | Err(_) => Err(CallError::Unavailable(format!("HTTP {status}"))),
-        }
     }
 }

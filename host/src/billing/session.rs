@@ -9,9 +9,11 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::{Api, CallError, Credential};
+use super::api::{Api, CallError};
+use super::{Credential, Params, wire};
 use crate::domain::Timestamp;
 use crate::ports::{BillingError, Tokens, World};
 use crate::secret::Secret;
@@ -22,6 +24,8 @@ const LIFE_UNKNOWN: Duration = Duration::from_secs(900);
 const RENEW_BEFORE_MAX: Duration = Duration::from_secs(60);
 /// After a refused log-in; doubled each time, up to the second.
 const REFUSED_PAUSE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
+/// After one that was not answered.
+const UNANSWERED_PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
 /// A token that is refused within this time was never good.
 const NEW: Duration = Duration::from_secs(30);
@@ -43,9 +47,36 @@ struct State {
     current: Option<Token>,
     /// Tokens that were refused when they were new, one after the other.
     refused_new: u32,
+    /// Log-ins that were refused, or helped nothing, one after the other.
     refusals: u32,
+    /// Log-ins that were not answered, one after the other.
+    unanswered: u32,
+    /// When another door than the API last cost a session.
+    doubted_at: Option<Timestamp>,
     /// No log-in before, and why.
-    refused: Option<(Timestamp, String)>,
+    pause: Option<(Timestamp, BillingError)>,
+}
+
+impl State {
+    /// Whoever waits for this log-in, or comes soon, has the same answer.
+    fn rest(&mut self, now: Timestamp, error: BillingError) -> BillingError {
+        let ((first, longest), failures) = match error {
+            BillingError::Unavailable(_) => (UNANSWERED_PAUSE, &mut self.unanswered),
+            BillingError::LoginRefused(_) | BillingError::Refused(_) => (REFUSED_PAUSE, &mut self.refusals),
+        };
+        let pause = first.saturating_mul(1 << (*failures).min(10)).min(longest);
+        *failures += 1;
+        let until = now + pause;
+        let error = match error {
+            BillingError::LoginRefused(why) | BillingError::Refused(why) => {
+                tracing::error!(why, pause_s = pause.as_secs(), "PortaBilling refuses the log-in");
+                BillingError::LoginRefused(format!("{why}; not tried again before {until}"))
+            }
+            unavailable @ BillingError::Unavailable(_) => unavailable,
+        };
+        self.pause = Some((until, error.clone()));
+        error
+    }
 }
 
 struct Token {
@@ -57,8 +88,8 @@ struct Token {
 #[derive(Deserialize)]
 struct Granted {
     access_token: String,
-    expires_in: Option<serde_json::Value>,
-    expires_at: Option<String>,
+    expires_in: Option<Value>,
+    expires_at: Option<Value>,
 }
 
 impl Session {
@@ -77,21 +108,39 @@ impl Session {
         }
     }
 
+    /// Gives up the session: PortaBilling has something against the user.
+    pub(super) async fn rest(&self, error: BillingError) -> BillingError {
+        let mut state = self.state.lock().await;
+        let now = self.world.now();
+        match state.pause.as_ref().filter(|(until, _)| now < *until) {
+            // Somebody else was told the same.
+            Some((_, error)) => error.clone(),
+            None => {
+                state.current = None;
+                state.rest(now, error)
+            }
+        }
+    }
+
     async fn log_in(&self) -> Result<Granted, BillingError> {
         let (name, secret) = match &self.credential {
             Credential::Token(secret) => ("token", secret),
             Credential::Password(secret) => ("password", secret),
         };
-        let params = serde_json::json!({ "login": self.login, name: secret.expose() });
+        let params = Params::from_iter([
+            ("login".to_owned(), self.login.clone().into()),
+            (name.to_owned(), secret.expose().into()),
+        ]);
         let answer = match self.api.call("Session/login", &params, None).await {
             Ok(answer) => answer,
-            Err(CallError::Fault(fault)) => return Err(BillingError::LoginRefused(fault.to_string())),
+            Err(CallError::Fault(fault)) => return Err(fault.meaning("Session/login")),
             Err(CallError::Unavailable(why)) => {
                 return Err(BillingError::Unavailable(format!("Session/login: {why}")));
             }
         };
-        serde_json::from_str(answer.get()).map_err(|error| {
-            BillingError::Unavailable(format!("Session/login: the answer is not as it should be: {error}"))
+        // What is wrong with it is not said: it may quote the token.
+        serde_json::from_str(answer.get()).map_err(|_| {
+            BillingError::Unavailable("Session/login: the answer is not as it should be".to_owned())
         })
     }
 }
@@ -102,10 +151,15 @@ impl Tokens for Session {
         let mut state = self.state.lock().await;
         let now = self.world.now();
         if let Some(token) = state.current.as_ref().filter(|token| now < token.renew_at) {
-            return Ok(token.secret.clone());
+            let (secret, granted_at) = (token.secret.clone(), token.granted_at);
+            // It has been good for a while, so what was before it is over.
+            if now.since(granted_at) >= NEW {
+                state.refusals = 0;
+            }
+            return Ok(secret);
         }
-        if let Some((until, why)) = state.refused.as_ref().filter(|(until, _)| now < *until) {
-            return Err(BillingError::LoginRefused(format!("{why}; not tried again before {until}")));
+        if let Some((_, error)) = state.pause.as_ref().filter(|(until, _)| now < *until) {
+            return Err(error.clone());
         }
         match self.log_in().await {
             Ok(granted) => {
@@ -114,18 +168,10 @@ impl Tokens for Session {
                 let secret = Secret::new(granted.access_token);
                 tracing::info!(%renew_at, "logged in to PortaBilling");
                 let current = Some(Token { secret: secret.clone(), granted_at: now, renew_at });
-                *state = State { current, refused_new: state.refused_new, ..State::default() };
+                (state.current, state.unanswered, state.pause) = (current, 0, None);
                 Ok(secret)
             }
-            Err(BillingError::LoginRefused(why)) => {
-                state.refusals += 1;
-                let (first, longest) = REFUSED_PAUSE;
-                let pause = first.saturating_mul(1 << (state.refusals - 1).min(10)).min(longest);
-                tracing::error!(why, pause_s = pause.as_secs(), "PortaBilling refuses the log-in");
-                state.refused = Some((now + pause, why.clone()));
-                Err(BillingError::LoginRefused(why))
-            }
-            Err(error) => Err(error),
+            Err(error) => Err(state.rest(self.world.now(), error)),
         }
     }
 
@@ -141,42 +187,89 @@ impl Tokens for Session {
         // Log-ins that succeed and help nothing would end in a lock-out.
         if state.refused_new >= REFUSED_NEW_MAX {
             let why = "its tokens are refused as soon as they are granted".to_owned();
-            tracing::error!(why, "PortaBilling grants sessions that it does not honour");
-            state.refused = Some((now + REFUSED_PAUSE.0, why));
+            state.rest(now, BillingError::LoginRefused(why));
             state.refused_new = 0;
+        }
+    }
+
+    async fn doubted(&self, token: &Secret) {
+        let mut state = self.state.lock().await;
+        let now = self.world.now();
+        if state.doubted_at.is_some_and(|at| now.since(at) < NEW) {
+            return;
+        }
+        if state.current.take_if(|current| current.secret.is(token.expose().as_bytes())).is_some() {
+            state.doubted_at = Some(now);
         }
     }
 }
 
-/// The claim `i_env` of a token that is a JWT. Its signature is PortaBilling's own affair.
-fn environment(access_token: &str) -> Option<u64> {
+/// What a token says of itself, if it is a JWT. Its signature is PortaBilling's own affair.
+fn claims(access_token: &str) -> Option<Value> {
     let claims = access_token.split('.').nth(1)?;
     let claims = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
-    match serde_json::from_slice::<serde_json::Value>(&claims).ok()?.get("i_env")? {
-        serde_json::Value::Number(number) => number.as_u64(),
-        serde_json::Value::String(text) => text.parse().ok(),
+    serde_json::from_slice(&claims).ok()
+}
+
+fn environment(access_token: &str) -> Option<u64> {
+    whole(claims(access_token)?.get("i_env")?)
+}
+
+/// A whole number, which may be written as text.
+fn whole(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => text.trim().parse().ok(),
         _ => None,
     }
 }
 
+/// A tenth of its life or a minute before its end.
 fn renew_at(granted: &Granted, now: Timestamp) -> Timestamp {
-    let seconds = granted.expires_in.as_ref().and_then(|value| match value {
-        serde_json::Value::Number(number) => number.as_u64(),
-        serde_json::Value::String(text) => text.parse().ok(),
-        _ => None,
-    });
-    let life = seconds
-        .map(Duration::from_secs)
-        .or_else(|| granted.expires_at.as_deref().and_then(utc).map(|end| end.since(now)))
-        .unwrap_or(LIFE_UNKNOWN);
+    let life = life(granted, now).unwrap_or(LIFE_UNKNOWN);
     now + life.saturating_sub(RENEW_BEFORE_MAX.min(life / 10))
 }
 
-/// `YYYY-MM-DD HH:MM:SS`, which PortaBilling means in UTC.
-fn utc(text: &str) -> Option<Timestamp> {
-    let civil: jiff::civil::DateTime = text.trim().parse().ok()?;
-    let at = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
-    Some(Timestamp::from_millis(at.timestamp().as_millisecond()))
+/// How long the token lives, by whatever the answer or the token tells. What depends on nobody's
+/// clock comes first; a token that was just granted has not ended, whatever a clock says.
+fn life(granted: &Granted, now: Timestamp) -> Option<Duration> {
+    let claims = claims(&granted.access_token).unwrap_or_default();
+    let claim = |name: &str| claims.get(name).and_then(whole).and_then(seconds);
+    let expires_in = granted.expires_in.as_ref().and_then(whole).map(Duration::from_secs);
+    let issued = claim("iat").zip(claim("exp")).map(|(from, end)| end.since(from));
+    let end = granted.expires_at.as_ref().and_then(|end| match end {
+        Value::String(text) => wire::utc(text).or_else(|| whole(end).and_then(seconds)),
+        other => whole(other).and_then(seconds),
+    });
+    let expires_at = end.map(|end| end.since(now));
+    let ends = claim("exp").map(|end| end.since(now));
+    [expires_in, issued, expires_at, ends].into_iter().flatten().find(|life| !life.is_zero())
+}
+
+/// Seconds since 1970.
+fn seconds(seconds: u64) -> Option<Timestamp> {
+    i64::try_from(seconds).ok()?.checked_mul(1000).map(Timestamp::from_millis)
+}
+
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz {
+    use super::*;
+
+    /// The answer to a log-in, or a token alone: what is granted is not renewed before it is there,
+    /// and an environment that is read can be written and read again.
+    pub fn session_token(input: &[u8]) {
+        let Ok(text) = std::str::from_utf8(input) else { return };
+        let now = Timestamp::from_millis(1_769_846_400_000);
+        let granted = serde_json::from_slice::<Granted>(input);
+        if let Ok(granted) = &granted {
+            assert!(renew_at(granted, now) >= now);
+        }
+        let token = granted.as_ref().map_or(text, |granted| granted.access_token.as_str());
+        if let Some(found) = environment(token.trim()) {
+            let claims = URL_SAFE_NO_PAD.encode(format!("{{\"i_env\":{found}}}"));
+            assert_eq!(environment(&format!("e30.{claims}")), Some(found));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -199,27 +292,61 @@ mod tests {
     }
 
     #[test]
-    fn renewal_comes_a_tenth_or_a_minute_before_the_end() {
-        let now = utc("2026-01-31 08:00:00").expect("a time");
-        let seconds = |expires_in: serde_json::Value, expires_at: Option<&str>| {
-            let granted = Granted {
-                access_token: String::new(),
-                expires_in: Some(expires_in),
-                expires_at: expires_at.map(str::to_owned),
-            };
+    fn renewal_comes_a_tenth_or_a_minute_before_the_end_however_that_is_told() {
+        let now = wire::utc("2026-01-31 08:00:00").expect("a time");
+        let second = now.millis() / 1000;
+        let renewed = |expires_in: Value, expires_at: Option<&str>, claims: &Value| {
+            let access_token = format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(claims.to_string()));
+            let expires_at = expires_at.map(|text| text.into());
+            let granted = Granted { access_token, expires_in: Some(expires_in), expires_at };
             renew_at(&granted, now).since(now).as_secs()
         };
         use serde_json::json;
-        for (expires_in, expires_at, renewed) in [
-            (json!(100), None, 90),
-            (json!(900), None, 840),
-            (json!("900"), None, 840),
-            (json!(172_800), None, 172_740),
-            (json!(null), Some("2026-01-31 08:15:00"), 840),
-            (json!(null), Some("nonsense"), 840),
-            (json!(null), None, 840),
+        let quiet = json!({});
+        for (expires_in, expires_at, claims, after) in [
+            (json!(100), None, &quiet, 90),
+            (json!(900), None, &quiet, 840),
+            (json!("900"), None, &quiet, 840),
+            (json!(172_800), None, &quiet, 172_740),
+            (json!(null), Some("2026-01-31 08:15:00"), &quiet, 840),
+            (json!(null), Some("2026-02-02 08:00:00"), &quiet, 172_740),
+            (json!(null), None, &json!({"exp": second + 900}), 840),
+            (json!(null), None, &json!({"exp": (second + 172_800).to_string()}), 172_740),
+            // The clocks differ by ten minutes: what the token says of its life is true all the same.
+            (
+                json!(null),
+                Some("2026-01-31 08:25:00"),
+                &json!({"iat": second + 600, "exp": second + 1500}),
+                840,
+            ),
+            (json!(900), Some("2026-01-31 07:00:00"), &quiet, 840),
+            // Nothing that can be understood.
+            (json!(0), Some("2026-01-31 07:00:00"), &json!({"exp": second - 60}), 840),
+            (json!(null), Some("nonsense"), &json!({"exp": "soon"}), 840),
+            (json!(null), None, &json!({"exp": u64::MAX}), 840),
+            (json!(-1), None, &quiet, 840),
         ] {
-            assert_eq!(seconds(expires_in.clone(), expires_at), renewed, "{expires_in} {expires_at:?}");
+            assert_eq!(
+                renewed(expires_in.clone(), expires_at, claims),
+                after,
+                "{expires_in} {expires_at:?} {claims}"
+            );
         }
+    }
+
+    #[test]
+    fn pauses_grow() {
+        let mut state = State::default();
+        let now = Timestamp::default();
+        let mut pause = |error: BillingError| {
+            state.rest(now, error);
+            state.pause.as_ref().map(|(until, _)| until.since(now)).expect("a pause")
+        };
+        let refused = || BillingError::LoginRefused("Server.Session.auth_failed".to_owned());
+        let minutes = [1, 2, 4, 8, 16, 32, 60, 60].map(|minutes| Duration::from_secs(60 * minutes));
+        assert_eq!([(); 8].map(|()| pause(refused())), minutes);
+        let away = || BillingError::Unavailable("away".to_owned());
+        let halves = [1, 2, 4, 8, 16, 32, 60, 60].map(|halves| Duration::from_millis(500 * halves));
+        assert_eq!([(); 8].map(|()| pause(away())), halves, "they grow apart from the others");
     }
 }

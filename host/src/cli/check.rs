@@ -2,17 +2,22 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use crate::app::load_adapters;
+use crate::app::{StartError, load_adapters, targets};
 use crate::config::{self, Settings};
 use crate::lifecycle::refuse;
+use crate::ports::World;
+use crate::world::SystemWorld;
 
 pub async fn run(file: &Path) -> ExitCode {
     let settings = match config::load(file) {
         Ok(settings) => settings,
         Err(problems) => return refuse(&problems.into()),
     };
-    match load_adapters(&settings, file).await {
+    let world: Arc<dyn World> = Arc::new(SystemWorld);
+    let adapters = load_adapters(&settings, file).await;
+    match adapters.and_then(|_| targets(&settings.groups, &world).map_err(StartError::from)) {
         Ok(_) => {
             for warning in &settings.warnings {
                 eprintln!("{}", warning.tell("warning", file));
@@ -27,9 +32,9 @@ pub async fn run(file: &Path) -> ExitCode {
 fn summary(settings: &Settings) -> String {
     use std::fmt::Write as _;
     let mut text = format!(
-        "events        http://{}/espf/events\noperators     http://{}\nPortaBilling  {}\njournal       {}\n",
-        settings.public.address,
-        settings.admin.address,
+        "events        {}/espf/events\noperators     {}\nPortaBilling  {}\njournal       {}\n",
+        settings.public.url(),
+        settings.admin.url(),
         settings.billing.url,
         settings.store.directory.display()
     );

@@ -2,6 +2,7 @@
 //! the host is the real program on a real journal. At the end the neighbours' own ledgers are
 //! compared, account by account.
 
+mod faults;
 mod progress;
 
 use std::io;
@@ -32,6 +33,9 @@ pub struct Arguments {
     /// Kill the host twice on the way, with SIGKILL.
     #[arg(long)]
     crash: bool,
+    /// Let the neighbours do wrong whatever they know: it takes a minute longer.
+    #[arg(long)]
+    faults: bool,
     /// Keep the folder with configuration, journal and log.
     #[arg(long)]
     keep: bool,
@@ -60,7 +64,7 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
 async fn play(arguments: &Arguments) -> io::Result<bool> {
     let adapter = oms_adapter(arguments.adapter.as_deref()).await?;
     let directory = tempfile::Builder::new().prefix("punchdown-demo-").tempdir()?;
-    let mut stage = Stage::set(setting(directory.path().to_owned(), adapter)?).await?;
+    let mut stage = Stage::set(setting(directory.path().to_owned(), adapter, arguments.faults)?).await?;
     stage.open_accounts(arguments.accounts);
     stage.start_host().await?;
     if arguments.crash {
@@ -71,8 +75,14 @@ async fn play(arguments: &Arguments) -> io::Result<bool> {
         espf.emit("Account/New", serde_json::json!({ "i_account": i_account }));
     }
     let progress = Progress::start(&stage, &espf, arguments.accounts);
+    if arguments.faults {
+        faults::begin(&stage, &espf, &progress);
+    }
     if arguments.crash {
-        crash_twice(&mut stage, &progress).await?;
+        crash_twice(&mut stage, &progress, manners(arguments.faults)).await?;
+    }
+    if arguments.faults {
+        faults::a_bad_minute(&stage, &progress).await;
     }
     let settled = settle(&stage, &espf, arguments.accounts).await;
     progress.finish();
@@ -85,6 +95,10 @@ async fn play(arguments: &Arguments) -> io::Result<bool> {
     Ok(settled && verdict.agrees() && stopped.success())
 }
 
+const WITHOUT: &str = "concurrency = 32\ntimeout = \"30s\"\nretry = [\"500ms\", \"1s\", \"2s\"]";
+/// Silence is to be found out before the demo is over.
+const WITH_FAULTS: &str = "concurrency = 32\ntimeout = \"2s\"\nretry = [\"500ms\", \"1s\", \"2s\"]";
+
 /// Not the best ones.
 const MANNERS: oms::Manners = oms::Manners {
     repeats_notice: 0.1,
@@ -92,22 +106,27 @@ const MANNERS: oms::Manners = oms::Manners {
     loses_answer: 0.05,
     loses_notice: 0.05,
     busy: 0.05,
+    late_notice: 0.05,
 };
 
-fn setting(directory: PathBuf, adapter: PathBuf) -> io::Result<Setting<'static>> {
+const fn manners(faults: bool) -> oms::Manners {
+    if faults { faults::MANNERS } else { MANNERS }
+}
+
+fn setting(directory: PathBuf, adapter: PathBuf, faults: bool) -> io::Result<Setting<'static>> {
     Ok(Setting {
         directory,
         program: std::env::current_exe()?,
         adapter,
         adapter_config: "specification = \"mobile-line\"\npoll-seconds = 2",
         group_settings: "deadline = \"1h\"",
-        target_settings: "concurrency = 32\ntimeout = \"30s\"\nretry = [\"500ms\", \"1s\", \"2s\"]",
+        target_settings: if faults { WITH_FAULTS } else { WITHOUT },
         oms: oms::Settings {
             seed: 189,
             answer_after: Duration::from_millis(20),
             completes_after: Duration::from_secs(1)..Duration::from_secs(4),
             fail_share: 0.05,
-            manners: MANNERS,
+            manners: manners(faults),
             ..oms::Settings::default()
         },
     })
@@ -122,7 +141,7 @@ fn hold(stage: &Stage) {
 }
 
 /// Once while requests are out and unanswered, once while operations wait for their notice.
-async fn crash_twice(stage: &mut Stage, progress: &Progress) -> io::Result<()> {
+async fn crash_twice(stage: &mut Stage, progress: &Progress, after: oms::Manners) -> io::Result<()> {
     let oms = stage.oms.clone();
     let unanswered = until(|| oms.unanswered()).await?;
     stage.kill_host().await?;
@@ -133,7 +152,7 @@ async fn crash_twice(stage: &mut Stage, progress: &Progress) -> io::Result<()> {
     stage.kill_host().await?;
     progress.say(&format!("SIGKILL while {waiting} operations waited for their notice"));
     stage.oms.hold_completion(false);
-    stage.oms.set_manners(MANNERS);
+    stage.oms.set_manners(after);
     stage.start_host().await
 }
 

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use punchdown_kit::espf::{self, Espf};
@@ -17,7 +18,7 @@ use crate::toolchain;
 
 const BILLING_TOKEN: &str = "stage-billing-token";
 const ESPF_PASSWORD: &str = "stage-espf-password";
-const OMS_TOKEN: &str = "stage-oms-token";
+pub const OMS_TOKEN: &str = "stage-oms-token";
 const ADMIN_TOKEN: &str = "stage-admin-token";
 const HOOK_SECRET: &str = "whsec_c3RhZ2Utd2ViaG9vay1zZWNyZXQtb2YtcHVuY2hkb3du";
 
@@ -121,6 +122,8 @@ impl Stage {
 url = "{billing}"
 login = "punchdown"
 token = {{ file = "secrets/portabilling" }}
+# The one on this stage need not be spared.
+rate = "1000/s"
 
 [events]
 listen = "{public}"
@@ -229,6 +232,11 @@ auth = {{ standard-webhooks = {{ secret = {{ file = "secrets/oms-hook" }} }} }}
             .map_err(|_| io::Error::other("the host did not stop within 30 s"))?
     }
 
+    /// The process of the host that runs.
+    pub fn host_pid(&self) -> Option<u32> {
+        self.host.as_ref()?.id()
+    }
+
     pub fn log(&self) -> PathBuf {
         self.directory.join("host.log")
     }
@@ -240,7 +248,15 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-/// An address of this machine that nobody uses now.
+/// An address of this machine that nobody uses now. It is below those that the system gives to
+/// whoever connects, or a caller could have it before the host does.
 fn free_address() -> io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+    const PORTS: std::ops::Range<u16> = 10_000..32_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let free = |_| {
+        let number = std::process::id().wrapping_mul(97).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + u16::try_from(number % u32::from(PORTS.end - PORTS.start)).ok()?;
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?.local_addr().ok()
+    };
+    (0..1000).find_map(free).ok_or_else(|| io::Error::from(io::ErrorKind::AddrInUse))
 }

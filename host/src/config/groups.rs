@@ -4,20 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use super::reader::{Section, Value};
+use super::events::EventKinds;
+use super::reader::{Section, Value, written};
 use super::secrets::secret;
-use super::sections::EventKinds;
-use super::values::{SECOND, base_url, header_name, patterns, user_and_password};
-use super::{GroupSettings, notify};
+use super::values::{DAY, SECOND, patterns};
+use super::{GroupSettings, notify, target};
 use crate::domain::{Group, Json, Policy, Response, RetrySchedule, Service, Status};
-use crate::engine::LEASE;
+use crate::engine::PbData;
 use crate::http::ListenerSettings;
-use crate::outbound::{self, Auth};
 use crate::secret::Secret;
 use crate::{engine, wasm};
 
 const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(86_400);
 
 pub fn all(
     section: &mut Section<'_>,
@@ -63,9 +61,16 @@ fn group(
     let events = section.required("events", "[\"Account/**\"]").and_then(|value| patterns(&value));
     let events = events.zip(kinds).map(|(events, kinds)| events.with_aliases(&kinds.aliases));
     let policy = policy(name, section, kinds);
+    let pb_data = section.or("pb-data", "\"beside\"", |value| {
+        value.parsed("one of beside, instead", |word| match word {
+            "beside" => Some(PbData::Beside),
+            "instead" => Some(PbData::Instead),
+            _ => None,
+        })
+    });
     let secrets = section.section("secrets", |section| named_secrets(section, directory));
     let target = section.required("target", "{ url = \"https://oms.example.net\" }");
-    let target = target.and_then(|value| value.section(|section| target_settings(section, directory)));
+    let target = target.and_then(|value| value.section(|section| target::target(section, directory)));
     let notify = match section.optional("notify") {
         Some(value) => value
             .section(|section| notify::notify(section, directory, listen))
@@ -73,12 +78,13 @@ fn group(
         None => Some((None, Response::ACCEPTED)),
     };
     let limits = section.section("limits", limits);
+    let paused = section.or("paused", "false", |value| value.truth());
     let place = section.place();
     let (config, place) = match section.optional("config") {
         Some(value) => (config(&value), value.place()),
         None => (Some(Json::empty_object()), place),
     };
-    let (mut target, slots, retry) = target?;
+    let target::Target { settings: mut target, slots, retry, breaker } = target?;
     let (notify, default_reply) = notify?;
     target.secrets = secrets?;
     let (limits, history_entries_max) = limits?;
@@ -88,8 +94,11 @@ fn group(
             group: Group(name.to_owned()),
             events: events?,
             policy,
+            pb_data: pb_data?,
             slots,
             default_reply,
+            breaker,
+            paused: paused?,
         },
         adapter: directory.join(adapter?),
         limits,
@@ -102,9 +111,9 @@ fn group(
 
 /// What the decisions need; the retry schedule and the history's limit stand elsewhere in the section.
 fn policy(name: &str, section: &mut Section<'_>, kinds: Option<&EventKinds>) -> Option<Policy> {
-    let service = section.or("service", &format!("{name:?}"), |value| value.text()).map(Service);
-    let own = service.as_ref().map(|service| format!("[{:?}]", service.0)).unwrap_or_default();
-    let reports = section.or("reports", &own, |value| value.list(|value| value.text()));
+    let service = section.or("service", &written(name), |value| value.text()).map(Service);
+    let own = service.as_ref().map(|service| written(&service.0)).unwrap_or_default();
+    let reports = section.or("reports", &format!("[{own}]"), |value| value.list(|value| value.text()));
     let deadline = section.or("deadline", "\"24h\"", |value| value.duration(SECOND..=90 * DAY));
     let on_deadline = section.or("on-deadline", "\"FAILED\"", |value| {
         value.parsed("one of OK, IN_PROGRESS, RETRY, FAILED", Status::from_word)
@@ -122,67 +131,6 @@ fn policy(name: &str, section: &mut Section<'_>, kinds: Option<&EventKinds>) -> 
         retry: RetrySchedule::new(vec![HOUR])?,
         history_entries_max: 0,
     })
-}
-
-type Target = (outbound::Settings, usize, RetrySchedule);
-
-fn target_settings(section: &mut Section<'_>, directory: &Path) -> Option<Target> {
-    let url = section.required("url", "\"https://oms.example.net\"").and_then(|value| base_url(&value));
-    let auth = match section.optional("auth") {
-        Some(value) => value.section(|section| target_auth(section, directory)),
-        None => Some(Auth::None),
-    };
-    let timeout = section.or("timeout", "\"10s\"", |value| {
-        let timeout = value.duration(Duration::from_millis(100)..=LEASE - 15 * SECOND);
-        if timeout.is_none() {
-            value.complain(
-                "a longer one would outlive the lease of its lane, and the request could be sent twice",
-                None,
-            );
-        }
-        timeout
-    });
-    let concurrency = section.or("concurrency", "8", |value| value.number(1..=1024));
-    let retry = section.or("retry", r#"["1s", "10s", "1m", "10m"]"#, |value| {
-        let pauses = value.list(|value| value.duration(Duration::from_millis(100)..=DAY))?;
-        let schedule = RetrySchedule::new(pauses);
-        if schedule.is_none() {
-            value.complain("there must be one pause at least; the last one repeats until the deadline", None);
-        }
-        schedule
-    });
-    let answer_max = section.or("answer-max", "\"1MiB\"", |value| value.bytes(1 << 10..=64 << 20));
-    let key_header = section.or("key-header", "\"Idempotency-Key\"", header_name);
-    let settings = outbound::Settings {
-        url: url?,
-        auth: auth?,
-        timeout: timeout?,
-        answer_max: answer_max?,
-        key_header: key_header?,
-        secrets: BTreeMap::new(),
-    };
-    Some((settings, usize::try_from(concurrency?).ok()?, retry?))
-}
-
-fn target_auth(section: &mut Section<'_>, directory: &Path) -> Option<Auth> {
-    let (basic, bearer, header) =
-        (section.optional("basic"), section.optional("bearer"), section.optional("header"));
-    match (basic, bearer, header) {
-        (Some(basic), None, None) => basic.section(|section| {
-            let (user, password) = user_and_password(section, directory);
-            Some(Auth::Basic { user: user?, password: password? })
-        }),
-        (None, Some(bearer), None) => secret(&bearer, directory).map(Auth::Bearer),
-        (None, None, Some(header)) => header.section(|section| {
-            let name = section.required("name", "\"X-Api-Key\"").and_then(|value| header_name(&value));
-            let value = section.required("value", "{ file = \"secrets/key\" }");
-            Some(Auth::Header { value: value.and_then(|value| secret(&value, directory))?, name: name? })
-        }),
-        _ => {
-            section.complain("it must be one of `basic`, `bearer` and `header`", None);
-            None
-        }
-    }
 }
 
 fn named_secrets(section: &mut Section<'_>, directory: &Path) -> Option<BTreeMap<String, Secret>> {

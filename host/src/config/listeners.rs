@@ -1,15 +1,31 @@
-//! What every listener's section has: an address, limits, and whom it believes.
+//! What every listener's section has: an address, limits, whom it believes, and TLS.
+
+use std::path::Path;
 
 use super::reader::Section;
+use super::tls::tls;
 use super::values::{SECOND, address, range};
 use crate::http::{Limits, ListenerSettings, TrustedProxies};
 
+/// How a credential is kept from whoever listens on the way.
+pub const SPEAK_TLS: &str =
+    "give the listener `tls`, or put a proxy that speaks TLS in front and name it in `trusted-proxies`";
+
 /// The settings of the listener whose section this is; `at` is where it stands unless it says.
-pub fn listener(section: &mut Section<'_>, at: &str) -> Option<ListenerSettings> {
+pub fn listener(section: &mut Section<'_>, directory: &Path, at: &str) -> Option<ListenerSettings> {
     let address = section.or("listen", at, address);
     let limits = limits(section);
     let proxies = section.or("trusted-proxies", "[]", |value| value.list(range));
-    Some(ListenerSettings { address: address?, limits: limits?, proxies: TrustedProxies(proxies?) })
+    let tls = match section.optional("tls") {
+        Some(value) => tls(&value, directory).map(Some),
+        None => Some(None),
+    };
+    Some(ListenerSettings {
+        address: address?,
+        limits: limits?,
+        proxies: TrustedProxies(proxies?),
+        tls: tls?,
+    })
 }
 
 fn limits(section: &mut Section<'_>) -> Option<Limits> {

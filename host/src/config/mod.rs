@@ -1,22 +1,30 @@
 //! What the operator wrote, made complete.
 //!
 //! A file is read key by key ([`reader`]), so that all that is wrong with it is found at once,
-//! each with its place; then it is resolved to what is meant ([`sections`], [`groups`]). After
+//! each with its place; then it is resolved to what is meant ([`sections`] and what they name). After
 //! that nobody asks whether a setting is there.
 
+mod events;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod groups;
 mod listeners;
 mod notify;
+mod nsps;
+mod portabilling;
+mod queries;
 mod reader;
 mod secrets;
 mod sections;
+mod target;
+mod tls;
 mod values;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::domain::{Group, Json};
-use crate::http::{AdminToken, EventSettings, ListenerSettings, NotifyAuth};
+use crate::http::{AdminToken, EventSettings, ListenerSettings, NotifyAuth, NspsSettings};
 use crate::{billing, engine, espf, outbound, store, wasm};
 
 pub use reader::Known;
@@ -27,6 +35,8 @@ pub struct Settings {
     pub billing: billing::Settings,
     pub espf: espf::Settings,
     pub events: EventSettings,
+    /// Of the door for NSPS, where there is one.
+    pub nsps: Option<NspsSettings>,
     pub public: ListenerSettings,
     /// Of the notification doors, when they are not at the events listener.
     pub notifications: Option<ListenerSettings>,

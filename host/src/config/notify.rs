@@ -1,21 +1,20 @@
 //! The `notify` table of a group: who may notify, and how that is known.
 
 use std::path::Path;
-use std::time::Duration;
 
 use super::Notify;
+use super::listeners::SPEAK_TLS;
 use super::reader::{Section, Value};
 use super::secrets::one_or_two;
-use super::values::{SECOND, base_url, header_name, range};
+use super::values::{DAY, SECOND, base_url, header_name, range};
 use crate::domain::{Body, Header, Response};
 use crate::http::{
-    Algorithm, CallerRule, Encoding, Key, ListenerSettings, NotifyAuth, Signature, SignedTime, Template,
-    TimeFrom,
+    Algorithm, CallerRule, CertificateName, Encoding, Key, ListenerSettings, NotifyAuth, Signature,
+    SignedTime, Template, TimeFrom, Tls,
 };
 use crate::secret::Secret;
 
-const DAY: Duration = Duration::from_secs(86_400);
-const SCHEMES: &str = "standard-webhooks, hmac, basic, bearer, path-secret and addresses";
+const SCHEMES: &str = "standard-webhooks, hmac, basic, bearer, path-secret, client-certificate and addresses";
 
 /// The listener of the doors; absent when that is wrong itself.
 type Listen<'a> = Option<&'a ListenerSettings>;
@@ -82,7 +81,7 @@ fn nobody_is_asked(value: &Value<'_>, listen: Listen<'_>) -> Option<NotifyAuth> 
 }
 
 fn is_loopback(listen: Listen<'_>) -> bool {
-    listen.is_none_or(|listener| listener.address.ip().is_loopback())
+    listen.is_none_or(|listener| listener.address.ip().is_loopback() && listener.proxies.is_empty())
 }
 
 /// All that are named must hold, so all of them are read.
@@ -102,7 +101,9 @@ fn schemes(section: &mut Section<'_>, directory: &Path, listen: Listen<'_>) -> O
     };
     let (bearer, path) = (words("bearer", CallerRule::Bearer), words("path-secret", CallerRule::PathSecret));
     let addresses = section.optional("addresses").map(|value| addresses(&value));
-    let caller: Vec<_> = [addresses, basic, bearer, path].into_iter().flatten().collect();
+    let certificate = section.optional("client-certificate");
+    let certificate = certificate.map(|value| client_certificate(&value, listen));
+    let caller: Vec<_> = [addresses, certificate, basic, bearer, path].into_iter().flatten().collect();
     let signatures: Vec<_> = [webhooks, hmac].into_iter().flatten().collect();
     if caller.is_empty() && signatures.is_empty() {
         section.complain(format!("it must name at least one of {SCHEMES}"), None);
@@ -119,7 +120,7 @@ fn in_the_clear(value: &Value<'_>, listen: Listen<'_>) {
     if listen.is_some_and(ListenerSettings::is_in_the_clear) {
         value.warn(
             "this door speaks no TLS: whoever hears this on the way can report any outcome",
-            Some("put a proxy that speaks TLS in front and name it in `trusted-proxies`, or let the system sign"),
+            Some(&format!("{SPEAK_TLS}; or let the system sign")),
         );
     }
 }
@@ -140,6 +141,30 @@ fn addresses(value: &Value<'_>) -> Option<CallerRule> {
         return None;
     }
     Some(CallerRule::Addresses(ranges))
+}
+
+/// One name, or a list of them while one takes another's place.
+fn client_certificate(value: &Value<'_>, listen: Listen<'_>) -> Option<CallerRule> {
+    let name = |value: &Value<'_>| {
+        value.parsed(
+            "a name of a certificate: dns:…, uri:…, cn:… or sha256: and 64 digits",
+            CertificateName::parse,
+        )
+    };
+    let names = if value.is_list() { value.list(name)? } else { vec![name(value)?] };
+    if names.is_empty() {
+        value.complain("without a name nobody is let in", None);
+        return None;
+    }
+    let knows_clients = |tls: &Tls| tls.knows_clients();
+    if listen.is_some_and(|listener| !listener.tls.as_ref().is_some_and(knows_clients)) {
+        value.complain(
+            "the listener of this door asks nobody for a certificate",
+            Some("name the CA of the callers in its `tls.client-ca`: of [notifications], or where there is none, of [events]"),
+        );
+        return None;
+    }
+    Some(CallerRule::ClientCertificate(names))
 }
 
 fn standard_webhooks(section: &mut Section<'_>, directory: &Path) -> Option<Signature> {

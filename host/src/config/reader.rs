@@ -71,7 +71,8 @@ pub fn read<T>(source: &str, root: impl FnOnce(&mut Section<'_>) -> Option<T>) -
 
 impl Findings<'_> {
     fn place(&self, span: &Range<usize>) -> Place {
-        let before = &self.source[..span.start.min(self.source.len())];
+        // What is wrong with a default has its place there, and not in the file.
+        let before = &self.source[..self.source.floor_char_boundary(span.start)];
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|char| *char != '\n').count() + 1;
         Place { line, column }
@@ -90,6 +91,11 @@ impl Findings<'_> {
     ) -> Problem {
         Problem { place: self.place(span), key: key.to_owned(), message: message.to_string(), help }
     }
+}
+
+/// Text as it would be in the file.
+pub fn written(text: &str) -> String {
+    toml::Value::from(text).to_string()
 }
 
 /// A table that is being read.
@@ -252,6 +258,13 @@ impl<'a> Value<'a> {
             self.complain(format!("`{text}` is not {wanted}"), None);
         }
         parsed
+    }
+
+    pub fn truth(&self) -> Option<bool> {
+        match self.value.get_ref().as_bool() {
+            Some(truth) => Some(truth),
+            None => self.wrong("true or false"),
+        }
     }
 
     pub fn number(&self, range: RangeInclusive<u64>) -> Option<u64> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::reader::Value;
+use crate::domain::digest_of_hex;
 use crate::http::AdminToken;
 use crate::secret::Secret;
 
@@ -49,20 +50,9 @@ pub fn admin_token(value: &Value<'_>, directory: &Path) -> Option<AdminToken> {
         return secret(value, directory).map(AdminToken::Known);
     }
     value.section(|section| {
-        let digest = section.required("sha256", "\"…\"")?.parsed("64 hexadecimal digits", sha256)?;
+        let digest = section.required("sha256", "\"…\"")?.parsed("64 hexadecimal digits", digest_of_hex)?;
         Some(AdminToken::Digest(digest))
     })
-}
-
-fn sha256(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut digest = [0; 32];
-    for (at, byte) in digest.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
-    }
-    Some(digest)
 }
 
 fn from_file(value: &Value<'_>, path: &Path) -> Option<Secret> {
@@ -79,7 +69,7 @@ fn from_file(value: &Value<'_>, path: &Path) -> Option<Secret> {
 fn from_environment(value: &Value<'_>) -> Option<Secret> {
     let name = value.text()?;
     match std::env::var(&name) {
-        Ok(text) => not_empty(value, &text),
+        Ok(text) => not_empty(value, text.trim_end_matches(['\r', '\n'])),
         Err(_) => {
             value.complain(format!("the environment has no variable `{name}`"), None);
             None

@@ -13,6 +13,17 @@ impl fmt::Display for IAccount {
     }
 }
 
+/// PortaBilling's internal number of a customer, to whom accounts belong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ICustomer(pub u64);
+
+impl fmt::Display for ICustomer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// The account's own name, with its realm: `15550001111@msisdn`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -64,3 +64,15 @@ pub fn hex(bytes: &[u8]) -> String {
         text
     })
 }
+
+/// The 32 bytes that 64 digits stand for, in either case.
+pub fn digest_of_hex(digits: &str) -> Option<[u8; 32]> {
+    if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut digest = [0; 32];
+    for (at, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).ok()?;
+    }
+    Some(digest)
+}

@@ -4,9 +4,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::adapter::hex;
-use super::{IAccount, Json, Timestamp};
+use super::{IAccount, ICustomer, Json, Timestamp};
 
-/// What makes two deliveries the same event: `<i_env>-<i_event>`.
+/// NSPS's envelope around an event of the ESPF.
+mod nsps;
+/// What NSPS reads in PortaBilling and sends along.
+mod pb_data;
+
+pub use pb_data::Enriched;
+
+/// What makes two deliveries the same event: `<i_env>-<i_event>`, whoever brings it.
 /// An event without `i_env` comes from the only environment there is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -23,7 +30,7 @@ impl fmt::Display for EventIdentity {
 #[serde(rename_all = "kebab-case")]
 pub struct Event {
     pub identity: EventIdentity,
-    /// `i_event` as decimal text.
+    /// `i_event` as decimal text, or what its sender names it by instead.
     pub id: String,
     /// PortaBilling's environment; absent where there is only one.
     #[serde(default)]
@@ -31,11 +38,51 @@ pub struct Event {
     /// As PortaBilling sent it: `Account/New`.
     pub name: String,
     pub i_account: Option<IAccount>,
+    /// Of an event that names no account.
+    #[serde(default)]
+    pub i_customer: Option<ICustomer>,
     pub received_at: Timestamp,
     /// The event's own `variables`, as they came.
     pub variables: Json,
     /// What came beside them; `{}` when nothing did.
     pub enclosed: Json,
+}
+
+/// Who sends events, each in an envelope of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventSource {
+    Espf,
+    /// PortaOne's queue between an ESPF and what is provisioned.
+    Nsps,
+}
+
+impl EventSource {
+    pub const ALL: [Self; 2] = [Self::Espf, Self::Nsps];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Espf => "espf",
+            Self::Nsps => "nsps",
+        }
+    }
+
+    /// # Errors
+    /// When the body can never be an event.
+    pub fn read(self, body: &[u8], received_at: Timestamp) -> Result<Event, NotAnEvent> {
+        match self {
+            Self::Espf => Event::parse(body, received_at),
+            Self::Nsps => nsps::read(body, received_at),
+        }
+    }
+
+    /// A name for a dead letter by which its repetition is known, where it is repeated: the ESPF
+    /// deletes what is answered 4xx, and NSPS sends it again for a month.
+    pub fn letter_id(self, body: &[u8]) -> Option<String> {
+        match self {
+            Self::Espf => None,
+            Self::Nsps => Some(nsps::letter_id(body)),
+        }
+    }
 }
 
 /// Why a body can never become an event. Worth a dead letter: the ESPF will not send it again.
@@ -47,6 +94,12 @@ pub enum NotAnEvent {
     NoName,
     #[error("`variables` is missing or not an object")]
     NoVariables,
+    #[error(
+        "`data` is missing or not an object, so this is not NSPS's envelope; is it an event of the ESPF?"
+    )]
+    NoData,
+    #[error("it has more than {bytes_max} bytes")]
+    TooLarge { bytes_max: u64 },
     #[error("`{0}` is neither a whole number nor decimal text")]
     BadId(&'static str),
     #[error("`i_event` is missing, so a repeated delivery could not be recognised")]
@@ -69,6 +122,11 @@ impl Event {
     /// # Errors
     /// When the body can never be an event.
     pub fn parse(body: &[u8], received_at: Timestamp) -> Result<Self, NotAnEvent> {
+        Self::read(body, received_at, None)
+    }
+
+    /// `other_id`: by what its sender knows it, should it have no `i_event`.
+    fn read(body: &[u8], received_at: Timestamp, other_id: Option<&str>) -> Result<Self, NotAnEvent> {
         let envelope: Envelope<'_> =
             serde_json::from_slice(body).map_err(|error| NotAnEvent::NotJson(error.to_string()))?;
         let name = envelope.event_type.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
@@ -80,19 +138,21 @@ impl Event {
         else {
             return Err(NotAnEvent::NoVariables);
         };
-        let id = whole(&known, "i_event")?.ok_or(NotAnEvent::NoId)?;
         let i_env = whole(&known, "i_env")?;
-        // Balance events name the account so.
-        let i_account = match whole(&known, "i_account")? {
-            Some(i_account) => Some(i_account),
-            None => whole(&known, "billing_entity_id")?,
+        let (i_account, i_customer) = whose(&name, &known)?;
+        let (identity, id) = match (whole(&known, "i_event")?, other_id) {
+            (Some(id), _) => (format!("{}-{id}", i_env.unwrap_or(0)), id.to_string()),
+            // An ESPF's begins with a digit.
+            (None, Some(id)) => (format!("nsps-{id}"), id.to_owned()),
+            (None, None) => return Err(NotAnEvent::NoId),
         };
         Ok(Self {
-            identity: EventIdentity(format!("{}-{id}", i_env.unwrap_or(0))),
-            id: id.to_string(),
+            identity: EventIdentity(identity),
+            id,
             i_env,
             name,
-            i_account: i_account.map(IAccount),
+            i_account,
+            i_customer,
             received_at,
             variables: Json::parse(variables.get().to_owned()).map_err(|_| NotAnEvent::NoVariables)?,
             enclosed: Json::empty_object(),
@@ -106,9 +166,15 @@ impl Event {
     /// # Errors
     /// When it is of another environment than the one that is `served`.
     pub fn of_environment(self, served: Option<u64>) -> Result<Self, NotAnEvent> {
+        self.belongs_to(served).map(|()| self)
+    }
+
+    /// # Errors
+    /// As [`Event::of_environment`].
+    pub fn belongs_to(&self, served: Option<u64>) -> Result<(), NotAnEvent> {
         match (self.i_env, served) {
             (Some(is), Some(served)) if is != served => Err(NotAnEvent::OtherEnvironment { is, served }),
-            _ => Ok(self),
+            _ => Ok(()),
         }
     }
 
@@ -116,8 +182,32 @@ impl Event {
     pub fn other_identity(&self) -> EventIdentity {
         use sha2::Digest as _;
         let account = self.i_account.map(|account| account.to_string()).unwrap_or_default();
-        let content = sha2::Sha256::digest(format!("{}\n{account}", self.name));
+        let customer = self.i_customer.map(|customer| format!("\n{customer}")).unwrap_or_default();
+        let content = sha2::Sha256::digest(format!("{}\n{account}{customer}", self.name));
         EventIdentity(format!("{}~{}", self.identity, hex(&content[..4])))
+    }
+}
+
+/// Of whom an event speaks. Balance events name an account, or a customer, as `billing_entity_id`.
+fn whose(
+    name: &str,
+    variables: &serde_json::Map<String, serde_json::Value>,
+) -> Result<(Option<IAccount>, Option<ICustomer>), NotAnEvent> {
+    let account = |i_account| (Some(IAccount(i_account)), None);
+    let customer = |i_customer: Option<u64>| (None, i_customer.map(ICustomer));
+    // Only the id that is used must be one.
+    if let Some(i_account) = whole(variables, "i_account")? {
+        return Ok(account(i_account));
+    }
+    if name.starts_with("Customer/") {
+        let i_customer = whole(variables, "i_customer")?;
+        return Ok(customer(
+            i_customer.map_or_else(|| whole(variables, "billing_entity_id"), |id| Ok(Some(id)))?,
+        ));
+    }
+    match whole(variables, "billing_entity_id")? {
+        Some(i_account) => Ok(account(i_account)),
+        None => Ok(customer(whole(variables, "i_customer")?)),
     }
 }
 
@@ -128,6 +218,7 @@ fn whole(
     match variables.get(name) {
         None | Some(serde_json::Value::Null) => Ok(None),
         Some(serde_json::Value::Number(number)) => number.as_u64().map(Some).ok_or(NotAnEvent::BadId(name)),
+        Some(serde_json::Value::String(text)) if text.trim().is_empty() => Ok(None),
         Some(serde_json::Value::String(text)) => {
             text.trim().parse().map(Some).map_err(|_| NotAnEvent::BadId(name))
         }
@@ -154,6 +245,27 @@ mod tests {
             assert_eq!(event.identity.0, "0-7");
             assert_eq!(event.i_account, Some(IAccount(189)));
             assert_eq!(event.name, "Account/New");
+        }
+    }
+
+    #[test]
+    fn an_event_names_an_account_or_else_a_customer() {
+        for (name, variables, account, customer) in [
+            ("Account/New", r#""i_account":1,"i_customer":9"#, Some(1), None),
+            ("Account/BalanceChanged", r#""billing_entity_id":1,"i_customer":9"#, Some(1), None),
+            ("Account/New", r#""i_account":1,"i_customer":"","billing_entity_id":"x""#, Some(1), None),
+            ("Account/New", r#""i_account":" ","i_customer":9"#, None, Some(9)),
+            ("Customer/BalanceChanged", r#""billing_entity_id":"9""#, None, Some(9)),
+            ("Customer/Updated", r#""i_customer":9"#, None, Some(9)),
+            ("Customer/Suspended", r#""i_customer":9,"i_account":1"#, Some(1), None),
+            ("Invoice/Created", r#""i_customer":"9","i_invoice":3"#, None, Some(9)),
+            ("Product/Discount/Changed", r#""i_product":3"#, None, None),
+        ] {
+            let event =
+                parse(&format!(r#"{{"event_type":"{name}","variables":{{"i_event":7,{variables}}}}}"#));
+            let event = event.expect(variables);
+            let named = (event.i_account.map(|it| it.0), event.i_customer.map(|it| it.0));
+            assert_eq!(named, (account, customer), "{name} {variables}");
         }
     }
 

@@ -1,7 +1,9 @@
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
-use super::{Json, OperationId, adapter::hex};
+use super::{Json, OperationId, Timestamp, adapter::hex};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
@@ -105,6 +107,20 @@ impl Request {
 }
 
 impl Request {
+    /// Whether its path can only lead to something below the target's base URL, whoever reads it:
+    /// a URL takes `%2e` for a dot and leaves tabs and line ends out, servers behind it may take
+    /// `%2f` and `%5c` for separators, and some cut a part off at its first `;`.
+    pub fn stays_below_target(&self) -> bool {
+        let path = self.path.split('?').next().unwrap_or_default().to_ascii_lowercase();
+        let path = path.replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
+        let leads_up = |part: &str| part.split(';').next() == Some("..");
+        self.path.starts_with('/')
+            && !path.starts_with("//")
+            && !self.path.contains(['\\', '#'])
+            && !self.path.contains(char::is_control)
+            && !path.split('/').any(leads_up)
+    }
+
     /// Whether it asks the target for the same: method, path, headers by name, JSON by value,
     /// other bodies byte for byte.
     pub fn asks_the_same_as(&self, other: &Self) -> bool {
@@ -137,6 +153,13 @@ impl Response {
     /// It was taken, and nothing more is said.
     pub const ACCEPTED: Self = Self { status: 202, headers: Vec::new(), body: Body::Empty };
 
+    /// `Retry-After`, in seconds or as a date. What is neither is no reason to distrust our own pause.
+    pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
+        let asked = self.header("retry-after")?.trim();
+        let seconds = asked.parse().ok().map(Duration::from_secs);
+        seconds.or_else(|| Timestamp::from_http_date(asked).map(|at| at.since(now)))
+    }
+
     /// The first header of that name, in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|header| header.name == name).map(|header| header.value.as_str())
@@ -164,6 +187,62 @@ mod tests {
         assert_eq!(key, request("{}").idempotency_key(&operation));
         assert_ne!(key, request("{ }").idempotency_key(&operation));
         assert!(key.starts_with("01J.order."));
+    }
+
+    #[test]
+    fn a_path_stays_below_its_target() {
+        let request = |path: &str| Request {
+            label: "look".to_owned(),
+            method: "GET".to_owned(),
+            path: path.to_owned(),
+            headers: vec![],
+            body: Body::Empty,
+            delivery: Delivery::Repeatable,
+            fills: vec![],
+            extras: None,
+        };
+        for path in [
+            "/",
+            "/serviceOrder?externalId=01J",
+            "/account/a%40b.example",
+            "/a",
+            "/x?back=../../y",
+            "/x?at=http://other.example",
+            "/user@host/x",
+            "/..hidden/x",
+            "/a..b",
+            "/a;v=1/b",
+            "/a//b",
+        ] {
+            assert!(request(path).stays_below_target(), "{path}");
+        }
+        for path in [
+            "",
+            "serviceOrder",
+            "@evil.example/",
+            ":8080/",
+            ".evil.example/",
+            "http://evil.example/",
+            "//evil.example/",
+            "/%2fevil.example/",
+            "/\\evil.example",
+            "\\\\evil.example",
+            "/..",
+            "/../x",
+            "/a/../../x",
+            "/a/%2e%2E/x",
+            "/a/.%2e/x",
+            "/a%2f..%2fx",
+            "/a%2F%2e%2e%2Fx",
+            "/a%5c..%5cx",
+            "/a/..;/x",
+            "/a/..;v=1/x",
+            "/x#y",
+            "/x\r\nHost: evil.example",
+            "/a/.\t./x",
+        ] {
+            assert!(!request(path).stays_below_target(), "{path}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | account | one PortaBilling account, by its `i_account` |
 //! | event | what the ESPF told us: a name, an account, an id |
+//! | fan-out | an event of a customer, on its way to be an operation for each of its accounts |
 //! | group | a section of the configuration: one external system and its adapter |
 //! | service | what the ESPF calls a service group: `HSS`; a group reports for one or more |
 //! | subscriber | what PortaBilling knew of the account when an operation began |
@@ -18,6 +19,7 @@
 //! | signal | what the adapter read in a notification: whom it concerns, what it says |
 //! | report | what an adapter says of a service; a status is what PortaBilling is told |
 //! | trouble | a stable code and a sentence for a person |
+//! | breaker | what holds a group's requests back while its target answers nobody |
 //! | lease | the right to move a lane, for a time; its epoch makes an old one worthless |
 //!
 //! Nothing here is async, touches the outside or reads a clock: time and chance are
@@ -25,10 +27,12 @@
 
 mod account;
 mod adapter;
+pub mod breaker;
 mod change;
 mod decision;
 mod event;
 mod exchange;
+pub mod fan_out;
 mod group;
 mod json;
 mod lane;
@@ -42,18 +46,20 @@ mod subscriber;
 mod time;
 mod trouble;
 
-pub use account::{AccountId, IAccount};
-pub use adapter::{Description, Digest, Problem, hex};
+pub use account::{AccountId, IAccount, ICustomer};
+pub use adapter::{Description, Digest, Problem, digest_of_hex, hex};
+pub use breaker::{Breaker, BreakerPolicy};
 pub use change::{Change, Note};
 pub use decision::{Decision, Entry, Exchange, Happening, Progress, Received, Report, Waiting};
-pub use event::{Event, EventIdentity, NotAnEvent};
+pub use event::{Enriched, Event, EventIdentity, EventSource, NotAnEvent};
 pub use exchange::{Body, Delivery, Escape, Fill, Header, Request, Response};
+pub use fan_out::{FanOut, Listed, Reached};
 pub use group::{Aliases, Group, Patterns, Policy, Service};
 pub use json::Json;
 pub use lane::{Behind, GivesWay, Lane, collapses, gives_way};
-pub use notification::{Correlation, Notification, Otherwise, Reading, Signal};
+pub use notification::{Correlation, Notification, Otherwise, QUIET, Reading, Signal, SystemChange};
 pub use operation::{Asked, LaidDown, Move, Operation, OperationId, Stage};
-pub use retry::{Chance, RetrySchedule};
+pub use retry::{Chance, RetrySchedule, growing};
 pub use status::{Said, Status, statuses};
 pub use subscriber::{Subscriber, Wanted};
 pub use time::Timestamp;

@@ -45,6 +45,20 @@ pub struct Signal {
     pub otherwise: Otherwise,
 }
 
+/// After our own last step for an account so long nothing begins an operation: systems echo what
+/// is written to them, and the echoes would go round for ever.
+pub const QUIET: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// What an external system changed of itself, and an operation is to be begun for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SystemChange {
+    /// The number of its signal in the journal.
+    pub signal: i64,
+    pub i_account: IAccount,
+    pub payload: Json,
+    pub at: Timestamp,
+}
+
 /// What an adapter read in a notification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {

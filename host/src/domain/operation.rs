@@ -198,6 +198,11 @@ impl Operation {
         self.moves.iter().map(|done| done.entry.clone()).collect()
     }
 
+    /// Whether it asks because a wait's time was up, and not because something happened.
+    pub fn looks(&self) -> bool {
+        self.moves.last().is_some_and(|done| done.entry.what == Happening::Elapsed)
+    }
+
     /// Nobody can say whether its last request arrived.
     pub fn is_in_doubt(&self) -> bool {
         match &self.stage {

@@ -56,6 +56,8 @@ pub enum Outcome {
     /// The request is about to leave under the lease of that epoch.
     Leaving {
         epoch: u64,
+        /// How long it was held back by its group; that burns no deadline.
+        held: Duration,
     },
     Answered(Response),
     /// It surely did not arrive.
@@ -117,11 +119,8 @@ impl<'a> Applying<'a> {
             Outcome::Absent => self.absent(),
             Outcome::Refused(trouble) => self.refused(trouble),
             Outcome::Decided { progress, by } => self.decide(*progress, by),
-            Outcome::Held { trouble, until } => {
-                self.operation.trouble = Some(trouble);
-                self.operation.due = until;
-            }
-            Outcome::Leaving { epoch } => self.leave(epoch),
+            Outcome::Held { trouble, until } => self.hold(trouble, until),
+            Outcome::Leaving { epoch, held } => self.leave(epoch, held),
             Outcome::Answered(response) => self.answered(response),
             Outcome::NotSent(trouble) => self.send_later(trouble, None),
             Outcome::Unanswered(trouble) => self.unanswered(trouble),
@@ -180,10 +179,23 @@ impl<'a> Applying<'a> {
 
     /// What can never be sent has not left, and leaves nothing in doubt.
     fn refused(&mut self, trouble: Trouble) {
+        self.has_not_left();
+        self.park(trouble);
+    }
+
+    /// What its group lacks is no attempt, and the operation has so much more time.
+    fn hold(&mut self, trouble: Trouble, until: Timestamp) {
+        self.has_not_left();
+        // What the last attempt failed of says more, and PortaBilling was told it.
+        self.operation.trouble.get_or_insert(trouble);
+        self.operation.due = until;
+        self.operation.deadline = self.operation.deadline + until.since(self.now);
+    }
+
+    fn has_not_left(&mut self) {
         if let Some((request, by, attempts)) = self.leaving() {
             self.operation.stage = Stage::Ready { request, by, attempts };
         }
-        self.park(trouble);
     }
 
     fn read_later(&mut self, trouble: Trouble, retry_after: Option<Duration>) {
@@ -191,6 +203,10 @@ impl<'a> Applying<'a> {
             Stage::Received { attempts } => attempts + 1,
             _ => 1,
         };
+        if attempts == 1 && self.operation.readings == 0 {
+            // It may have stood behind others, or in a group that was paused; that was no attempt.
+            self.operation.deadline = self.operation.deadline.max(self.now + self.policy.deadline);
+        }
         if self.attempts_are_spent(&trouble) {
             return;
         }
@@ -241,7 +257,7 @@ impl<'a> Applying<'a> {
             unreachable!("checked: the history ends in an exchange");
         };
         let retry_after = match &exchange.outcome {
-            Received::Answered(response) => retry_after(response),
+            Received::Answered(response) => response.retry_after(self.now),
             Received::Unknown(_) => None,
         };
         self.notes.push(Note::Struck {
@@ -260,13 +276,14 @@ impl<'a> Applying<'a> {
         }
     }
 
-    fn leave(&mut self, epoch: u64) {
+    fn leave(&mut self, epoch: u64, held: Duration) {
         let Stage::Ready { request, by, attempts } = self.operation.stage.clone() else { return };
         self.notes.push(Note::Left {
             label: request.label.clone(),
             key: request.idempotency_key(&self.operation.id),
             attempt: attempts + 1,
         });
+        self.operation.deadline = self.operation.deadline + held;
         self.operation.stage = Stage::OnItsWay { request, by, attempts, epoch };
     }
 
@@ -374,11 +391,6 @@ impl<'a> Applying<'a> {
         let in_doubt = self.operation.is_in_doubt();
         self.operation.stage = Stage::Parked { trouble, in_doubt };
     }
-}
-
-/// `Retry-After` in seconds. The form with a date is rare, and no reason to distrust our own pause.
-fn retry_after(response: &Response) -> Option<Duration> {
-    response.header("retry-after")?.trim().parse().ok().map(Duration::from_secs)
 }
 
 #[cfg(test)]

@@ -11,6 +11,11 @@ pub struct RetrySchedule(Vec<Duration>);
 /// A target may ask for a longer pause by `Retry-After`, but not for more than this.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
 
+/// A pause that doubles with every failure, up to the longest.
+pub fn growing(first: Duration, longest: Duration, failures: u32) -> Duration {
+    first.saturating_mul(1 << failures.saturating_sub(1).min(20)).min(longest)
+}
+
 impl RetrySchedule {
     /// `None` when there is no pause at all: an operation could then spin.
     pub fn new(pauses: Vec<Duration>) -> Option<Self> {
@@ -44,6 +49,14 @@ mod tests {
             (1, Some(s(1_000_000)), 0.0, RETRY_AFTER_MAX),
         ] {
             assert_eq!(schedule.pause(failed, asked, Chance(chance)), pause, "{failed} {asked:?}");
+        }
+    }
+
+    #[test]
+    fn a_pause_grows_up_to_the_longest() {
+        let s = Duration::from_secs;
+        for (failures, pause) in [(0, 10), (1, 10), (2, 20), (3, 40), (4, 60), (u32::MAX, 60)] {
+            assert_eq!(growing(s(10), s(60), failures), s(pause), "{failures}");
         }
     }
 

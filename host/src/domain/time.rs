@@ -14,6 +14,13 @@ impl Timestamp {
         Self(millis)
     }
 
+    /// `Sun, 06 Nov 1994 08:49:37 GMT`, as headers have it.
+    pub fn from_http_date(text: &str) -> Option<Self> {
+        let at = httpdate::parse_http_date(text).ok()?;
+        let since = at.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some(Self(i64::try_from(since.as_millis()).ok()?))
+    }
+
     pub const fn millis(self) -> i64 {
         self.0
     }

@@ -27,12 +27,13 @@ pub enum Reason {
     BillingRefused,
     HistoryLimit,
     InDoubt,
+    OtherEnvironment,
     RequestRefused,
     ServiceNotAllowed,
 }
 
 impl Reason {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::AccountAbsent,
         Self::AdapterBroken,
         Self::AdapterDiverged,
@@ -43,6 +44,7 @@ impl Reason {
         Self::BillingRefused,
         Self::HistoryLimit,
         Self::InDoubt,
+        Self::OtherEnvironment,
         Self::RequestRefused,
         Self::ServiceNotAllowed,
     ];
@@ -59,6 +61,7 @@ impl Reason {
             Self::BillingRefused => "billing-refused",
             Self::HistoryLimit => "history-limit",
             Self::InDoubt => "in-doubt",
+            Self::OtherEnvironment => "other-environment",
             Self::RequestRefused => "request-refused",
             Self::ServiceNotAllowed => "service-not-allowed",
         }

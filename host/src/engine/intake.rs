@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Core;
+use super::{Core, GroupSettings, GroupState};
 use crate::domain::{
-    Event, Group, NotAnEvent, Notification, Operation, OperationId, Reading, Response, Timestamp,
+    Event, EventSource, Group, IAccount, NotAnEvent, Notification, Operation, OperationId, Reading, Response,
+    Timestamp,
 };
-use crate::ports::{Acceptance, AdapterError, DeadLetter, Delivered, JournalError, Kept, Overview};
+use crate::ports::{Acceptance, AdapterError, DeadLetter, Delivered, JournalError, Kept, Overview, Work};
 use crate::telemetry::{AdapterQuestion, Metrics};
 
 /// Of what can never become an event so much is kept.
@@ -19,15 +20,12 @@ pub struct Intake {
 }
 
 /// What became of a delivery. All of these are durable, and none needs to be sent again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Accepted {
-    /// So many groups want it.
-    New {
-        operations: usize,
-    },
+    New,
     Repeated,
     /// It can never be an event; a person will find it among the dead letters.
-    DeadLetter,
+    DeadLetter(NotAnEvent),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -51,66 +49,55 @@ impl Intake {
         self.core.ports.world.now()
     }
 
-    /// Takes one delivery of the ESPF. `Ok` means durable.
-    pub async fn event(&self, body: &[u8]) -> Result<Accepted, JournalError> {
-        let now = self.now();
+    /// Takes one delivery. `Ok` means durable.
+    pub async fn event(&self, source: EventSource, body: &[u8]) -> Result<Accepted, JournalError> {
         let served = self.core.ports.billing.environment();
-        match Event::parse(body, now).and_then(|event| event.of_environment(served)) {
-            Ok(event) => self.accept(event).await,
-            Err(why) => self.bury(body, &why, now).await,
+        match source.read(body, self.now()).and_then(|event| event.of_environment(served)) {
+            Ok(event) => self.accept(source, event).await,
+            Err(why) => self.bury(source, body, why).await,
         }
     }
 
-    async fn accept(&self, event: Event) -> Result<Accepted, JournalError> {
-        let operations = self.operations(&event);
-        let (identity, name, count) = (event.identity.clone(), event.name.clone(), operations.len());
-        let wanting: Vec<Group> = operations.iter().map(|operation| operation.lane.group.clone()).collect();
-        let i_account = event.i_account.map_or_else(|| "none".to_owned(), |account| account.to_string());
-        let accepted = self.core.ports.journal.accept(event, operations).await?;
+    async fn accept(&self, source: EventSource, event: Event) -> Result<Accepted, JournalError> {
+        let wanting: Vec<_> =
+            self.core.groups.values().filter(|settings| settings.events.want(&event.name)).collect();
+        let work = self.core.work(&event, &wanting);
+        let result = if work.is_nothing() { "unwanted" } else { "accepted" };
+        let (identity, name, of) = (event.identity.clone(), event.name.clone(), of(&event));
+        let accepted = self.core.ports.journal.accept(event, work).await?;
         // Durable from here on; a hint that gets lost costs a second.
-        for group in &wanting {
-            self.core.hints.lanes[group].notify_one();
+        self.core.hints.fan_outs.notify_one();
+        for settings in &wanting {
+            self.core.hints.lanes[&settings.group].notify_one();
         }
         match accepted {
             Acceptance::New => {
-                self.core.metrics.event(if count == 0 { "unwanted" } else { "accepted" });
-                tracing::info!(event = %identity, name, i_account, operations = count, "event stored");
-                Ok(Accepted::New { operations: count })
+                self.core.metrics.event(source, result);
+                tracing::info!(event = %identity, name, of, groups = wanting.len(), result, "event stored");
+                Ok(Accepted::New)
             }
             Acceptance::Repeated => {
-                self.core.metrics.event("repeated");
-                tracing::info!(event = %identity, name, i_account, "event repeated");
+                self.core.metrics.event(source, "repeated");
+                tracing::info!(event = %identity, name, of, "event repeated");
                 Ok(Accepted::Repeated)
             }
         }
     }
 
-    /// One operation for each group that wants the event.
-    fn operations(&self, event: &Event) -> Vec<Operation> {
-        let Some(i_account) = event.i_account else { return Vec::new() };
-        let wanting = self.core.groups.values().filter(|settings| settings.events.want(&event.name));
-        wanting
-            .map(|settings| {
-                Operation::received(
-                    OperationId(self.core.ports.world.new_id()),
-                    settings.group.clone(),
-                    settings.policy.service.clone(),
-                    event.clone(),
-                    i_account,
-                    settings.policy.deadline,
-                )
-            })
-            .collect()
-    }
-
-    /// The ESPF will not send again what it was told to be wrong, so it is kept.
-    async fn bury(&self, body: &[u8], why: &NotAnEvent, at: Timestamp) -> Result<Accepted, JournalError> {
+    /// Keeps what can never be an event: the ESPF will not send again what it was told to be wrong.
+    pub async fn bury(
+        &self,
+        source: EventSource,
+        body: &[u8],
+        why: NotAnEvent,
+    ) -> Result<Accepted, JournalError> {
+        let id = source.letter_id(body).unwrap_or_else(|| self.core.ports.world.new_id());
         let body = body[..body.len().min(DEAD_LETTER_BYTES_MAX)].to_vec();
-        let letter = DeadLetter { id: self.core.ports.world.new_id(), at, why: why.to_string(), body };
+        let letter = DeadLetter { id, at: self.now(), why: why.to_string(), body };
         tracing::warn!(letter = letter.id, why = letter.why, "dead letter");
         self.core.ports.journal.keep_dead_letter(letter).await?;
-        self.core.metrics.event("dead-letter");
-        Ok(Accepted::DeadLetter)
+        self.core.metrics.event(source, "dead-letter");
+        Ok(Accepted::DeadLetter(why))
     }
 
     /// Takes one notification: stored as it came, then read, its signals stored, then answered.
@@ -128,11 +115,20 @@ impl Intake {
         let id = self.core.ports.world.new_id();
         let delivered = Delivered { id: id.clone(), group: group.clone(), sender_id, raw: raw.clone() };
         let reply = match self.core.ports.journal.keep_notification(delivered).await? {
-            Kept::New => self.core.read_notification(group, &id, &raw).await.unwrap_or_else(|error| {
-                // It is stored, and will be read again.
-                tracing::error!(%group, notification = id, %error, "cannot record a reading");
-                None
-            }),
+            Kept::New => {
+                let read = self.core.read_notification(group, &id, &raw).await.unwrap_or_else(|error| {
+                    // It is stored, and will be read again.
+                    tracing::error!(%group, notification = id, %error, "cannot record a reading");
+                    None
+                });
+                if read.is_none()
+                    && let Err(error) =
+                        self.core.ports.journal.keep_reply(&id, &self.core.default_reply(group)).await
+                {
+                    tracing::error!(%group, notification = id, %error, "cannot keep a reply");
+                }
+                read
+            }
             Kept::Repeated(first) => {
                 self.core.metrics.notification(group, "repeated");
                 tracing::info!(%group, "notification repeated");
@@ -147,12 +143,56 @@ impl Intake {
         self.core.ports.journal.ping().await
     }
 
+    /// How the groups stand.
+    pub async fn groups(&self) -> Vec<GroupState> {
+        self.core.group_states().await
+    }
+
     pub async fn overview(&self) -> Result<Overview, JournalError> {
         self.core.ports.journal.overview().await
     }
 }
 
+/// Whom an event names, for the log.
+fn of(event: &Event) -> String {
+    match (event.i_account, event.i_customer) {
+        (Some(i_account), _) => format!("i_account {i_account}"),
+        (None, Some(i_customer)) => format!("i_customer {i_customer}"),
+        (None, None) => "nobody".to_owned(),
+    }
+}
+
 impl Core {
+    fn work(&self, event: &Event, wanting: &[&GroupSettings]) -> Work {
+        match (event.i_account, event.i_customer) {
+            (Some(i_account), _) => {
+                let operation = |settings: &&GroupSettings| self.operation(settings, event, i_account);
+                Work::Operations(wanting.iter().map(operation).collect())
+            }
+            (None, Some(_)) if !wanting.is_empty() => {
+                Work::FanOut(wanting.iter().map(|settings| settings.group.clone()).collect())
+            }
+            (None, _) => Work::Operations(Vec::new()),
+        }
+    }
+
+    /// A new operation for an account of an event.
+    pub(super) fn operation(
+        &self,
+        settings: &GroupSettings,
+        event: &Event,
+        i_account: IAccount,
+    ) -> Operation {
+        Operation::received(
+            OperationId(self.ports.world.new_id()),
+            settings.group.clone(),
+            settings.policy.service.clone(),
+            event.clone(),
+            i_account,
+            settings.policy.deadline,
+        )
+    }
+
     /// What is answered while no adapter has read a notification.
     pub(super) fn default_reply(&self, group: &Group) -> Response {
         self.groups[group].default_reply.clone()
@@ -193,6 +233,7 @@ impl Core {
             tracing::info!(%group, notification = id, signals, "notification read");
         }
         self.hints.lanes[group].notify_one();
+        self.hints.changes.notify_one();
         Ok(Some(reply))
     }
 }

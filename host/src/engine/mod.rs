@@ -3,6 +3,9 @@
 //! The loops keep no state. Everything that waits is a row with a date, so a lost wake-up costs
 //! a look, a crash costs a step, and a million waiting operations cost nothing.
 
+mod begin;
+mod breakers;
+mod fan_out;
 mod intake;
 mod perform;
 mod statuses;
@@ -19,10 +22,12 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::domain::{Group, Patterns, Policy, Response, Timestamp};
+use self::breakers::Breakers;
+use crate::domain::{BreakerPolicy, Group, Patterns, Policy, Response, Timestamp};
 use crate::ports::{Claim, Held, Lease, Ports};
 use crate::telemetry::Metrics;
 
+pub use breakers::GroupState;
 pub use intake::{Accepted, Intake, IntakeError};
 
 /// A lease outlives the longest step; each save prolongs it.
@@ -31,16 +36,29 @@ pub const LEASE: Duration = Duration::from_secs(60);
 /// The longest that a lane waits for a look when every hint was lost.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// Where a group's subscribers come from when NSPS has sent along what it read of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PbData {
+    /// PortaBilling is asked; what was sent along is for the adapter to see.
+    Beside,
+    /// From that, if it says enough and is of this very moment; else PortaBilling is asked.
+    Instead,
+}
+
 /// What the engine must know of a group.
 #[derive(Clone, Debug)]
 pub struct GroupSettings {
     pub group: Group,
     pub events: Patterns,
     pub policy: Policy,
+    pub pb_data: PbData,
     /// Operations that move at the same time.
     pub slots: usize,
     /// What a notification is answered while no adapter has read it.
     pub default_reply: Response,
+    pub breaker: BreakerPolicy,
+    /// Its events and notifications are taken, and nothing else moves.
+    pub paused: bool,
 }
 
 pub struct Engine {
@@ -52,6 +70,7 @@ pub(crate) struct Core {
     ports: Ports,
     metrics: Arc<Metrics>,
     groups: BTreeMap<Group, GroupSettings>,
+    breakers: Breakers,
     hints: Hints,
     /// Made at each start, so that nobody is mistaken for an earlier self.
     owner: String,
@@ -60,6 +79,8 @@ pub(crate) struct Core {
 /// Says that there may be something to do. Losing one costs a second.
 struct Hints {
     lanes: BTreeMap<Group, Notify>,
+    fan_outs: Notify,
+    changes: Notify,
     statuses: Notify,
 }
 
@@ -69,8 +90,9 @@ impl Engine {
         let groups: BTreeMap<_, _> =
             groups.into_iter().map(|settings| (settings.group.clone(), settings)).collect();
         let lanes = groups.keys().map(|group| (group.clone(), Notify::new())).collect();
-        let hints = Hints { lanes, statuses: Notify::new() };
-        Self { core: Arc::new(Core { ports, metrics, groups, hints, owner }) }
+        let hints = Hints { lanes, fan_outs: Notify::new(), changes: Notify::new(), statuses: Notify::new() };
+        let breakers = Breakers::new(groups.keys().cloned());
+        Self { core: Arc::new(Core { ports, metrics, groups, breakers, hints, owner }) }
     }
 
     /// What the doors hand their callers' words to.
@@ -80,13 +102,18 @@ impl Engine {
 
     /// Runs until `stop`, then finishes the steps under way and returns.
     pub async fn run(self, stop: CancellationToken) {
+        self.core.begin().await;
         let loops = TaskTracker::new();
-        for settings in self.core.groups.values() {
+        for settings in self.core.groups.values().filter(|settings| !settings.paused) {
             let (core, settings, stop) = (Arc::clone(&self.core), settings.clone(), stop.clone());
             loops.spawn(async move { core.move_lanes(settings, stop).await });
         }
         let (core, stopping) = (Arc::clone(&self.core), stop.clone());
         loops.spawn(async move { statuses::tell(&core, stopping).await });
+        let (core, stopping) = (Arc::clone(&self.core), stop.clone());
+        loops.spawn(async move { fan_out::reach(&core, stopping).await });
+        let (core, stopping) = (Arc::clone(&self.core), stop.clone());
+        loops.spawn(async move { begin::begin(&core, stopping).await });
         let (core, stopping) = (Arc::clone(&self.core), stop.clone());
         loops.spawn(async move { unclaimed::park(&core, stopping).await });
         let core = Arc::clone(&self.core);
@@ -131,9 +158,10 @@ impl Core {
         if most == 0 {
             return (Vec::new(), LOOK_EVERY);
         }
+        let senders = self.admits(&settings.group).await;
         let now = self.ports.world.now();
-        let claim =
-            Claim { group: settings.group.clone(), owner: self.owner.clone(), most, now, until: now + LEASE };
+        let (group, owner) = (settings.group.clone(), self.owner.clone());
+        let claim = Claim { group, owner, most, senders, now, until: now + LEASE };
         match self.ports.journal.lease(claim).await {
             Ok(leased) => {
                 let look_in =

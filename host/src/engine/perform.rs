@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Core, GroupSettings, takeover};
+use super::{Core, GroupSettings, PbData, takeover};
 use crate::domain::outcome::Outcome;
 use crate::domain::step::Step;
-use crate::domain::{Behind, LaidDown, Operation, Reason, Request, Stage, Timestamp, Trouble, Wanted};
-use crate::ports::{Account, AdapterError, BillingError, Held, Lease, Needs, Question, SendError};
+use crate::domain::{
+    Behind, Enriched, LaidDown, Operation, Reason, Request, Stage, Timestamp, Trouble, Wanted,
+};
+use crate::ports::{Account, AdapterError, BillingError, Held, Lack, Lease, Needs, Question, SendError};
 use crate::telemetry::AdapterQuestion;
 
 /// How long a group's operations are held back before it is seen whether it has what it lacked.
@@ -28,7 +30,7 @@ pub async fn perform(
         Step::Compare(behind) => compare(&held.operation, behind, settings, core).await,
         Step::Read => read(held, settings, core).await,
         Step::Ask => ask(&held.operation, core).await,
-        Step::Leave => Outcome::Leaving { epoch: lease.epoch },
+        Step::Leave => leave(&held.operation, lease, core).await,
         Step::Send => match &held.operation.stage {
             Stage::OnItsWay { request, .. } => send(&held.operation, request, core).await,
             other => unreachable!("`next` sends what is on its way, not what is {}", other.word()),
@@ -58,7 +60,8 @@ pub fn overrun(step: &Step, now: Timestamp) -> Outcome {
 /// Only what is wanted counts here; the newer operation reads for itself.
 async fn compare(operation: &Operation, behind: &Behind, settings: &GroupSettings, core: &Core) -> Outcome {
     let closes = settings.policy.closing.want(&behind.next_event);
-    let wanted = match core.ports.billing.read(operation.lane.i_account, &[]).await {
+    let now = core.ports.world.now();
+    let wanted = match core.ports.billing.read(operation.lane.i_account, &[], now).await {
         Ok(Account::Found { wanted, .. }) => wanted,
         Ok(Account::Absent) if closes => Wanted::Gone,
         Ok(Account::Absent) | Err(_) => {
@@ -73,18 +76,31 @@ async fn read(held: &Held, settings: &GroupSettings, core: &Core) -> Outcome {
     let Some(needs) = core.ports.adapters.needs(&operation.lane.group) else {
         return hold(core, &AdapterError::NotLoaded(operation.lane.group.clone()));
     };
+    if let Some(enriched) = sent_along(operation, settings, &needs, core).await {
+        core.metrics.billing_spared();
+        let read_at = enriched.read_at.min(core.ports.world.now());
+        return lay_down(held, needs, enriched.wanted, Some(enriched.subscriber), read_at);
+    }
     let began = Instant::now();
-    let answer = core.ports.billing.read(operation.lane.i_account, &needs.queries).await;
+    let since = newer_than(operation, core.ports.world.now());
+    let answer = core.ports.billing.read(operation.lane.i_account, &needs.queries, since).await;
     let result = match &answer {
         Ok(Account::Found { .. }) => "found",
         Ok(Account::Absent) => "absent",
         Err(_) => "failed",
     };
     core.metrics.billing_call(result, began.elapsed());
+    let read_at = core.ports.world.now();
+    // At the door nobody may have known yet which environment is served; whoever has read knows.
+    if let Err(why) = operation.event.belongs_to(core.ports.billing.environment())
+        && answer.is_ok()
+    {
+        return Outcome::Refused(Reason::OtherEnvironment.trouble(why.to_string()));
+    }
     match answer {
-        Ok(Account::Found { subscriber, wanted }) => lay_down(held, needs, wanted, Some(subscriber), core),
+        Ok(Account::Found { subscriber, wanted }) => lay_down(held, needs, wanted, Some(subscriber), read_at),
         Ok(Account::Absent) if settings.policy.closing.want(&operation.event.name) => {
-            lay_down(held, needs, Wanted::Gone, None, core)
+            lay_down(held, needs, Wanted::Gone, None, read_at)
         }
         Ok(Account::Absent) => Outcome::Absent,
         Err(BillingError::Unavailable(why)) => {
@@ -98,15 +114,44 @@ async fn read(held: &Held, settings: &GroupSettings, core: &Core) -> Outcome {
     }
 }
 
+/// What NSPS read, where it may stand for a reading of our own: in a group that says so, and at the
+/// first reading alone, for whoever reads again wants something newer.
+async fn sent_along(
+    operation: &Operation,
+    settings: &GroupSettings,
+    needs: &Needs,
+    core: &Core,
+) -> Option<Enriched> {
+    if settings.pb_data != PbData::Instead || operation.stage != (Stage::Received { attempts: 0 }) {
+        return None;
+    }
+    let served = core.ports.billing.environment();
+    operation
+        .event
+        .belongs_to(served)
+        .ok()
+        .filter(|()| served.is_some() || operation.event.i_env.is_none())?;
+    let enriched = operation.event.enriched(&needs.queries)?;
+    let moved = core.ports.journal.changed_before(&operation.id).await.ok()?;
+    enriched.is_fresh(core.ports.world.now(), moved).then_some(enriched)
+}
+
+/// What was read after its event was stored shows what the event tells of. Whoever reads again
+/// wants something newer.
+fn newer_than(operation: &Operation, now: Timestamp) -> Timestamp {
+    let is_first = operation.stage == Stage::Received { attempts: 0 } && operation.readings == 0;
+    if is_first { operation.event.received_at } else { now }
+}
+
 fn lay_down(
     held: &Held,
     needs: Needs,
     wanted: Wanted,
     subscriber: Option<crate::domain::Subscriber>,
-    core: &Core,
+    read_at: Timestamp,
 ) -> Outcome {
     Outcome::LaidDown(Box::new(LaidDown {
-        began: core.ports.world.now(),
+        began: read_at,
         wanted,
         subscriber,
         applied: held.applied.clone(),
@@ -153,13 +198,28 @@ fn is_taken_over(operation: &Operation, core: &Core) -> bool {
     operation.by.is_some() && operation.by != serving
 }
 
+/// What the request needs is there before it is marked as on its way.
+async fn leave(operation: &Operation, lease: &Lease, core: &Core) -> Outcome {
+    match core.ports.outbound.make_ready(&operation.lane.group, operation.looks()).await {
+        Ok(()) => {
+            let held = core.held_since(&operation.lane.group, operation.due).await;
+            Outcome::Leaving { epoch: lease.epoch, held }
+        }
+        Err(lack) => lacking(lack, core),
+    }
+}
+
+fn lacking(lack: Lack, core: &Core) -> Outcome {
+    Outcome::Held { trouble: lack.trouble, until: core.ports.world.now() + lack.pause }
+}
+
 async fn send(operation: &Operation, request: &Request, core: &Core) -> Outcome {
     let key = request.idempotency_key(&operation.id);
     let began = Instant::now();
     let answer = core.ports.outbound.send(&operation.lane.group, request, &key).await;
     let result = match &answer {
         Ok(_) | Err(SendError::TooLarge(_)) => "answered",
-        Err(SendError::NotSent(_)) => "not-sent",
+        Err(SendError::NotSent(_) | SendError::Lacking(_)) => "not-sent",
         Err(SendError::Unanswered(_)) => "unanswered",
         Err(SendError::Refused(_)) => "refused",
     };
@@ -170,6 +230,7 @@ async fn send(operation: &Operation, request: &Request, core: &Core) -> Outcome 
         Err(SendError::Unanswered(why)) => Outcome::Unanswered(Trouble::new("target-silent", why)),
         Err(SendError::TooLarge(why)) => Outcome::Unreadable(Reason::AnswerTooLarge.trouble(why)),
         Err(SendError::Refused(why)) => Outcome::Refused(Reason::RequestRefused.trouble(why)),
+        Err(SendError::Lacking(lack)) => lacking(lack, core),
     }
 }
 

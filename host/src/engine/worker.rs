@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::perform::{overrun, perform};
 use super::{Core, GroupSettings, LEASE};
-use crate::domain::outcome::apply;
+use crate::domain::breaker::sign;
+use crate::domain::outcome::{Outcome, apply};
 use crate::domain::step::{Head, Next, Step, next};
 use crate::domain::{Change, Note, Operation, Stage};
 use crate::ports::{Held, JournalError, Lease};
@@ -65,16 +66,28 @@ async fn steps(
             Next::Do(step) if step == Step::Send || !stop.is_cancelled() => step,
             Next::Do(_) | Next::RestUntil(_) | Next::Rest => return Ok(()),
         };
+        // While the group is held back its requests stay where they are, and no attempt is counted.
+        if step == Step::Leave && !core.admit(&settings.group).await {
+            return Ok(());
+        }
         let outcome = match tokio::time::timeout(STEP_MAX, perform(&step, &held, lease, settings, core)).await
         {
             Ok(outcome) => outcome,
             Err(_) => overrun(&step, world.now()),
         };
+        if matches!((&step, &outcome), (Step::Leave | Step::Send, Outcome::Held { .. } | Outcome::Refused(_)))
+        {
+            core.did_not_leave(&settings.group).await;
+        }
+        let sign = sign(&held.operation, &step, &outcome);
         let now = world.now();
         let change = apply(held.operation, outcome, &settings.policy, now, world.chance());
         tell(core, &change);
         let news = !change.statuses.is_empty();
         held = journal.save(lease, change, now).await?;
+        if let Some(sign) = sign {
+            core.heard(settings, sign).await;
+        }
         if news {
             core.hints.statuses.notify_one();
         }

@@ -1,5 +1,7 @@
 //! Answers the port `StatusApi`: tells PortaBilling one status.
 
+mod groups;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,7 +11,9 @@ use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
 
 use crate::ports::{BillingError, StatusApi, StatusError, StatusUpdate, Tokens};
-use crate::web;
+use crate::web::{self, Way};
+
+pub use groups::Groups;
 
 /// PortaBilling takes no longer message.
 const MESSAGE_CHARS_MAX: usize = 4000;
@@ -20,6 +24,7 @@ pub struct Settings {
     pub url: String,
     pub content_type: ContentType,
     pub timeout: Duration,
+    pub way: Way,
 }
 
 /// The manual shows JSON and names it a form; which one a PortaBilling wants is a setting.
@@ -65,7 +70,7 @@ impl Espf {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(settings: Settings, tokens: Arc<dyn Tokens>) -> reqwest::Result<Self> {
-        let http = web::client(settings.timeout)?;
+        let http = web::client_by(&settings.way, &settings.url, settings.timeout)?;
         Ok(Self { http, settings, takes_the_other: AtomicBool::new(false), tokens })
     }
 
@@ -97,13 +102,13 @@ impl Espf {
         };
         let body = serde_json::to_vec(&body).map_err(|error| StatusError::Later(error.to_string()))?;
         let token = self.tokens.bearer().await;
-        let token = token.map_err(|error: BillingError| StatusError::Later(error.to_string()))?;
+        let token = token.map_err(|error: BillingError| StatusError::NoSession(error.to_string()))?;
         let url = format!("{}/espf/v1/account/i/{}/status", self.settings.url, update.i_account);
         let request = self.http.post(url).bearer_auth(token.expose());
         let answer = request.header(CONTENT_TYPE, content_type.name()).body(body).send().await;
         let status = answer.map_err(|error| StatusError::Later(web::reason(&error)))?.status();
         if status == StatusCode::UNAUTHORIZED {
-            self.tokens.refused(&token).await;
+            self.tokens.doubted(&token).await;
         }
         Ok(status)
     }

@@ -12,7 +12,8 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::header;
-use crate::engine::Intake;
+use crate::domain::breaker::Open;
+use crate::engine::{GroupState, Intake};
 use crate::ports::Overview;
 use crate::secret::Secret;
 
@@ -66,22 +67,21 @@ pub async fn metrics(State(door): State<Arc<Door>>) -> Response {
 }
 
 pub async fn status(State(door): State<Arc<Door>>, headers: HeaderMap) -> Response {
-    if !door.admits(&headers) {
+    if !admits(&door.tokens, &headers) {
         return (StatusCode::UNAUTHORIZED, "a token of [admin] is needed: Authorization: Bearer …\n")
             .into_response();
     }
     match door.intake.overview().await {
-        Ok(overview) => Json(Status::of(&overview)).into_response(),
+        Ok(overview) => Json(Status::of(&overview, door.intake.groups().await)).into_response(),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
     }
 }
 
-impl Door {
-    fn admits(&self, headers: &HeaderMap) -> bool {
-        let offered = header(headers, "authorization").and_then(|value| value.strip_prefix("Bearer "));
-        let offered = offered.unwrap_or_default().trim().as_bytes();
-        self.tokens.iter().fold(false, |admitted, token| token.is(offered) | admitted)
-    }
+/// All are compared, so that the time does not tell which one was near.
+pub fn admits(tokens: &[AdminToken], headers: &HeaderMap) -> bool {
+    let offered = header(headers, "authorization").and_then(|value| value.strip_prefix("Bearer "));
+    let offered = offered.unwrap_or_default().trim().as_bytes();
+    tokens.iter().fold(false, |admitted, token| token.is(offered) | admitted)
 }
 
 #[derive(Serialize)]
@@ -89,6 +89,7 @@ struct Status {
     groups: BTreeMap<String, GroupStatus>,
     events: u64,
     last_event_at: Option<String>,
+    fan_outs: u64,
     dead_letters: u64,
     notifications_unread: u64,
     signals_unmatched: u64,
@@ -100,10 +101,28 @@ struct Status {
 struct GroupStatus {
     operations: BTreeMap<String, u64>,
     oldest_open_at: Option<String>,
+    paused: bool,
+    /// Absent while it is closed.
+    breaker: Option<OpenBreaker>,
+}
+
+#[derive(Serialize)]
+struct OpenBreaker {
+    open_since: String,
+    probe_at: String,
+    code: String,
+    why: String,
+}
+
+impl OpenBreaker {
+    fn of(open: Open) -> Self {
+        let (open_since, probe_at) = (open.since.to_string(), open.probe_at.to_string());
+        Self { open_since, probe_at, code: open.trouble.code, why: open.trouble.message }
+    }
 }
 
 impl Status {
-    fn of(overview: &Overview) -> Self {
+    fn of(overview: &Overview, states: Vec<GroupState>) -> Self {
         let mut groups: BTreeMap<String, GroupStatus> = BTreeMap::new();
         for ((group, stage), count) in &overview.operations {
             groups.entry(group.0.clone()).or_default().operations.insert(stage.clone(), *count);
@@ -111,10 +130,16 @@ impl Status {
         for (group, oldest) in &overview.oldest_open {
             groups.entry(group.0.clone()).or_default().oldest_open_at = Some(oldest.to_string());
         }
+        for state in states {
+            let group = groups.entry(state.group.0).or_default();
+            group.paused = state.paused;
+            group.breaker = state.open.map(OpenBreaker::of);
+        }
         Self {
             groups,
             events: overview.events,
             last_event_at: overview.last_event.as_ref().map(|(_, at)| at.to_string()),
+            fan_outs: overview.fan_outs,
             dead_letters: overview.dead_letters,
             notifications_unread: overview.notifications_unread,
             signals_unmatched: overview.signals_kept,

@@ -1,77 +1,229 @@
-//! The ESPF's door. It deletes an event on any 4xx and repeats it on anything but 200, so these
-//! words are chosen with care: what can come again must not be refused for good.
+//! The doors for events. What becomes of a delivery is decided once, for all of them; each has
+//! its own way to hear who calls and to say what became of it, its [`Dialect`].
+//!
+//! The ESPF deletes an event on any 4xx and repeats it on anything but 200. NSPS is content with
+//! any 2xx and repeats the rest. So what can come again is told so at both doors, by 503; a 4xx is
+//! said of what is kept as a dead letter, and of a caller who is not let in.
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use tracing::Instrument as _;
 
-use super::auth::Offered;
-use super::{EventSettings, Peer, Unread, header, read_body};
+use super::auth::{EventAuth, Offered};
+use super::{EventSettings, NspsSettings, Peer, Unread, header, nothing_here, read_body};
+use crate::domain::{EventSource, NotAnEvent};
 use crate::engine::{Accepted, Intake};
 use crate::telemetry::ListenerName;
 
+/// Of an id that a caller gives to his request, so much is logged.
+const TRACE_LENGTH_MAX: usize = 128;
+
 pub struct Door {
-    pub intake: Intake,
-    pub settings: EventSettings,
+    intake: Intake,
+    /// Any one of them is enough.
+    auth: Vec<EventAuth>,
+    auth_header: String,
+    dialect: Dialect,
+    body_max: u64,
+    body_timeout: std::time::Duration,
+}
+
+/// How the two that send events are spoken with.
+#[derive(Clone, Copy)]
+enum Dialect {
+    Espf { auth_failure: StatusCode },
+    Nsps,
+}
+
+/// What became of a delivery.
+enum Fate {
+    Stored,
+    Known,
+    DeadLetter(NotAnEvent),
+    Unauthorised,
+    /// Nothing is wrong with it that another time could not mend.
+    ComeAgain(&'static str),
 }
 
 pub async fn receive(State(door): State<Arc<Door>>, request: Request) -> Response {
-    let (status, words) = door.answer(request).await;
-    (status, format!("{words}\n")).into_response()
+    let span = door.span(request.headers());
+    door.answer(request).instrument(span).await
+}
+
+/// Whether an event could be stored now.
+pub async fn health(State(door): State<Arc<Door>>, method: Method) -> Response {
+    if !matches!(method, Method::GET | Method::HEAD) {
+        return nothing_here().await;
+    }
+    match door.intake.ready().await {
+        Ok(()) => Json(json!({ "message": "ready" })).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "an event could not be stored");
+            door.dialect.say(&Fate::ComeAgain("an event could not be stored now"))
+        }
+    }
 }
 
 impl Door {
-    async fn answer(&self, request: Request) -> (StatusCode, &'static str) {
+    pub fn espf(intake: &Intake, settings: EventSettings) -> Self {
+        Self {
+            intake: intake.clone(),
+            dialect: Dialect::Espf { auth_failure: settings.auth_failure },
+            auth: settings.auth,
+            auth_header: settings.auth_header,
+            body_max: settings.body_max,
+            body_timeout: settings.body_timeout,
+        }
+    }
+
+    /// With the limits of the ESPF's door, beside which it stands.
+    pub fn nsps(intake: &Intake, settings: NspsSettings, beside: &EventSettings) -> Self {
+        Self {
+            intake: intake.clone(),
+            dialect: Dialect::Nsps,
+            auth: settings.auth,
+            auth_header: "authorization".to_owned(),
+            body_max: beside.body_max,
+            body_timeout: beside.body_timeout,
+        }
+    }
+
+    /// All log lines of a request say at which door it came, and by what the caller would find it.
+    fn span(&self, headers: &HeaderMap) -> tracing::Span {
+        let door = self.dialect.source().word();
+        let (trace, request) = (mark(headers, "x-b3-traceid"), mark(headers, "x-request-id"));
+        // Of the highest level, or a filter that wants less would take it from what is still logged.
+        tracing::error_span!("delivery", door, trace, request)
+    }
+
+    async fn answer(&self, request: Request) -> Response {
+        let from = request.extensions().get::<Peer>().map(|peer| peer.0.to_string());
+        let fate = self.take(request).await;
+        let answer = self.dialect.say(&fate);
+        match fate {
+            Fate::Unauthorised => {
+                self.intake.metrics().event(self.dialect.source(), "unauthorised");
+                let status = answer.status().as_u16();
+                tracing::warn!(status, from, "an event with a wrong credential was refused");
+            }
+            Fate::ComeAgain(_) => self.intake.metrics().event(self.dialect.source(), "refused"),
+            // Counted as they were stored.
+            Fate::Stored | Fate::Known | Fate::DeadLetter(_) => {}
+        }
+        answer
+    }
+
+    async fn take(&self, request: Request) -> Fate {
         let (parts, body) = request.into_parts();
         let offered = Offered {
-            credential: header(&parts.headers, &self.settings.auth_header).unwrap_or_default(),
+            credential: header(&parts.headers, &self.auth_header).unwrap_or_default(),
             date: header(&parts.headers, "date"),
             now: self.intake.now(),
         };
         // All are tried, so that the time does not tell which one was near.
-        let admitted =
-            self.settings.auth.iter().fold(false, |admitted, auth| auth.admits(&offered) | admitted);
-        if !admitted {
-            self.intake.metrics().event("unauthorised");
-            let status = self.settings.auth_failure;
-            let from = parts.extensions.get::<Peer>().map(|peer| peer.0.to_string());
-            tracing::warn!(status = status.as_u16(), from, "an event with a wrong credential was refused");
-            return (status, "wrong credential");
+        if !self.auth.iter().fold(false, |admitted, auth| auth.admits(&offered) | admitted) {
+            return Fate::Unauthorised;
         }
         if parts.method != Method::POST {
-            return self.come_again("events are posted");
+            return Fate::ComeAgain("events are posted");
         }
-        let read = read_body(body, self.settings.body_max, self.settings.body_timeout).await;
+        let read = read_body(body, self.body_max, self.body_timeout).await;
         if let Some(limit) = read.as_ref().err().and_then(Unread::limit) {
             self.intake.metrics().listeners.limited(ListenerName::Events, limit);
         }
-        match read {
-            Ok(bytes) => self.take(&bytes).await,
-            // It would be too large again. What is kept of it cannot be read as an event.
-            Err(Unread::TooLarge(beginning)) => self.take(&beginning).await,
-            Err(Unread::TooSlow) => self.come_again("the body came too slowly"),
-            Err(Unread::Broken) => self.come_again("the body broke off"),
-        }
-    }
-
-    async fn take(&self, body: &[u8]) -> (StatusCode, &'static str) {
-        match self.intake.event(body).await {
-            Ok(Accepted::New { .. }) => (StatusCode::OK, "stored"),
-            Ok(Accepted::Repeated) => (StatusCode::OK, "known"),
-            Ok(Accepted::DeadLetter) => {
-                (StatusCode::BAD_REQUEST, "this can never be an event; it is kept for a person")
+        let source = self.dialect.source();
+        let accepted = match read {
+            Ok(bytes) => self.intake.event(source, &bytes).await,
+            // It would be too large again.
+            Err(Unread::TooLarge(beginning)) => {
+                let why = NotAnEvent::TooLarge { bytes_max: self.body_max };
+                self.intake.bury(source, &beginning, why).await
             }
+            Err(Unread::TooSlow) => return Fate::ComeAgain("the body came too slowly"),
+            Err(Unread::Broken) => return Fate::ComeAgain("the body broke off"),
+        };
+        match accepted {
+            Ok(Accepted::New) => Fate::Stored,
+            Ok(Accepted::Repeated) => Fate::Known,
+            Ok(Accepted::DeadLetter(why)) => Fate::DeadLetter(why),
             Err(error) => {
                 tracing::error!(%error, "an event could not be stored");
-                self.come_again("not stored")
+                Fate::ComeAgain("not stored")
             }
         }
     }
+}
 
-    fn come_again(&self, why: &'static str) -> (StatusCode, &'static str) {
-        self.intake.metrics().event("refused");
-        (StatusCode::SERVICE_UNAVAILABLE, why)
+impl Dialect {
+    const fn source(self) -> EventSource {
+        match self {
+            Self::Espf { .. } => EventSource::Espf,
+            Self::Nsps => EventSource::Nsps,
+        }
     }
+
+    fn say(self, fate: &Fate) -> Response {
+        match self {
+            Self::Espf { auth_failure } => {
+                let (status, words) = fate.to_espf(auth_failure);
+                (status, format!("{words}\n")).into_response()
+            }
+            Self::Nsps => fate.to_nsps(),
+        }
+    }
+}
+
+impl Fate {
+    const fn to_espf(&self, auth_failure: StatusCode) -> (StatusCode, &'static str) {
+        match self {
+            Self::Stored => (StatusCode::OK, "stored"),
+            Self::Known => (StatusCode::OK, "known"),
+            Self::DeadLetter(_) => {
+                (StatusCode::BAD_REQUEST, "this can never be an event; it is kept for a person")
+            }
+            Self::Unauthorised => (auth_failure, "wrong credential"),
+            Self::ComeAgain(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
+        }
+    }
+
+    /// NSPS shows these words to its operators.
+    fn to_nsps(&self) -> Response {
+        let refused = |status: StatusCode, message: &str, error: String, kind: &str| {
+            (status, Json(json!({ "message": message, "error": error, "type": kind }))).into_response()
+        };
+        match self {
+            Self::Stored => (StatusCode::ACCEPTED, Json(json!({ "message": "stored" }))).into_response(),
+            Self::Known => (StatusCode::ACCEPTED, Json(json!({ "message": "known" }))).into_response(),
+            Self::DeadLetter(why) => refused(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "this can never be an event; it is kept for a person",
+                why.to_string(),
+                "validation_error",
+            ),
+            Self::Unauthorised => refused(
+                StatusCode::UNAUTHORIZED,
+                "wrong credential",
+                "the bearer token is none that this door knows".to_owned(),
+                "authentication_error",
+            ),
+            Self::ComeAgain(why) => refused(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "nothing was stored; send it again",
+                (*why).to_owned(),
+                "service_unavailable",
+            ),
+        }
+    }
+}
+
+/// The beginning of an id, if it is one: what could break a log line is left out.
+fn mark<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let id = header(headers, name)?;
+    let id = id.get(..TRACE_LENGTH_MAX).unwrap_or(id);
+    (!id.is_empty() && id.bytes().all(|byte| byte.is_ascii_graphic())).then_some(id)
 }

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{HeaderName, HeaderValue, Request, StatusCode};
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
@@ -18,14 +19,20 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use super::patience::{self, Patient};
 use super::peer::{Peer, TrustedProxies};
 use super::places::{Place, Places};
 use super::rewording::{OURS, Reworded};
+use super::tls::{ClientCertificate, Keeper, Tls};
+use crate::ports::World;
 use crate::telemetry::{Limit, ListenerName, Metrics, Open};
 
 /// Where a listener stands, and what it bears.
@@ -34,18 +41,26 @@ pub struct ListenerSettings {
     pub address: SocketAddr,
     pub limits: Limits,
     pub proxies: TrustedProxies,
+    pub tls: Option<Tls>,
 }
 
 impl ListenerSettings {
     /// Whether what is said here can be heard on the way.
     pub fn is_in_the_clear(&self) -> bool {
-        !self.address.ip().is_loopback() && self.proxies.is_empty()
+        !self.address.ip().is_loopback() && self.proxies.is_empty() && self.tls.is_none()
+    }
+
+    /// Where it stands, without a path.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 }
 
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// For the headers of a request to be there, also of the next one on a kept connection.
+    /// For the headers of a request to be there, also of the next one on a kept connection; and
+    /// before the first one for the handshake of TLS.
     pub header_timeout: Duration,
     /// Of one request.
     pub headers: usize,
@@ -69,6 +84,7 @@ pub struct Listener {
     pub settings: ListenerSettings,
     pub router: Router,
     pub metrics: Arc<Metrics>,
+    pub world: Arc<dyn World>,
 }
 
 /// What all connections of a listener share.
@@ -81,6 +97,9 @@ struct Hall {
     addresses: Places,
     proxies: TrustedProxies,
     requests: Semaphore,
+    handshake_timeout: Duration,
+    tls: Option<watch::Receiver<Arc<ServerConfig>>>,
+    stop: CancellationToken,
 }
 
 /// What a connection holds while it is open.
@@ -94,7 +113,7 @@ impl Listener {
     /// Serves until `stop`, then finishes what is under way.
     pub async fn serve(self, stop: CancellationToken) {
         let under_way = GracefulShutdown::new();
-        let hall = Arc::new(Hall::new(self.name, self.settings, self.router, self.metrics));
+        let hall = Arc::new(Hall::new(&self, &stop));
         while let Some((stream, from)) = accept(&self.socket, &stop).await {
             if let Some(seat) = hall.seat(from) {
                 tokio::spawn(Arc::clone(&hall).attend(stream, from, seat, under_way.watcher()));
@@ -105,10 +124,20 @@ impl Listener {
             tracing::warn!("some connections were cut at the end");
         }
     }
+
+    /// What new connections are shown: kept equal to its files until `stop`.
+    fn shown(&self, stop: &CancellationToken) -> Option<watch::Receiver<Arc<ServerConfig>>> {
+        let tls = self.settings.tls.clone()?;
+        let keeper = Keeper::new(self.name, tls, Arc::clone(&self.metrics), Arc::clone(&self.world));
+        let shown = keeper.shown();
+        tokio::spawn(stop.clone().run_until_cancelled_owned(keeper.keep()));
+        Some(shown)
+    }
 }
 
 impl Hall {
-    fn new(name: ListenerName, settings: ListenerSettings, router: Router, metrics: Arc<Metrics>) -> Self {
+    fn new(listener: &Listener, stop: &CancellationToken) -> Self {
+        let Listener { name, settings, router, metrics, .. } = listener;
         let limits = settings.limits;
         // HTTP/1.1 alone: its timer runs from the first moment, while one that guesses the version
         // first waits for ever for a caller who says nothing.
@@ -119,16 +148,19 @@ impl Hall {
             .max_headers(limits.headers)
             .max_header_size(limits.header_bytes)
             .max_buf_size(limits.header_bytes.max(BUFFER_BYTES_MIN));
-        metrics.listeners.expect(name);
+        metrics.listeners.expect(*name);
         Self {
-            name,
+            name: *name,
             server,
-            router: TowerToHyperService::new(router),
-            metrics,
+            router: TowerToHyperService::new(router.clone()),
+            metrics: Arc::clone(metrics),
             connections: Arc::new(Semaphore::new(limits.connections)),
-            proxies: settings.proxies,
+            proxies: settings.proxies.clone(),
             addresses: Places::new(limits.connections_per_address),
             requests: Semaphore::new(limits.concurrency),
+            handshake_timeout: limits.header_timeout,
+            tls: listener.shown(stop),
+            stop: stop.clone(),
         }
     }
 
@@ -152,16 +184,57 @@ impl Hall {
     }
 
     async fn attend(self: Arc<Self>, stream: TcpStream, from: IpAddr, seat: Seat, watcher: Watcher) {
-        self.converse(stream, from, watcher).await;
+        match self.tls.as_ref().map(|shown| Arc::clone(&shown.borrow())) {
+            None => self.converse(stream, from, None, watcher).await,
+            Some(config) => {
+                let greeted = self.stop.run_until_cancelled(self.greet(config, stream, from)).await;
+                if let Some(stream) = greeted.flatten() {
+                    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                    let certificate = shown.map(ClientCertificate::new);
+                    self.converse(stream, from, certificate, watcher).await;
+                }
+            }
+        }
         drop(seat);
     }
 
-    async fn converse<S>(&self, stream: S, from: IpAddr, watcher: Watcher)
-    where
+    /// The handshake, for as long as a head may take.
+    async fn greet(
+        &self,
+        config: Arc<ServerConfig>,
+        stream: TcpStream,
+        from: IpAddr,
+    ) -> Option<TlsStream<TcpStream>> {
+        let handshake = TlsAcceptor::from(config).accept(stream);
+        let why = match tokio::time::timeout(self.handshake_timeout, handshake).await {
+            Ok(Ok(stream)) => return Some(stream),
+            Ok(Err(error)) => {
+                // Who only hangs up has run into nothing: so it is asked whether we are there.
+                if error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>()) {
+                    self.limited(Limit::Handshake);
+                }
+                error.to_string()
+            }
+            Err(_) => {
+                self.limited(Limit::HandshakeTime);
+                "it took too long".to_owned()
+            }
+        };
+        tracing::debug!(listener = self.name.word(), %from, why, "a handshake came to nothing");
+        None
+    }
+
+    async fn converse<S>(
+        &self,
+        stream: S,
+        from: IpAddr,
+        certificate: Option<ClientCertificate>,
+        watcher: Watcher,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let stream = TokioIo::new(Reworded::new(stream, self.name == ListenerName::Events));
-        let service = service_fn(|request| self.answer(request, from));
+        let stream = TokioIo::new(Reworded::new(Patient::new(stream), self.name == ListenerName::Events));
+        let service = service_fn(|request| self.answer(request, from, certificate.clone()));
         // A connection that ends badly is its caller's affair.
         let Err(error) = watcher.watch(self.server.serve_connection(stream, service)).await else { return };
         if error.is_timeout() {
@@ -170,36 +243,53 @@ impl Hall {
             self.limited(Limit::HeaderSize);
         } else if error.is_parse() {
             self.limited(Limit::Malformed);
+        } else if patience::ran_out(&error) {
+            self.limited(Limit::AnswerTime);
         }
     }
 
-    async fn answer(&self, mut request: Request<Incoming>, from: IpAddr) -> Result<Response, Infallible> {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        from: IpAddr,
+        certificate: Option<ClientCertificate>,
+    ) -> Result<Response, Infallible> {
+        let to_head = request.method() == Method::HEAD;
+        let mut answer = self.admit(request, from, certificate).await?;
+        let (name, value) = (HeaderName::from_static(OURS.0), HeaderValue::from_static(OURS.1));
+        answer.headers_mut().insert(name, value);
+        if to_head {
+            // Its length is that of a body that does not come, so nothing may follow.
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(answer)
+    }
+
+    async fn admit(
+        &self,
+        mut request: Request<Incoming>,
+        from: IpAddr,
+        certificate: Option<ClientCertificate>,
+    ) -> Result<Response, Infallible> {
         let Ok(_under_way) = self.requests.try_acquire() else {
             return Ok(self.shed(Limit::Concurrency));
         };
         let origin = self.proxies.origin(from, request.headers());
-        let place = (origin != from).then(|| self.addresses.take(origin));
+        let place = origin.filter(|origin| *origin != from).map(|origin| self.addresses.take(origin));
         if let Some(None) = place {
             return Ok(self.shed(Limit::PerAddress));
         }
-        request.extensions_mut().insert(Peer(origin));
-        let mut answer = self.router.call(request).await?;
-        mark_as_ours(&mut answer);
-        Ok(answer)
+        if let Some(origin) = origin {
+            request.extensions_mut().insert(Peer(origin));
+        }
+        certificate.map(|certificate| request.extensions_mut().insert(certificate));
+        self.router.call(request).await
     }
 
     fn shed(&self, limit: Limit) -> Response {
         self.limited(limit);
-        let words = (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "1")], "too much at once\n");
-        let mut answer = words.into_response();
-        mark_as_ours(&mut answer);
-        answer
+        (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "1")], "too much at once\n").into_response()
     }
-}
-
-fn mark_as_ours(answer: &mut Response) {
-    let (name, value) = (HeaderName::from_static(OURS.0), HeaderValue::from_static(OURS.1));
-    answer.headers_mut().insert(name, value);
 }
 
 /// The next connection; `None` at the end.

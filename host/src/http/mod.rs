@@ -3,6 +3,8 @@
 //! | door | who calls | answers |
 //! |---|---|---|
 //! | `POST /espf/events` | the ESPF | `200` durable, `400` a dead letter, `401`, `503` for all else |
+//! | `POST /nsps/events` | NSPS | `202` durable, `422` a dead letter, `401`, `503` for all else |
+//! | `GET /health` | NSPS | `200` an event could be stored now, else `503` |
 //! | `/notify/<group>/…` | the group's external system | what its adapter replies, once it is durable |
 //! | `GET /livez`, `/readyz`, `/metrics` | monitoring | on the operators' listener, without a token |
 //! | `GET /admin/v1/…` | operators | JSON, with a token |
@@ -10,13 +12,17 @@
 mod admin;
 mod auth;
 mod events;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod listener;
 mod notifications;
 mod notify_auth;
+mod patience;
 mod peer;
 mod places;
 mod rewording;
 mod signature;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,6 +44,7 @@ pub use listener::{Limits, Listener, ListenerSettings};
 pub use notify_auth::{CallerRule, NotifyAuth};
 pub use peer::{Peer, TrustedProxies};
 pub use signature::{Algorithm, Encoding, Key, Signature, SignedTime, Template, TimeFrom};
+pub use tls::{CertificateName, Clients, Tls, TlsFile, TlsFiles};
 
 const NOTHING_HERE: &str = "nothing is served at this path\n";
 
@@ -54,6 +61,13 @@ pub struct EventSettings {
     pub body_max: u64,
     /// Of the reading of a body.
     pub body_timeout: std::time::Duration,
+}
+
+/// What the door for NSPS must know beside that.
+#[derive(Clone, Debug)]
+pub struct NspsSettings {
+    /// Any one of them is enough.
+    pub auth: Vec<EventAuth>,
 }
 
 /// What the notification doors must know, by group.
@@ -75,13 +89,21 @@ impl NotifySettings {
     }
 }
 
-/// The door that PortaBilling reaches, and none beside it.
-pub fn events(intake: &Intake, settings: EventSettings) -> Router {
-    let door = Arc::new(events::Door { intake: intake.clone(), settings });
-    Router::new()
+/// The doors that PortaBilling reaches, itself or by NSPS.
+pub fn events(intake: &Intake, settings: EventSettings, nsps: Option<NspsSettings>) -> Router {
+    let nsps = nsps.map(|nsps| events::Door::nsps(intake, nsps, &settings));
+    let espf = Router::new()
         .route("/espf/events", any(events::receive))
         .route("/espf/events/", any(events::receive))
-        .with_state(door)
+        .with_state(Arc::new(events::Door::espf(intake, settings)));
+    let Some(nsps) = nsps else { return espf };
+    let nsps = Router::new()
+        .route("/nsps/events", any(events::receive))
+        .route("/nsps/events/", any(events::receive))
+        .route("/health", any(events::health))
+        .route("/health/", any(events::health))
+        .with_state(Arc::new(nsps));
+    espf.merge(nsps)
 }
 
 /// The doors that the external systems reach, and what is said at every other path: these alone
@@ -139,23 +161,30 @@ impl Unread {
 }
 
 /// Reads a body within its limits of bytes and time; of one that is too large, its beginning.
-async fn read_body(body: Body, bytes_max: u64, timeout: std::time::Duration) -> Result<Vec<u8>, Unread> {
+///
+/// What is too large is heard to its end all the same, as long as it has time: a caller who is
+/// still speaking when we hang up may never see what he was answered, and would send it again.
+async fn read_body(mut body: Body, bytes_max: u64, timeout: std::time::Duration) -> Result<Vec<u8>, Unread> {
     use http_body_util::BodyExt as _;
     let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+    let (mut bytes, mut too_large) = (Vec::new(), false);
     let read = async {
-        let (mut body, mut bytes) = (body, Vec::new());
         while let Some(frame) = body.frame().await {
-            let Ok(frame) = frame else { return Err(Unread::Broken) };
+            let Ok(frame) = frame else { return false };
             let Some(data) = frame.data_ref() else { continue };
-            bytes.extend_from_slice(data);
-            if bytes.len() > bytes_max {
-                bytes.truncate(bytes_max);
-                return Err(Unread::TooLarge(bytes));
-            }
+            let room = bytes_max - bytes.len();
+            bytes.extend_from_slice(&data[..data.len().min(room)]);
+            too_large |= data.len() > room;
         }
-        Ok(bytes)
+        true
     };
-    tokio::time::timeout(timeout, read).await.unwrap_or(Err(Unread::TooSlow))
+    let whole = tokio::time::timeout(timeout, read).await;
+    match whole {
+        _ if too_large => Err(Unread::TooLarge(bytes)),
+        Ok(true) => Ok(bytes),
+        Ok(false) => Err(Unread::Broken),
+        Err(_) => Err(Unread::TooSlow),
+    }
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -1,7 +1,6 @@
 //! The external systems' doors: authenticated over the raw bytes, stored as it came, read by
 //! the group's adapter, answered with what the adapter replies.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -12,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
 
 use super::notify_auth::Caller;
+use super::tls::ClientCertificate;
 use super::{NotifyAuth, NotifySettings, Peer, Unread, read_body};
 use crate::domain::{self, Group, Notification};
 use crate::engine::{Intake, IntakeError};
@@ -52,15 +52,16 @@ impl Door {
             _ => path_secret(&path),
         };
         let address = parts.extensions.get::<Peer>().map(|peer| peer.0);
-        let caller = Caller { address, headers: &parts.headers, path_secret: secret.as_deref() };
+        let certificate = parts.extensions.get::<ClientCertificate>();
+        let caller = Caller { address, headers: &parts.headers, path_secret: secret.as_deref(), certificate };
         if !auth.admits(&caller) {
-            return Err(self.refuse(group, address));
+            return Err(self.refuse(group, &caller));
         }
         let bytes = read_body(body, self.settings.body_max, self.settings.body_timeout).await;
         let bytes = bytes.map_err(|unread| self.cut_off(&unread))?;
         let received_at = self.intake.now();
         if !auth.is_signed(&parts.headers, &bytes, received_at) {
-            return Err(self.refuse(group, address));
+            return Err(self.refuse(group, &caller));
         }
         let mut headers = web::headers(&parts.headers);
         headers.retain(|header| header.name != AUTHORIZATION.as_str());
@@ -80,10 +81,11 @@ impl Door {
         }
     }
 
-    fn refuse(&self, group: &Group, from: Option<IpAddr>) -> StatusCode {
+    fn refuse(&self, group: &Group, caller: &Caller<'_>) -> StatusCode {
         self.intake.metrics().notification(group, "unauthorised");
-        let from = from.map(|address| address.to_string());
-        tracing::warn!(%group, from, "a notification with a wrong credential was refused");
+        let from = caller.address.map(|address| address.to_string());
+        let certificate = caller.certificate.map(ToString::to_string);
+        tracing::warn!(%group, from, certificate, "a notification with a wrong credential was refused");
         StatusCode::UNAUTHORIZED
     }
 
@@ -100,7 +102,7 @@ impl Door {
 }
 
 /// `/notify/HSS/a?b` → `HSS`, `/a?b`.
-fn below_group(uri: &Uri) -> Option<(Group, String)> {
+pub fn below_group(uri: &Uri) -> Option<(Group, String)> {
     let below = uri.path().strip_prefix("/notify/")?;
     let (name, rest) = below.split_once('/').unwrap_or((below, ""));
     let name = percent_decode_str(name).decode_utf8().ok()?;
@@ -109,7 +111,7 @@ fn below_group(uri: &Uri) -> Option<(Group, String)> {
 }
 
 /// `/s3cret/a?b` → `s3cret`, `/a?b`.
-fn path_secret(path: &str) -> (Option<Vec<u8>>, String) {
+pub fn path_secret(path: &str) -> (Option<Vec<u8>>, String) {
     let below = path.strip_prefix('/').unwrap_or(path);
     let (secret, rest) = below.split_at(below.find(['/', '?']).unwrap_or(below.len()));
     let slash = if rest.starts_with('/') { "" } else { "/" };

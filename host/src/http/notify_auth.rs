@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use super::header;
 use super::signature::Signature;
+use super::tls::{CertificateName, ClientCertificate};
 use crate::domain::Timestamp;
 use crate::secret::Secret;
 
@@ -30,6 +31,8 @@ pub enum CallerRule {
     /// The first part of the path below the group.
     PathSecret(Vec<Secret>),
     Addresses(Vec<IpNet>),
+    /// Any one of these names, of a certificate that the listener has verified.
+    ClientCertificate(Vec<CertificateName>),
 }
 
 /// Who calls, as far as it is known before the body.
@@ -37,6 +40,7 @@ pub struct Caller<'a> {
     pub address: Option<IpAddr>,
     pub headers: &'a HeaderMap,
     pub path_secret: Option<&'a [u8]>,
+    pub certificate: Option<&'a ClientCertificate>,
 }
 
 impl NotifyAuth {
@@ -58,7 +62,10 @@ impl NotifyAuth {
         fn secrets(rule: &CallerRule) -> Option<&[Secret]> {
             match rule {
                 CallerRule::PathSecret(secrets) => Some(secrets),
-                CallerRule::Basic(_) | CallerRule::Bearer(_) | CallerRule::Addresses(_) => None,
+                CallerRule::Basic(_)
+                | CallerRule::Bearer(_)
+                | CallerRule::Addresses(_)
+                | CallerRule::ClientCertificate(_) => None,
             }
         }
         self.caller.iter().find_map(secrets).unwrap_or_default()
@@ -80,6 +87,7 @@ impl CallerRule {
                 // An IPv4 caller of an IPv6 socket is still an IPv4 caller.
                 ranges.iter().any(|range| range.contains(&address.to_canonical()))
             }),
+            Self::ClientCertificate(names) => caller.certificate.is_some_and(|shown| shown.is_one_of(names)),
         }
     }
 }
@@ -145,10 +153,16 @@ mod tests {
                 address: Some(address.parse().expect("an address")),
                 headers: &headers,
                 path_secret: Some(path_secret.as_bytes()),
+                certificate: None,
             };
             assert_eq!(auth.admits(&caller), admitted, "{auth:?} {address} {authorization} {path_secret}");
         }
         let headers = HeaderMap::new();
-        assert!(!near.admits(&Caller { address: None, headers: &headers, path_secret: None }));
+        assert!(!near.admits(&Caller {
+            address: None,
+            headers: &headers,
+            path_secret: None,
+            certificate: None
+        }));
     }
 }

@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 
-/// The address that a request came from: an extension of every request that a listener takes.
+/// The address that a request came from: an extension of every request of which a listener knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub IpAddr);
 
@@ -22,41 +22,46 @@ impl TrustedProxies {
         self.0.iter().any(|net| net.contains(&address))
     }
 
-    /// Where a request came from that `from` brought.
+    /// Where a request came from that `from` brought; `None` when a proxy brought it and does not
+    /// say from where.
     ///
     /// Each proxy writes behind what it was told, so the chain is believed from its end, up to
     /// the first address that nobody vouches for. When both headers are there and do not agree,
-    /// one of them is the caller's own invention, and neither is believed.
-    pub fn origin(&self, from: IpAddr, headers: &HeaderMap) -> IpAddr {
+    /// one of them is the caller's own invention, and neither is believed. A caller who is not
+    /// known is not the proxy: its address may be one that may come in.
+    pub fn origin(&self, from: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
         if !self.trust(from) {
-            return from;
+            return Some(from);
         }
-        let forwarded = all(headers, "forwarded").map(|chain| self.last_unknown(from, &chain, forwarded_for));
-        let listed = all(headers, "x-forwarded-for").map(|chain| self.last_unknown(from, &chain, address));
+        let forwarded = all(headers, "forwarded").map(|chain| self.last_stranger(&chain, forwarded_for));
+        let listed = all(headers, "x-forwarded-for").map(|chain| self.last_stranger(&chain, address));
         match (forwarded, listed) {
-            (Some(one), Some(other)) if one != other => from,
+            (Some(one), Some(other)) if one != other => None,
             (Some(origin), _) | (None, Some(origin)) => origin,
-            (None, None) => from,
+            (None, None) => Some(from),
         }
     }
 
-    fn last_unknown(&self, from: IpAddr, chain: &str, read: fn(&str) -> Option<IpAddr>) -> IpAddr {
-        let mut origin = from;
+    /// Or the first proxy, when all of them are ours.
+    fn last_stranger(&self, chain: &str, read: fn(&str) -> Option<IpAddr>) -> Option<IpAddr> {
+        let mut origin = None;
         for step in chain.rsplit(',') {
             // Behind what cannot be read nothing is known.
-            let Some(address) = read(step) else { return origin };
-            origin = address;
+            let address = read(step)?;
+            origin = Some(address);
             if !self.trust(address) {
-                return origin;
+                break;
             }
         }
         origin
     }
 }
 
-/// All values of a header as one list.
+/// All values of a header as one list. A byte that is no text spoils its own place in it, and not
+/// what a proxy wrote behind it.
 fn all(headers: &HeaderMap, name: &str) -> Option<String> {
-    let values: Vec<_> = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?")).collect();
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let values: Vec<_> = headers.get_all(name).iter().map(text).collect();
     (!values.is_empty()).then(|| values.join(","))
 }
 
@@ -85,7 +90,8 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, value.parse().expect("a value"));
         }
-        TrustedProxies(nets.to_vec()).origin(from.parse().expect("an address"), &map).to_string()
+        let origin = TrustedProxies(nets.to_vec()).origin(from.parse().expect("an address"), &map);
+        origin.map_or_else(|| "nobody knows".to_owned(), |origin| origin.to_string())
     }
 
     #[test]
@@ -99,16 +105,17 @@ mod tests {
             ("10.0.0.1", &[(LIST, "203.0.113.66, 198.51.100.1 ,10.1.1.1")], "198.51.100.1"),
             ("10.0.0.1", &[(LIST, "203.0.113.66"), (LIST, "198.51.100.1")], "198.51.100.1"),
             ("10.0.0.1", &[(LIST, "10.2.2.2, 10.1.1.1")], "10.2.2.2"),
-            ("10.0.0.1", &[(LIST, "198.51.100.1, unknown, 10.1.1.1")], "10.1.1.1"),
-            ("10.0.0.1", &[(LIST, "")], "10.0.0.1"),
+            ("10.0.0.1", &[(LIST, "198.51.100.1, unknown, 10.1.1.1")], "nobody knows"),
+            ("10.0.0.1", &[(LIST, "")], "nobody knows"),
+            ("10.0.0.1", &[(LIST, "caf\u{e9}, 198.51.100.1")], "198.51.100.1"),
             ("10.0.0.1", &[(LIST, "198.51.100.1:4711")], "198.51.100.1"),
             ("10.0.0.1", &[(LIST, "::ffff:198.51.100.1")], "198.51.100.1"),
             ("fd00::1", &[(LIST, "[2001:db8::1]:4711")], "2001:db8::1"),
             ("fd00::1", &[("forwarded", "for=\"[2001:db8::1]\";proto=https")], "2001:db8::1"),
             ("10.0.0.1", &[("forwarded", "for=203.0.113.66, By=x;For=198.51.100.1")], "198.51.100.1"),
-            ("10.0.0.1", &[("forwarded", "for=_hidden")], "10.0.0.1"),
+            ("10.0.0.1", &[("forwarded", "for=_hidden")], "nobody knows"),
             ("10.0.0.1", &[("forwarded", "for=198.51.100.1"), (LIST, "198.51.100.1")], "198.51.100.1"),
-            ("10.0.0.1", &[("forwarded", "for=203.0.113.66"), (LIST, "198.51.100.1")], "10.0.0.1"),
+            ("10.0.0.1", &[("forwarded", "for=203.0.113.66"), (LIST, "198.51.100.1")], "nobody knows"),
         ] {
             assert_eq!(origin(from, headers), expected, "{from} {headers:?}");
         }

@@ -168,7 +168,7 @@ impl fmt::Debug for Key {
 }
 
 impl Algorithm {
-    fn code(self, key: &Key, parts: &[&[u8]]) -> Vec<u8> {
+    pub fn code(self, key: &Key, parts: &[&[u8]]) -> Vec<u8> {
         match self {
             Self::Sha1 => code::<Hmac<Sha1>>(key, parts),
             Self::Sha256 => code::<Hmac<Sha256>>(key, parts),
@@ -242,7 +242,12 @@ impl Template {
     }
 
     /// `None` when a header is not there.
-    fn fill<'a>(&'a self, headers: &'a HeaderMap, time: &'a str, body: &'a [u8]) -> Option<Vec<&'a [u8]>> {
+    pub fn fill<'a>(
+        &'a self,
+        headers: &'a HeaderMap,
+        time: &'a str,
+        body: &'a [u8],
+    ) -> Option<Vec<&'a [u8]>> {
         let fill = |part: &'a Part| match part {
             Part::Text(text) => Some(text.as_bytes()),
             Part::Timestamp => Some(time.as_bytes()),

@@ -4,6 +4,8 @@
 //! ([`sqlite`]); what could hold subscriber data is deflated and sealed before it gets there
 //! ([`seal`]), in a form that names its own version ([`rows`]).
 
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod rows;
 mod seal;
 mod sqlite;

@@ -205,6 +205,10 @@ pub fn timeline_place(id: &str) -> String {
     format!("timeline.note:{id}")
 }
 
+pub fn breaker_place(group: &Group) -> String {
+    format!("breaker.state:{group}")
+}
+
 pub fn dead_letter_place(id: &str) -> String {
     format!("dead_letter.body:{id}")
 }

@@ -56,7 +56,7 @@ impl Seal {
         }
     }
 
-    fn new(key: [u8; KEY_BYTES]) -> Self {
+    pub fn new(key: [u8; KEY_BYTES]) -> Self {
         let digest = sha2::Sha256::digest(key);
         let mut key_id = [0; KEY_ID_BYTES];
         key_id.copy_from_slice(&digest[..KEY_ID_BYTES]);

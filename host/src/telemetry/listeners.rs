@@ -4,7 +4,9 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::domain::Timestamp;
 
 /// The listeners that a host can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,9 @@ pub enum Limit {
     PerAddress,
     /// Too many requests under way.
     Concurrency,
+    HandshakeTime,
+    /// A handshake that ended badly: no TLS, no version in common, or no good certificate.
+    Handshake,
     HeaderTime,
     /// Too many headers, or too large ones.
     HeaderSize,
@@ -43,18 +48,23 @@ pub enum Limit {
     Malformed,
     BodyTime,
     BodySize,
+    /// For the caller to take its answer.
+    AnswerTime,
 }
 
 impl Limit {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Connections,
         Self::PerAddress,
         Self::Concurrency,
+        Self::HandshakeTime,
+        Self::Handshake,
         Self::HeaderTime,
         Self::HeaderSize,
         Self::Malformed,
         Self::BodyTime,
         Self::BodySize,
+        Self::AnswerTime,
     ];
 
     pub const fn word(self) -> &'static str {
@@ -62,11 +72,14 @@ impl Limit {
             Self::Connections => "connections",
             Self::PerAddress => "per-address",
             Self::Concurrency => "concurrency",
+            Self::HandshakeTime => "handshake-time",
+            Self::Handshake => "handshake",
             Self::HeaderTime => "header-time",
             Self::HeaderSize => "header-size",
             Self::Malformed => "malformed",
             Self::BodyTime => "body-time",
             Self::BodySize => "body-size",
+            Self::AnswerTime => "answer-time",
         }
     }
 }
@@ -82,17 +95,32 @@ struct ListenerLimit {
     limit: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ListenerResult {
+    listener: &'static str,
+    result: &'static str,
+}
+
 /// The series of all listeners.
 #[derive(Default)]
 pub struct Listeners {
     open: Family<OfListener, Gauge>,
     limited: Family<ListenerLimit, Counter>,
+    certificate_until: Family<OfListener, Gauge>,
+    certificates: Family<ListenerResult, Counter>,
 }
 
 impl Listeners {
     pub(super) fn register(&self, all: &mut Registry) {
         all.register("connections", "Connections that are open", self.open.clone());
         all.register("limited", "Callers who ran into a limit", self.limited.clone());
+        all.register_with_unit(
+            "certificate_end_timestamp",
+            "When the certificate of a listener ends",
+            Unit::Seconds,
+            self.certificate_until.clone(),
+        );
+        all.register("certificates", "Changed files of TLS", self.certificates.clone());
     }
 
     /// Makes every series of a listener present from the start.
@@ -108,6 +136,20 @@ impl Listeners {
         let gauge = self.open.get_or_create_owned(&OfListener { listener: listener.word() });
         gauge.inc();
         Open(gauge)
+    }
+
+    /// The end of the certificate that a listener shows, and its series of those that follow.
+    pub fn shows(&self, listener: ListenerName, until: Timestamp) {
+        let listener = listener.word();
+        self.certificate_until.get_or_create(&OfListener { listener }).set(until.millis() / 1000);
+        for result in ["taken", "refused"] {
+            drop(self.certificates.get_or_create(&ListenerResult { listener, result }));
+        }
+    }
+
+    /// `taken` or `refused`: what became of changed files.
+    pub fn certificate(&self, listener: ListenerName, result: &'static str) {
+        self.certificates.get_or_create(&ListenerResult { listener: listener.word(), result }).inc();
     }
 
     pub fn limited(&self, listener: ListenerName, limit: Limit) {

@@ -16,7 +16,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::listeners::Listeners;
-use crate::domain::{Group, Stage, Status, Timestamp};
+use crate::domain::{EventSource, Group, Stage, Status, Timestamp};
 use crate::ports::Overview;
 
 /// From a millisecond to ten seconds: what one call may take.
@@ -27,6 +27,12 @@ const PROVISION_SECONDS: [f64; 12] =
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OfResult {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct DoorResult {
+    door: &'static str,
     result: &'static str,
 }
 
@@ -60,6 +66,28 @@ struct StatusPost {
     result: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct GroupHeld {
+    group: String,
+    by: &'static str,
+}
+
+/// What can hold a group back.
+#[derive(Clone, Copy, Debug)]
+pub enum HeldBy {
+    Breaker,
+    Paused,
+}
+
+impl HeldBy {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Breaker => "breaker",
+            Self::Paused => "paused",
+        }
+    }
+}
+
 /// What an adapter can be asked.
 #[derive(Clone, Copy, Debug)]
 pub enum AdapterQuestion {
@@ -81,17 +109,19 @@ impl AdapterQuestion {
 /// All metrics of one running host.
 pub struct Metrics {
     registry: Registry,
-    events: Family<OfResult, Counter>,
+    events: Family<DoorResult, Counter>,
     last_event: Gauge,
     notifications: Family<GroupResult, Counter>,
     operations: Family<GroupStage, Gauge>,
     oldest_open: Family<OfGroup, Gauge>,
+    fan_outs: Gauge,
     dead_letters: Gauge,
     unread: Gauge,
     unmatched: Gauge,
     signals_parked: Gauge,
     statuses_waiting: Gauge,
     parked: Family<OfGroup, Counter>,
+    held: Family<GroupHeld, Gauge>,
     provision: Family<OfGroup, Histogram>,
     adapter_calls: Family<AdapterCall, Counter>,
     adapter_seconds: Family<OfGroup, Histogram>,
@@ -142,12 +172,14 @@ impl Metrics {
             notifications: Family::default(),
             operations: Family::default(),
             oldest_open: Family::default(),
+            fan_outs: Gauge::default(),
             dead_letters: Gauge::default(),
             unread: Gauge::default(),
             unmatched: Gauge::default(),
             signals_parked: Gauge::default(),
             statuses_waiting: Gauge::default(),
             parked: Family::default(),
+            held: Family::default(),
             provision: Family::new_with_constructor(provision_seconds as fn() -> Histogram),
             adapter_calls: Family::default(),
             adapter_seconds: Family::new_with_constructor(call_seconds as fn() -> Histogram),
@@ -167,16 +199,18 @@ impl Metrics {
     fn register(&mut self) {
         let all = &mut self.registry;
         all.register("build", "What runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
-        all.register("events", "Deliveries at the events door", self.events.clone());
+        all.register("events", "Deliveries at the doors for events", self.events.clone());
         all.register("last_event_timestamp_seconds", "When the last event was stored, Unix time", self.last_event.clone());
         all.register("notifications", "Notifications received", self.notifications.clone());
         all.register("operations", "Operations by where they stand", self.operations.clone());
         all.register("oldest_open_age_seconds", "Age of the oldest unfinished operation", self.oldest_open.clone());
+        all.register("fan_outs", "Events of customers that have not reached all accounts", self.fan_outs.clone());
         all.register("dead_letters", "Deliveries that could never become an event", self.dead_letters.clone());
         all.register("notifications_unread", "Notifications that no adapter has read", self.unread.clone());
         all.register("signals_unmatched", "Signals kept for an operation that has not named their key", self.unmatched.clone());
         all.register("signals_parked", "Signals that nobody claimed in time", self.signals_parked.clone());
         all.register("statuses_waiting", "Statuses that PortaBilling has yet to take", self.statuses_waiting.clone());
+        all.register("held", "1 while a group's operations are held back", self.held.clone());
         all.register("parked", "Operations that were parked", self.parked.clone());
         all.register_with_unit("provision", "From the event to the end of its operation", Unit::Seconds, self.provision.clone());
         all.register("adapter_calls", "Questions to adapters", self.adapter_calls.clone());
@@ -204,6 +238,9 @@ impl Metrics {
                     present(&self.adapter_calls, &AdapterCall { group: name.clone(), question, result });
                 }
             }
+            for by in [HeldBy::Breaker, HeldBy::Paused].map(HeldBy::word) {
+                present(&self.held, &GroupHeld { group: name.clone(), by });
+            }
             let of_group = OfGroup { group: name };
             present(&self.parked, &of_group);
             present(&self.provision, &of_group);
@@ -211,10 +248,12 @@ impl Metrics {
             present(&self.request_seconds, &of_group);
             self.groups.write().unwrap_or_else(PoisonError::into_inner).push(group);
         }
-        for result in ["accepted", "repeated", "unwanted", "dead-letter", "unauthorised", "refused"] {
-            present(&self.events, &OfResult { result });
+        for door in EventSource::ALL.map(EventSource::word) {
+            for result in ["accepted", "repeated", "unwanted", "dead-letter", "unauthorised", "refused"] {
+                present(&self.events, &DoorResult { door, result });
+            }
         }
-        for result in ["found", "absent", "failed"] {
+        for result in ["found", "absent", "failed", "enclosed"] {
             present(&self.billing_calls, &OfResult { result });
         }
         for status in Status::ALL {
@@ -224,8 +263,8 @@ impl Metrics {
         }
     }
 
-    pub fn event(&self, result: &'static str) {
-        self.events.get_or_create(&OfResult { result }).inc();
+    pub fn event(&self, source: EventSource, result: &'static str) {
+        self.events.get_or_create(&DoorResult { door: source.word(), result }).inc();
     }
 
     pub fn notification(&self, group: &Group, result: &'static str) {
@@ -234,6 +273,11 @@ impl Metrics {
 
     pub fn parked(&self, group: &Group) {
         self.parked.get_or_create(&OfGroup { group: group.0.clone() }).inc();
+    }
+
+    pub fn held(&self, group: &Group, by: HeldBy, held: bool) {
+        let by = by.word();
+        self.held.get_or_create(&GroupHeld { group: group.0.clone(), by }).set(held.into());
     }
 
     pub fn finished(&self, group: &Group, took: Duration) {
@@ -265,6 +309,11 @@ impl Metrics {
         self.billing_seconds.observe(took.as_secs_f64());
     }
 
+    /// PortaBilling was not asked, because what NSPS enclosed will do.
+    pub fn billing_spared(&self) {
+        self.billing_calls.get_or_create(&OfResult { result: "enclosed" }).inc();
+    }
+
     pub fn status_post(&self, status: Status, result: &'static str) {
         self.status_posts.get_or_create(&StatusPost { status: status.word(), result }).inc();
     }
@@ -283,6 +332,7 @@ impl Metrics {
             self.oldest_open.get_or_create(&OfGroup { group: group.0.clone() }).set(integer(age));
         }
         self.last_event.set(overview.last_event.as_ref().map_or(0, |(_, at)| at.millis() / 1000));
+        self.fan_outs.set(integer(overview.fan_outs));
         self.dead_letters.set(integer(overview.dead_letters));
         self.unread.set(integer(overview.notifications_unread));
         self.unmatched.set(integer(overview.signals_kept));

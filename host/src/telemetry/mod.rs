@@ -8,7 +8,7 @@ use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 
 pub use listeners::{Limit, ListenerName, Open};
-pub use metrics::{AdapterQuestion, Metrics};
+pub use metrics::{AdapterQuestion, HeldBy, Metrics};
 
 /// Starts logging to standard error: text on a terminal, JSON lines everywhere else.
 ///
@@ -20,7 +20,7 @@ pub fn start_logging(filter: &str) {
     if std::io::stderr().is_terminal() {
         let _ = log.try_init();
     } else {
-        let _ = log.json().flatten_event(true).try_init();
+        let _ = log.json().flatten_event(true).with_span_list(false).try_init();
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! [`portabilling`] answers what a PortaBilling answers, [`espf`] sends events as
 //! its EventSender does, and [`oms`] is an order management system that takes
-//! orders now and tells how they ended later. All three speak real HTTP, so what
+//! orders now and tells how they ended later. [`front`] stands in front of one of
+//! them and wants other credentials. All speak real HTTP, so what
 //! works against them has been through a socket. Each has knobs for the faults
 //! that the real one shows and a ledger of what it was asked.
 //!
@@ -14,5 +15,6 @@ mod moment;
 mod server;
 
 pub mod espf;
+pub mod front;
 pub mod oms;
 pub mod portabilling;

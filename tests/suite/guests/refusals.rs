@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use punchdown::toolchain::embed_contract;
 use punchdown::wasm::{Limits, Sandbox};
 
-use super::{component, contract, file, folder, guest, guest_text, loaded};
+use super::{component, contract, file, folder, guest, guest_text, loaded, module};
 
 /// Why a file is not loaded, in full.
 async fn refusal(path: &std::path::Path) -> String {
@@ -28,23 +28,24 @@ async fn refused(name: &str, bytes: impl AsRef<[u8]>, parts: &[&str]) {
 fn of_another_contract(ours: &str, theirs: &str) -> Vec<u8> {
     let contract = contract();
     assert!(contract.contains(ours), "the contract has no `{ours}`");
-    component(&(guest_text("common") + &guest_text("traps")), &contract.replace(ours, theirs))
+    component(&module("traps"), &contract.replace(ours, theirs))
 }
 
 #[tokio::test]
 async fn what_is_no_component_is_told_what_it_is() {
-    let module = wat::parse_str(guest_text("common") + &guest_text("traps")).expect("a module");
-    let with_contract = embed_contract(module.clone(), &contract()).expect("the contract goes in");
+    let text = module("traps");
+    let core = wat::parse_str(&text).expect("a module");
+    let with_contract = embed_contract(core.clone(), &contract()).expect("the contract goes in");
     let interface_alone = r#"(component
         (type (component (type (instance)) (export "made-up:thing/facts" (instance (type 0)))))
         (export "facts" (type 0)))"#;
     let interface_alone = wat::parse_str(interface_alone).expect("a package");
-    let damaged = &component(&(guest_text("common") + &guest_text("traps")), &contract())[..400];
+    let damaged = &component(&text, &contract())[..400];
     for (name, bytes, part) in [
         ("empty.wasm", &b""[..], "it is empty"),
         ("adapter.toml", b"name = \"oms\"\n", "it is text"),
         ("picture.png", b"\x89PNG\r\n\x1a\n", "it is another kind of file"),
-        ("module.wasm", &module, "it is a core module; make a component of it"),
+        ("module.wasm", &core, "it is a core module; make a component of it"),
         ("with-contract.wasm", &with_contract, "it is a core module; make a component of it"),
         ("interface.wasm", &interface_alone, "it was made of WIT alone"),
         ("damaged.wasm", damaged, "unexpected end"),
@@ -78,8 +79,8 @@ async fn a_file_that_is_too_large_is_not_even_read() {
 
 #[tokio::test]
 async fn another_version_is_named_beside_ours() {
-    let module = (guest_text("common") + &guest_text("traps")).replace("@0.9.0", "@0.8.0");
-    let other = component(&module, &contract().replace("@0.9.0", "@0.8.0"));
+    let text = module("traps").replace("@0.9.0", "@0.8.0");
+    let other = component(&text, &contract().replace("@0.9.0", "@0.8.0"));
     let parts =
         ["exports punchdown:adapter/external-system@0.8.0", "speaks punchdown:adapter/external-system@0.9.0"];
     refused("other-version.wasm", other, &parts).await;

@@ -27,7 +27,7 @@ fn holds(bytes: &[u8], text: &str) -> bool {
 async fn tell_all(journal: &dyn Journal, secret: &str) {
     let document = || json(&format!("{{\"said\":\"{secret}\"}}"));
     let event = Event { variables: document(), enclosed: document(), ..event(1, 189) };
-    journal.accept(event.clone(), vec![operation(&event, hss())]).await.expect("stored");
+    journal.accept(event.clone(), Work::Operations(vec![operation(&event, hss())])).await.expect("stored");
     let request = Request {
         label: "create".to_owned(),
         method: "PUT".to_owned(),

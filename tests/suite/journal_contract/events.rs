@@ -7,8 +7,10 @@ async fn an_accepted_event_is_known_and_its_operations_are_leased_once() {
     every_journal(async |journal| {
         let event = event(1, 189);
         let operations = vec![operation(&event, hss()), operation(&event, oms())];
-        let first = journal.accept(event.clone(), operations.clone()).await.expect("stored");
-        let second = journal.accept(event.clone(), operations.clone()).await.expect("stored");
+        let first =
+            journal.accept(event.clone(), Work::Operations(operations.clone())).await.expect("stored");
+        let second =
+            journal.accept(event.clone(), Work::Operations(operations.clone())).await.expect("stored");
         assert_eq!((first, second), (Acceptance::New, Acceptance::Repeated));
         for operation in operations {
             let group = operation.lane.group.clone();
@@ -29,7 +31,7 @@ async fn a_repeated_identity_changes_nothing() {
         let kept = accept(journal, 1, 189).await;
         let again = Event { received_at: at(9), ..event(1, 189) };
         let operations = vec![operation(&again, oms()), operation(&again, Group("iptv".to_owned()))];
-        let accepted = journal.accept(again, operations).await.expect("stored");
+        let accepted = journal.accept(again, Work::Operations(operations)).await.expect("stored");
         assert_eq!(accepted, Acceptance::Repeated);
         let (_, held) = lease_one(journal, at(9)).await;
         assert_eq!(held.operation, kept);
@@ -45,7 +47,10 @@ async fn an_event_that_nobody_wants_is_known_all_the_same() {
     every_journal(async |journal| {
         let event = Event { i_account: None, ..event(1, 189) };
         for accepted in [Acceptance::New, Acceptance::Repeated] {
-            assert_eq!(journal.accept(event.clone(), Vec::new()).await.expect("stored"), accepted);
+            assert_eq!(
+                journal.accept(event.clone(), Work::Operations(Vec::new())).await.expect("stored"),
+                accepted
+            );
         }
         assert_eq!(overview(journal).await.events, 1);
     })
@@ -57,7 +62,7 @@ async fn what_was_accepted_outlives_a_stop() {
     every_backend(async |backend| {
         let kept = accept(&*backend.open().await, 1, 189).await;
         let journal = backend.open().await;
-        let accepted = journal.accept(event(1, 189), Vec::new()).await.expect("stored");
+        let accepted = journal.accept(event(1, 189), Work::Operations(Vec::new())).await.expect("stored");
         assert_eq!(accepted, Acceptance::Repeated);
         assert_eq!(lease_one(&*journal, at(0)).await.1.operation, kept);
     })
@@ -67,13 +72,13 @@ async fn what_was_accepted_outlives_a_stop() {
 #[tokio::test]
 async fn dead_letters_are_counted() {
     every_journal(async |journal| {
-        for id in ["1", "2"] {
+        for id in ["1", "2", "1"] {
             let why = "the body is not JSON".to_owned();
             let letter = DeadLetter { id: id.to_owned(), at: at(0), why, body: b"<event/>".to_vec() };
             journal.keep_dead_letter(letter).await.expect("stored");
         }
         let counts = overview(journal).await;
-        assert_eq!((counts.dead_letters, counts.events), (2, 0));
+        assert_eq!((counts.dead_letters, counts.events), (2, 0), "one that is known changes nothing");
     })
     .await;
 }
@@ -88,9 +93,12 @@ async fn a_number_that_comes_again_for_another_event_is_a_new_event() {
         for unlike in [other, another_account] {
             let id = OperationId(format!("02-{}-{}", unlike.name, unlike.i_account.expect("one")));
             let operation = Operation { id, ..operation(&unlike, hss()) };
-            let taken = journal.accept(unlike.clone(), vec![operation.clone()]).await.expect("stored");
+            let taken = journal
+                .accept(unlike.clone(), Work::Operations(vec![operation.clone()]))
+                .await
+                .expect("stored");
             assert_eq!(taken, Acceptance::New);
-            let again = journal.accept(unlike, vec![operation]).await.expect("stored");
+            let again = journal.accept(unlike, Work::Operations(vec![operation])).await.expect("stored");
             assert_eq!(again, Acceptance::Repeated, "its own repetition is known");
         }
         assert_eq!(overview(journal).await.events, 3);

@@ -32,7 +32,10 @@ async fn lanes_are_independent() {
         let (_, held) = lease_one(journal, at(0)).await;
         assert_eq!(held.operation.lane.i_account, IAccount(200));
         let event = event(3, 189);
-        journal.accept(event.clone(), vec![operation(&event, oms())]).await.expect("stored");
+        journal
+            .accept(event.clone(), Work::Operations(vec![operation(&event, oms())]))
+            .await
+            .expect("stored");
         assert_eq!(lease_in(journal, oms(), at(0)).await.lanes.len(), 1, "another group");
     })
     .await;
@@ -118,12 +121,15 @@ async fn no_more_lanes_are_leased_than_asked_for_and_those_first_that_waited_lon
     every_journal(async |journal| {
         for number in 1..=5 {
             let event = Event { received_at: at(10 - number), ..event(number, number.into()) };
-            journal.accept(event.clone(), vec![operation(&event, hss())]).await.expect("stored");
+            journal
+                .accept(event.clone(), Work::Operations(vec![operation(&event, hss())]))
+                .await
+                .expect("stored");
         }
         let mut leased = Vec::new();
         for most in [2, 0, 2, 2] {
             let owner = "me".to_owned();
-            let claim = Claim { group: hss(), owner, most, now: at(20), until: at(80) };
+            let claim = Claim { group: hss(), owner, most, senders: true, now: at(20), until: at(80) };
             let lanes = journal.lease(claim).await.expect("leases").lanes;
             let mut accounts: Vec<_> =
                 lanes.iter().map(|(_, held)| held.operation.lane.i_account.0).collect();
@@ -186,6 +192,22 @@ async fn what_stands_outlives_its_operation_and_goes_when_it_is_null() {
     .await;
 }
 
+#[tokio::test]
+async fn an_operation_can_tell_when_its_lane_was_last_changed_before_it() {
+    every_journal(async |journal| {
+        let [first, second] = [accept(journal, 1, 189).await, accept(journal, 2, 189).await];
+        let another = accept(journal, 3, 200).await;
+        let before = async |operation: &Operation| journal.changed_before(&operation.id).await.expect("read");
+        assert_eq!(before(&second).await, Some(at(0)), "by its being there");
+        for (lease, held) in lease(journal, at(5)).await {
+            save(journal, &lease, in_stage(held.operation, Stage::Finished), at(5)).await;
+        }
+        assert_eq!(before(&second).await, Some(at(5)));
+        assert_eq!((before(&first).await, before(&another).await), (None, None), "nothing stands before");
+    })
+    .await;
+}
+
 /// A clock that jumps must not let one process move an operation twice.
 #[tokio::test]
 async fn a_living_owner_is_never_given_its_own_lane_again() {
@@ -195,6 +217,7 @@ async fn a_living_owner_is_never_given_its_own_lane_again() {
             group: hss(),
             owner: "the living one".to_owned(),
             most: 100,
+            senders: true,
             now,
             until: now + TERM,
         };

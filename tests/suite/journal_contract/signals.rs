@@ -204,6 +204,19 @@ async fn a_key_finds_the_operation_that_named_it_last() {
 }
 
 #[tokio::test]
+async fn news_of_a_closed_operation_reach_the_newer_one_that_named_its_id() {
+    every_journal(async |journal| {
+        let older = accept(journal, 1, 189).await;
+        step(journal, at(0), |operation| in_stage(operation, Stage::Finished)).await;
+        accept(journal, 2, 189).await;
+        step(journal, at(0), |operation| waits(operation, 600, &[&older.id.0])).await;
+        hear(journal, "n-1", vec![signal(key(&older.id.0), "1")]).await;
+        assert_eq!(taken(journal, at(1)).await, ["1"]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_senders_id_that_was_seen_before_is_dropped() {
     every_journal(async |journal| {
         accept(journal, 1, 189).await;
@@ -347,6 +360,28 @@ async fn a_senders_repeat_is_known_and_gets_the_first_reply() {
         ] {
             assert_eq!(keep(&*journal, id, group, sender_id).await, Kept::New, "{what}");
         }
+    })
+    .await;
+}
+
+/// Its adapter stopped, and the sender was told the group's default; read later, it is told so still.
+#[tokio::test]
+async fn what_was_answered_before_anybody_could_read_is_answered_again() {
+    every_journal(async |journal| {
+        let delivered = |id: &str| Delivered {
+            id: id.to_owned(),
+            group: hss(),
+            sender_id: Some("m-1".to_owned()),
+            raw: raw(0),
+        };
+        assert_eq!(journal.keep_notification(delivered("n-1")).await.expect("stored"), Kept::New);
+        journal.keep_reply("n-1", &Response::ACCEPTED).await.expect("stored");
+        assert_eq!(overview(journal).await.notifications_unread, 1, "it is unread all the same");
+        let reading =
+            Reading { reply: Response { status: 409, ..Response::ACCEPTED }, ..reading(Vec::new()) };
+        journal.record_reading("n-1", reading, at(1)).await.expect("stored");
+        let again = journal.keep_notification(delivered("n-2")).await.expect("stored");
+        assert_eq!(again, Kept::Repeated(Some(Response::ACCEPTED)));
     })
     .await;
 }

@@ -89,7 +89,7 @@ async fn an_operation_comes_back_as_it_was_in_every_stage() {
         for (number, stage) in (1..).zip(open_stages()) {
             let kept = full(number, stage);
             let received = operation(&kept.event, hss());
-            journal.accept(kept.event.clone(), vec![received]).await.expect("stored");
+            journal.accept(kept.event.clone(), Work::Operations(vec![received])).await.expect("stored");
             let wanted = kept.laid_down.as_ref().expect("a full one").wanted;
             let notes = vec![Note::LaidDown { wanted }];
             step(&*journal, at(0), |_| Change { notes, ..unchanged(kept.clone()) }).await;
@@ -98,7 +98,10 @@ async fn an_operation_comes_back_as_it_was_in_every_stage() {
         // One that is parked is looked at only because of something newer.
         for (number, kept) in (100..).zip(&saved) {
             let newer = event(number, kept.lane.i_account.0);
-            journal.accept(newer.clone(), vec![operation(&newer, hss())]).await.expect("stored");
+            journal
+                .accept(newer.clone(), Work::Operations(vec![operation(&newer, hss())]))
+                .await
+                .expect("stored");
         }
         drop(journal);
         let journal = backend.open().await;

@@ -7,18 +7,9 @@ const DAYS_30: u32 = 30 * 24 * HOUR;
 
 /// News of what is named by that key.
 async fn hear(journal: &dyn Journal, id: &str, second: u32, names: &str) {
-    let raw = Notification {
-        method: "POST".to_owned(),
-        path: "/".to_owned(),
-        headers: Vec::new(),
-        body: Body::Empty,
-        received_at: at(second),
-    };
-    keep(journal, &hss(), id, raw).await;
     let correlation = Correlation::Key(names.to_owned());
     let signal = Signal { id: None, correlation, payload: json("1"), otherwise: Otherwise::Keep };
-    let reading = Reading { reply: Response::ACCEPTED, signals: vec![signal], unread: None };
-    journal.record_reading(id, reading, at(second)).await.expect("stored");
+    hear_signal(journal, id, second, signal).await;
 }
 
 /// Signals that are unclaimed, and those that are parked.

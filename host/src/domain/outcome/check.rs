@@ -96,18 +96,8 @@ fn sendable(request: &Request) -> Result<(), Trouble> {
     if NO_METHODS.contains(&request.method.to_ascii_uppercase().as_str()) {
         return refused(format!("the method {} is never sent", request.method));
     }
-    if !request.path.starts_with('/') || request.path.starts_with("//") {
-        return refused(format!("`{}` is not a path below the target", request.path));
-    }
-    // A URL takes `%2e` for a dot, and leaves tabs and line ends out; servers behind it may take
-    // `%2f` and `%5c` for separators.
-    let path = request.path.split('?').next().unwrap_or_default().to_ascii_lowercase();
-    let path = path.replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
-    if request.path.contains(['\\', '#'])
-        || request.path.contains(char::is_control)
-        || path.split('/').any(|part| part == "..")
-    {
-        return refused(format!("`{}` may lead out of the target", request.path));
+    if !request.stays_below_target() {
+        return refused(format!("`{}` is not a path below the target, or may lead out of it", request.path));
     }
     let host_own = |name: &str| HOSTS_OWN.contains(&name.to_ascii_lowercase().as_str());
     match request.headers.iter().find(|header| host_own(&header.name)) {

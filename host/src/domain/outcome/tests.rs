@@ -39,6 +39,7 @@ impl Story {
             identity: EventIdentity("1-42".to_owned()),
             id: "42".to_owned(),
             i_env: None,
+            i_customer: None,
             name: "Account/New".to_owned(),
             i_account: Some(IAccount(189)),
             received_at: at(0),
@@ -95,7 +96,7 @@ impl Story {
     }
 
     fn leaves(self) -> Self {
-        self.then(Outcome::Leaving { epoch: EPOCH })
+        self.then(Outcome::Leaving { epoch: EPOCH, held: Duration::ZERO })
     }
 
     fn sends(self, request: Request) -> Self {
@@ -287,7 +288,7 @@ fn every_outcome_leads_where_the_contract_says() {
     let held = || Outcome::Held { trouble: Trouble::new("adapter-not-loaded", "none"), until: at(5) };
     let refused = || Outcome::Refused(Reason::RequestRefused.trouble("never"));
     let too_large = || Outcome::Unreadable(Reason::AnswerTooLarge.trouble("too large"));
-    let leaving = || Outcome::Leaving { epoch: EPOCH };
+    let leaving = || Outcome::Leaving { epoch: EPOCH, held: Duration::ZERO };
     let answered = || Outcome::Answered(response(200));
     let (send, finish) = (|| Decision::Send(repeatable("create")), || Decision::Finish);
     let park = || Decision::Park(Trouble::new("profile-unknown", "no such profile"));

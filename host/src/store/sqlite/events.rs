@@ -3,62 +3,90 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::super::rows::OperationRow;
-use super::{lanes, sql};
-use crate::domain::{Event, Lane};
+use super::{fan_outs, lanes, sql};
+use crate::domain::{Event, Group, Lane};
 use crate::ports::{DeadLetter, JournalError};
 
 pub fn accept(
     connection: &Connection,
     event: &Event,
     body: &[u8],
-    rows: &[(Lane, String, OperationRow)],
+    work: &WorkRows,
 ) -> Result<Taken, JournalError> {
     let received_at = event.received_at.millis();
     let new = connection
-        .prepare_cached("INSERT OR IGNORE INTO event (identity, name, i_account, received_at, body) VALUES (?1, ?2, ?3, ?4, ?5)")
+        .prepare_cached(
+            "INSERT OR IGNORE INTO event (identity, name, i_account, i_customer, received_at, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )
         .and_then(|mut insert| {
-            let i_account = event.i_account.map(|account| account.0.cast_signed());
-            insert.execute(params![event.identity.0, event.name, i_account, received_at, body])
+            let (i_account, i_customer) = whose(event);
+            insert.execute(params![event.identity.0, event.name, i_account, i_customer, received_at, body])
         })
         .map_err(sql)?;
     if new == 0 {
         return if is_the_same(connection, event)? { Ok(Taken::Known) } else { Ok(Taken::OfAnother) };
     }
-    for (lane, of_account, row) in rows {
-        let lane_id = lane_id(connection, lane)?;
-        insert_operation(connection, lane_id, event, row).map_err(sql)?;
-        let seq = connection.last_insert_rowid();
-        lanes::claim_kept_signals(connection, &lane.group, of_account, seq)?;
-        lanes::settle(connection, lane_id, received_at)?;
+    match work {
+        WorkRows::Operations(rows) => {
+            for (lane, of_account, row) in rows {
+                insert_operation(connection, lane, of_account, event, row)?;
+            }
+        }
+        WorkRows::FanOut(groups) => fan_outs::begin(connection, event, groups)?,
     }
     Ok(Taken::New)
+}
+
+/// What an event makes, as it goes into its rows: each operation beside the fingerprint of its
+/// account's key.
+pub enum WorkRows {
+    Operations(Vec<(Lane, String, OperationRow)>),
+    FanOut(Vec<Group>),
+}
+
+fn whose(event: &Event) -> (Option<i64>, Option<i64>) {
+    let i_account = event.i_account.map(|account| account.0.cast_signed());
+    (i_account, event.i_customer.map(|customer| customer.0.cast_signed()))
+}
+
+/// Writes an operation behind the others of its lane, and gives it the signals that wait for it.
+pub fn insert_operation(
+    connection: &Connection,
+    lane: &Lane,
+    of_account: &str,
+    event: &Event,
+    row: &OperationRow,
+) -> Result<(), JournalError> {
+    let lane_id = lane_id(connection, lane)?;
+    insert_row(connection, lane_id, event, row).map_err(sql)?;
+    let seq = connection.last_insert_rowid();
+    lanes::claim_kept_signals(connection, &lane.group, of_account, seq)?;
+    lanes::settle(connection, lane_id, event.received_at.millis())
 }
 
 /// What became of an event's identity.
 pub enum Taken {
     New,
     Known,
-    /// It is that of an event of another name or account.
+    /// It is that of an event of another name, account or customer.
     OfAnother,
 }
 
 /// Numbers of events come again after PortaBilling was restored from a copy.
 fn is_the_same(connection: &Connection, event: &Event) -> Result<bool, JournalError> {
     connection
-        .prepare_cached("SELECT name = ?2 AND i_account IS ?3 FROM event WHERE identity = ?1")
+        .prepare_cached(
+            "SELECT name = ?2 AND i_account IS ?3 AND i_customer IS ?4 FROM event WHERE identity = ?1",
+        )
         .and_then(|mut select| {
-            let i_account = event.i_account.map(|account| account.0.cast_signed());
-            select.query_row(params![event.identity.0, event.name, i_account], |row| row.get(0))
+            let (i_account, i_customer) = whose(event);
+            select.query_row(params![event.identity.0, event.name, i_account, i_customer], |row| row.get(0))
         })
         .map_err(sql)
 }
 
-fn insert_operation(
-    connection: &Connection,
-    lane: i64,
-    event: &Event,
-    row: &OperationRow,
-) -> rusqlite::Result<()> {
+fn insert_row(connection: &Connection, lane: i64, event: &Event, row: &OperationRow) -> rusqlite::Result<()> {
     let received_at = event.received_at.millis();
     connection
         .prepare_cached(
@@ -104,7 +132,9 @@ pub fn keep_dead_letter(
     body: &[u8],
 ) -> Result<(), JournalError> {
     connection
-        .prepare_cached("INSERT INTO dead_letter (id, at, why, body) VALUES (?1, ?2, ?3, ?4)")
+        .prepare_cached(
+            "INSERT INTO dead_letter (id, at, why, body) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING",
+        )
         .and_then(|mut insert| insert.execute(params![letter.id, letter.at.millis(), letter.why, body]))
         .map_err(sql)?;
     Ok(())

@@ -44,15 +44,16 @@ pub fn lease(
 ) -> Result<(Vec<LeasedLane>, Option<Timestamp>), JournalError> {
     let (group, now) = (&claim.group.0, claim.now.millis());
     let most = i64::try_from(claim.most).unwrap_or(i64::MAX);
+    let unsent = held_back(claim);
     let mut taken = connection
-        .prepare_cached(
+        .prepare_cached(&format!(
             "UPDATE lane SET owner = ?1, lease_until = ?2, epoch = epoch + 1
              WHERE id IN (SELECT id FROM lane
-                          WHERE grp = ?3 AND due <= ?4
+                          WHERE grp = ?3 AND due <= ?4 {unsent}
                             AND (owner IS NULL OR (owner <> ?1 AND lease_until <= ?4))
                           ORDER BY due LIMIT ?5)
              RETURNING id, epoch",
-        )
+        ))
         .map_err(sql)?;
     let claimed: Vec<(i64, i64)> = taken
         .query_map(params![claim.owner, claim.until.millis(), group, now, most], |row| {
@@ -68,16 +69,22 @@ pub fn lease(
             None => settle_and_free(connection, lane, now)?,
         }
     }
-    let next_due = if lanes.is_empty() { next_due(connection, group)? } else { None };
+    let next_due = if lanes.is_empty() { next_due(connection, claim)? } else { None };
     Ok((lanes, next_due))
 }
 
-fn next_due(connection: &Connection, group: &str) -> Result<Option<Timestamp>, JournalError> {
+/// Nothing leaves now: those that only wait for that are left where they are.
+const fn held_back(claim: &Claim) -> &'static str {
+    if claim.senders { "" } else { "AND sends = 0" }
+}
+
+fn next_due(connection: &Connection, claim: &Claim) -> Result<Option<Timestamp>, JournalError> {
+    let unsent = held_back(claim);
     connection
-        .prepare_cached(
-            "SELECT MIN(due) FROM lane WHERE grp = ?1 AND due IS NOT NULL AND lease_until IS NULL",
-        )
-        .and_then(|mut select| select.query_row([group], |row| row.get::<_, Option<i64>>(0)))
+        .prepare_cached(&format!(
+            "SELECT MIN(due) FROM lane WHERE grp = ?1 AND due IS NOT NULL AND lease_until IS NULL {unsent}",
+        ))
+        .and_then(|mut select| select.query_row([&claim.group.0], |row| row.get::<_, Option<i64>>(0)))
         .map(|due| due.map(Timestamp::from_millis))
         .map_err(sql)
 }
@@ -170,6 +177,18 @@ fn newest(connection: &Connection, lane: i64) -> Result<Option<String>, JournalE
         .map_err(sql)
 }
 
+/// When an operation that stands before this one in its lane was last written.
+pub fn changed_before(connection: &Connection, operation: &str) -> Result<Option<Timestamp>, JournalError> {
+    connection
+        .prepare_cached(
+            "SELECT MAX(o.changed_at) FROM operation this JOIN operation o ON o.lane = this.lane AND o.seq < this.seq
+             WHERE this.id = ?1",
+        )
+        .and_then(|mut select| select.query_row([operation], |row| row.get::<_, Option<i64>>(0)))
+        .map(|at| at.map(Timestamp::from_millis))
+        .map_err(sql)
+}
+
 /// Every write asks so whether the lease still holds.
 pub fn prolong(connection: &Connection, lease: &Lease, now: Timestamp) -> Result<(), JournalError> {
     let held = connection
@@ -221,13 +240,16 @@ struct Dates {
 
 /// Makes a lane's date from what stands in it.
 pub fn settle(connection: &Connection, lane: i64, now: i64) -> Result<(), JournalError> {
-    let due = match dates(connection, lane)? {
+    let head = dates(connection, lane)?;
+    let due = match &head {
         None => None,
-        Some(head) => lane_due(connection, lane, &head, now)?,
+        Some(head) => lane_due(connection, lane, head, now)?,
     };
+    // One that has to make room does something else first.
+    let sends = head.is_some_and(|head| head.stage == "ready" && due == Some(head.due));
     connection
-        .prepare_cached("UPDATE lane SET due = ?1 WHERE id = ?2")
-        .and_then(|mut update| update.execute(params![due, lane]))
+        .prepare_cached("UPDATE lane SET due = ?1, sends = ?2 WHERE id = ?3")
+        .and_then(|mut update| update.execute(params![due, sends, lane]))
         .map_err(sql)?;
     Ok(())
 }
@@ -305,5 +327,14 @@ pub fn open_head_beside(connection: &Connection, seq: i64) -> Result<Option<i64>
              ORDER BY seq LIMIT 1",
         )
         .and_then(|mut select| select.query_row([seq], |row| row.get(0)).optional())
+        .map_err(sql)
+}
+
+/// Whose lane an operation stands in.
+pub fn account_of(connection: &Connection, seq: i64) -> Result<IAccount, JournalError> {
+    connection
+        .prepare_cached("SELECT i_account FROM lane WHERE id = (SELECT lane FROM operation WHERE seq = ?1)")
+        .and_then(|mut select| select.query_row([seq], |row| row.get::<_, i64>(0)))
+        .map(|account| IAccount(account.cast_unsigned()))
         .map_err(sql)
 }

@@ -2,7 +2,10 @@
 //!
 //! Sealing and unsealing happen with the caller, so that the writer has nothing to do but write.
 
+mod breakers;
+mod changes;
 mod events;
+mod fan_outs;
 mod lanes;
 mod notifications;
 mod overview;
@@ -11,6 +14,7 @@ mod schema;
 mod statuses;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,19 +23,23 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags};
 use tokio_util::sync::CancellationToken;
 
-use self::events::Taken;
+use self::events::{Taken, WorkRows};
+use self::fan_outs::Made;
 use self::lanes::StoredHead;
 use self::save::SaveRows;
 use self::writer::Writer;
 use super::OpenError;
 use super::rows::{
-    OperationRow, account_key, dead_letter_place, event_place, notification_place, reply_place,
+    OperationRow, account_key, breaker_place, dead_letter_place, event_place, notification_place, reply_place,
 };
 use super::seal::Seal;
-use crate::domain::{Change, Event, Group, Notification, Operation, Reading, Timestamp};
+use crate::domain::{
+    Breaker, Change, Event, FanOut, Group, Lane, Listed, Notification, Operation, OperationId, Reading,
+    Response, SystemChange, Timestamp,
+};
 use crate::ports::{
     Acceptance, Claim, DeadLetter, Delivered, Held, Journal, JournalError, Kept, Lease, Leased, Overview,
-    StatusUpdate,
+    StatusUpdate, Work,
 };
 
 /// An error of SQLite in words of the port.
@@ -79,16 +87,26 @@ impl SqliteJournal {
         self.failed.clone()
     }
 
-    async fn take(&self, event: &Event, operations: &[Operation]) -> Result<Taken, JournalError> {
+    async fn take(&self, event: &Event, work: &Work) -> Result<Taken, JournalError> {
         let body = self.seal.pack(&event_place(&event.identity.0), event)?;
-        let mut rows = Vec::with_capacity(operations.len());
-        for operation in operations {
-            let of_account = self.seal.fingerprint(&account_key(operation.lane.i_account));
-            rows.push((operation.lane.clone(), of_account, OperationRow::of(operation, &self.seal, true)?));
-        }
-        let bytes = body.len() + rows.iter().map(|(.., row)| row.state.len()).sum::<usize>();
+        let (work, bytes) = match work {
+            Work::Operations(operations) => {
+                let rows = operations.iter().map(|operation| self.rows(operation));
+                let rows = rows.collect::<Result<Vec<_>, _>>()?;
+                let bytes = rows.iter().map(|(.., row)| row.state.len()).sum();
+                (WorkRows::Operations(rows), bytes)
+            }
+            Work::FanOut(groups) => (WorkRows::FanOut(groups.clone()), 0),
+        };
         let event = event.clone();
-        self.writer.write(bytes, move |connection| events::accept(connection, &event, &body, &rows)).await
+        let bytes = body.len() + bytes;
+        self.writer.write(bytes, move |connection| events::accept(connection, &event, &body, &work)).await
+    }
+
+    /// A new operation, with the fingerprint of its account's key.
+    fn rows(&self, operation: &Operation) -> Result<(Lane, String, OperationRow), JournalError> {
+        let of_account = self.seal.fingerprint(&account_key(operation.lane.i_account));
+        Ok((operation.lane.clone(), of_account, OperationRow::of(operation, &self.seal, true)?))
     }
 
     async fn read<T: Send + 'static>(
@@ -108,25 +126,55 @@ impl SqliteJournal {
 
 #[async_trait]
 impl Journal for SqliteJournal {
-    async fn accept(
-        &self,
-        mut event: Event,
-        mut operations: Vec<Operation>,
-    ) -> Result<Acceptance, JournalError> {
+    async fn accept(&self, mut event: Event, mut work: Work) -> Result<Acceptance, JournalError> {
         loop {
-            match self.take(&event, &operations).await? {
+            match self.take(&event, &work).await? {
                 Taken::New => return Ok(Acceptance::New),
                 Taken::Known => return Ok(Acceptance::Repeated),
                 Taken::OfAnother => {
                     let other = event.other_identity();
                     tracing::warn!(event = %event.identity, stored_as = %other, "an event's number came again for another event");
-                    for operation in &mut operations {
-                        operation.event.identity = other.clone();
+                    if let Work::Operations(operations) = &mut work {
+                        for operation in operations {
+                            operation.event.identity = other.clone();
+                        }
                     }
                     event.identity = other;
                 }
             }
         }
+    }
+
+    async fn fan_outs_due(&self, now: Timestamp, most: usize) -> Result<Vec<FanOut>, JournalError> {
+        let stored = self.read(&self.reader, move |connection| fan_outs::due(connection, now, most)).await?;
+        let mut due = Vec::with_capacity(stored.len());
+        for row in stored {
+            let event = row.event();
+            match row.read(&self.seal) {
+                Ok(fan_out) => due.push(fan_out),
+                Err(error) => {
+                    tracing::error!(%event, %error, "a fan-out is set aside");
+                    self.writer.write_patiently(0, move |it| fan_outs::set_aside(it, &event.0)).await?;
+                }
+            }
+        }
+        Ok(due)
+    }
+
+    async fn fan_out(
+        &self,
+        from: &FanOut,
+        page: Vec<(Operation, Listed)>,
+        to: Option<FanOut>,
+    ) -> Result<usize, JournalError> {
+        let mut made = Vec::with_capacity(page.len());
+        for (operation, Listed { closed, .. }) in &page {
+            let (lane, of_account, row) = self.rows(operation)?;
+            made.push(Made { lane, of_account, closed: *closed, row });
+        }
+        let (from, bytes) = (from.clone(), made.iter().map(|made| made.row.state.len()).sum());
+        let work = move |connection: &Connection| fan_outs::go_on(connection, &from, &made, to.as_ref());
+        self.writer.write_patiently(bytes, work).await
     }
 
     async fn keep_dead_letter(&self, letter: DeadLetter) -> Result<(), JournalError> {
@@ -168,6 +216,11 @@ impl Journal for SqliteJournal {
         beside.held(change.operation, &self.seal)
     }
 
+    async fn changed_before(&self, operation: &OperationId) -> Result<Option<Timestamp>, JournalError> {
+        let id = operation.0.clone();
+        self.read(&self.reader, move |connection| lanes::changed_before(connection, &id)).await
+    }
+
     async fn release(&self, lease: &Lease, now: Timestamp) -> Result<(), JournalError> {
         let lease = lease.clone();
         self.writer.write_patiently(0, move |connection| lanes::release(connection, &lease, now)).await
@@ -187,11 +240,40 @@ impl Journal for SqliteJournal {
         Ok(Kept::Repeated(reply.and_then(opened)))
     }
 
+    async fn keep_reply(&self, id: &str, reply: &Response) -> Result<(), JournalError> {
+        let sealed = self.seal.pack(&reply_place(id), reply)?;
+        let id = id.to_owned();
+        let work = move |connection: &Connection| notifications::keep_reply(connection, &id, &sealed);
+        self.writer.write_patiently(0, work).await
+    }
+
     async fn record_reading(&self, id: &str, reading: Reading, now: Timestamp) -> Result<(), JournalError> {
         let rows = notifications::rows(id, &reading, &self.seal)?;
         let id = id.to_owned();
         let work = move |connection: &Connection| notifications::record(connection, &id, &rows, now);
         self.writer.write_patiently(0, work).await
+    }
+
+    async fn changes_to_begin(&self, group: &Group, most: usize) -> Result<Vec<SystemChange>, JournalError> {
+        let group = group.clone();
+        let stored =
+            self.read(&self.reader, move |connection| changes::to_begin(connection, &group, most)).await?;
+        let mut changes = Vec::with_capacity(stored.len());
+        for row in stored {
+            let signal = row.signal;
+            match row.read(&self.seal) {
+                Ok(change) => changes.push(change),
+                Err(error) => {
+                    tracing::error!(signal, %error, "a signal is set aside");
+                    self.writer.write_patiently(0, move |it| changes::settle(it, signal, "parked")).await?;
+                }
+            }
+        }
+        Ok(changes)
+    }
+
+    async fn change_begun(&self, signal: i64) -> Result<(), JournalError> {
+        self.writer.write_patiently(0, move |connection| changes::settle(connection, signal, "begun")).await
     }
 
     async fn unread(&self, group: &Group, most: usize) -> Result<Vec<(String, Notification)>, JournalError> {
@@ -245,8 +327,26 @@ impl Journal for SqliteJournal {
         self.writer.write_patiently(0, move |connection| statuses::later(connection, &update, at)).await
     }
 
+    async fn breakers(&self) -> Result<BTreeMap<Group, Breaker>, JournalError> {
+        let stored = self.read(&self.reader, breakers::read).await?;
+        let opened = |(group, sealed): (Group, Vec<u8>)| {
+            let breaker = self.seal.unpack(&breaker_place(&group), &sealed)?;
+            Ok((group, breaker))
+        };
+        stored.into_iter().map(opened).collect()
+    }
+
+    async fn keep_breaker(&self, group: &Group, breaker: &Breaker) -> Result<(), JournalError> {
+        let (group, state) = (group.clone(), self.seal.pack(&breaker_place(group), breaker)?);
+        self.writer.write_patiently(0, move |connection| breakers::keep(connection, &group, &state)).await
+    }
+
     async fn ping(&self) -> Result<(), JournalError> {
-        self.writer.write(0, |_| Ok(())).await
+        // A page that is really written: what a full disk takes is nothing.
+        let write = |connection: &Connection| {
+            connection.execute("UPDATE meta SET value = value WHERE name = 'key'", []).map(drop).map_err(sql)
+        };
+        self.writer.write(0, write).await
     }
 
     async fn overview(&self) -> Result<Overview, JournalError> {

@@ -4,8 +4,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::super::rows::{account_key, reply_place, signal_place};
 use super::super::seal::Seal;
-use super::{lanes, sql};
-use crate::domain::{Correlation, Group, Otherwise, Reading, Timestamp};
+use super::{changes, lanes, sql};
+use crate::domain::{Correlation, Group, IAccount, Otherwise, Reading, Timestamp};
 use crate::ports::{Delivered, JournalError};
 
 /// The notification that this one repeats, with its reply, still sealed; `None`: it is new.
@@ -71,7 +71,7 @@ struct SignalRow {
     correlation: Correlation,
     /// The fingerprint of what it names, as indexes have it.
     key: String,
-    keep: bool,
+    otherwise: Otherwise,
     payload: Vec<u8>,
 }
 
@@ -82,8 +82,7 @@ pub fn rows(notification: &str, reading: &Reading, seal: &Seal) -> Result<Readin
             sender_id: signal.id.clone(),
             correlation: signal.correlation.clone(),
             key: seal.fingerprint(&named(&signal.correlation)),
-            // What would begin an operation is kept, too: nothing can begin one yet.
-            keep: signal.otherwise != Otherwise::Drop,
+            otherwise: signal.otherwise,
             payload: seal.pack(&place, &signal.payload)?,
         })
     };
@@ -102,6 +101,14 @@ fn named(whom: &Correlation) -> String {
     }
 }
 
+pub fn keep_reply(connection: &Connection, id: &str, sealed: &[u8]) -> Result<(), JournalError> {
+    connection
+        .prepare_cached("UPDATE notification SET reply = COALESCE(reply, ?1) WHERE id = ?2")
+        .and_then(|mut update| update.execute(params![sealed, id]))
+        .map_err(sql)?;
+    Ok(())
+}
+
 /// Records one reading of a notification; a second one, by whoever came later, changes nothing.
 pub fn record(
     connection: &Connection,
@@ -110,16 +117,20 @@ pub fn record(
     now: Timestamp,
 ) -> Result<(), JournalError> {
     let unread = if rows.unread { 2 } else { 0 };
-    let group: Option<String> = connection
+    let known: Option<(String, i64)> = connection
         .prepare_cached(
             "UPDATE notification SET unread = ?1, reply = COALESCE(reply, ?2)
-             WHERE id = ?3 AND unread = 1 RETURNING grp",
+             WHERE id = ?3 AND (unread = 1 OR unread = 2 AND ?1 = 0) RETURNING grp, received_at",
         )
-        .and_then(|mut update| update.query_row(params![unread, rows.reply, id], |row| row.get(0)).optional())
+        .and_then(|mut update| {
+            let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            update.query_row(params![unread, rows.reply, id], read).optional()
+        })
         .map_err(sql)?;
-    let Some(group) = group else { return Ok(()) };
+    let Some((group, received_at)) = known else { return Ok(()) };
+    let received_at = Timestamp::from_millis(received_at);
     for row in &rows.signals {
-        record_signal(connection, id, &group, row, now)?;
+        record_signal(connection, id, &group, row, (received_at, now))?;
     }
     Ok(())
 }
@@ -129,18 +140,26 @@ fn record_signal(
     notification: &str,
     group: &str,
     row: &SignalRow,
-    now: Timestamp,
+    (received_at, now): (Timestamp, Timestamp),
 ) -> Result<(), JournalError> {
     let whom = resolve(connection, group, row)?;
-    let (operation, fate) = match whom {
-        Whom::Open(seq) => (Some(seq), "kept"),
-        Whom::Closed(seq) => (Some(seq), "dropped"),
-        Whom::Nobody => (None, if row.keep { "kept" } else { "dropped" }),
+    let begins = match row.otherwise {
+        Otherwise::Begin => whose(connection, &whom, &row.correlation)?,
+        Otherwise::Keep | Otherwise::Drop => None,
+    };
+    let (operation, fate) = match (&whom, begins) {
+        (Whom::Open(seq), _) => (Some(*seq), "kept"),
+        (Whom::Closed(_) | Whom::Nobody, Some(account)) => {
+            let is_quiet = changes::is_quiet(connection, group, account, received_at)?;
+            (None, if is_quiet { "begins" } else { "dropped" })
+        }
+        (Whom::Closed(seq), None) => (Some(*seq), "dropped"),
+        (Whom::Nobody, None) => (None, if row.otherwise == Otherwise::Drop { "dropped" } else { "kept" }),
     };
     connection
         .prepare_cached(
-            "INSERT OR IGNORE INTO signal (notification, grp, sender_id, key, operation, at, fate, payload)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT OR IGNORE INTO signal (notification, grp, sender_id, key, operation, at, fate, payload, i_account)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )
         .and_then(|mut insert| {
             insert.execute(params![
@@ -151,13 +170,27 @@ fn record_signal(
                 operation,
                 now.millis(),
                 fate,
-                row.payload
+                row.payload,
+                begins.map(|account| account.0.cast_signed())
             ])
         })
         .map_err(sql)?;
     match whom {
         Whom::Open(seq) => wake(connection, seq, now),
         Whom::Closed(_) | Whom::Nobody => Ok(()),
+    }
+}
+
+/// The account of which a signal speaks, where that is known.
+fn whose(
+    connection: &Connection,
+    whom: &Whom,
+    correlation: &Correlation,
+) -> Result<Option<IAccount>, JournalError> {
+    match (whom, correlation) {
+        (Whom::Open(seq) | Whom::Closed(seq), _) => lanes::account_of(connection, *seq).map(Some),
+        (Whom::Nobody, Correlation::IAccount(account)) => Ok(Some(*account)),
+        (Whom::Nobody, Correlation::Key(_) | Correlation::AccountId(_)) => Ok(None),
     }
 }
 
@@ -184,9 +217,10 @@ fn resolve(connection: &Connection, group: &str, row: &SignalRow) -> Result<Whom
         Correlation::IAccount(account) => {
             return Ok(lanes::open_head(connection, group, *account)?.map_or(Whom::Nobody, Whom::Open));
         }
-        Correlation::Key(key) => match by_id(connection, group, key)? {
+        // A newer operation that named the id of an earlier one has taken over what that one left.
+        Correlation::Key(key) => match by_key(connection, group, &row.key)? {
             Some(seq) => Some(seq),
-            None => by_key(connection, group, &row.key)?,
+            None => by_id(connection, group, key)?,
         },
         // The account's latest operation named it; another one may stand in the lane by now.
         Correlation::AccountId(_) => match by_key(connection, group, &row.key)? {

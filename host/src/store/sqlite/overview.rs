@@ -27,6 +27,7 @@ fn read_rows(connection: &Connection) -> rusqlite::Result<Overview> {
     }
     let one = |text: &str| connection.prepare_cached(text)?.query_row([], |row| row.get(0)).map(count);
     overview.events = one("SELECT COUNT(*) FROM event")?;
+    overview.fan_outs = one("SELECT COUNT(*) FROM fan_out WHERE due IS NOT NULL")?;
     overview.dead_letters = one("SELECT COUNT(*) FROM dead_letter")?;
     overview.notifications_unread = one("SELECT COUNT(*) FROM notification WHERE unread > 0")?;
     overview.signals_kept = one("SELECT COUNT(*) FROM signal WHERE fate = 'kept' AND operation IS NULL")?;

@@ -8,7 +8,13 @@ use super::super::OpenError;
 use super::super::seal::Seal;
 
 /// One step a version, applied in order; `user_version` says which stand.
-const MIGRATIONS: [&str; 2] = [include_str!("0001_journal.sql"), include_str!("0002_notifications.sql")];
+const MIGRATIONS: [&str; 5] = [
+    include_str!("0001_journal.sql"),
+    include_str!("0002_notifications.sql"),
+    include_str!("0003_fan_outs.sql"),
+    include_str!("0004_breakers.sql"),
+    include_str!("0005_begun.sql"),
+];
 
 /// Before 3.51.3 a checkpoint by another connection could lose a commit.
 const SQLITE_MIN: i32 = 3_051_003;

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::DropGuard;
 
-use crate::client::http_client;
+use crate::client::client_believing;
 use crate::lock::lock;
 use crate::server::Tasks;
 
@@ -25,6 +25,8 @@ pub struct Settings {
     /// The full address of the door that takes events. The default is no address.
     pub url: String,
     pub auth: Auth,
+    /// Certificates in PEM, one of which stands behind that of the door; none by default.
+    pub ca: String,
     /// Deliveries a second, repeated ones included; 0 is as fast as possible.
     pub rate: f64,
     /// Deliveries under way at once.
@@ -42,6 +44,7 @@ impl Default for Settings {
         Self {
             url: String::new(),
             auth: Auth::None,
+            ca: String::new(),
             rate: 0.0,
             concurrency: 16,
             timeout: Duration::from_secs(300),
@@ -144,11 +147,14 @@ struct Event {
 
 impl Espf {
     /// Starts with an empty queue. It must be called within a tokio runtime.
+    ///
+    /// # Panics
+    /// When `ca` holds what is no certificate.
     pub fn start(settings: Settings) -> Self {
         let (queue, queued) = mpsc::unbounded_channel();
         let tasks = Tasks::default();
         let shared = Arc::new(Shared {
-            client: http_client(settings.timeout),
+            client: client_believing(settings.timeout, &settings.ca).expect("certificates in PEM"),
             slots: Arc::new(Semaphore::new(settings.concurrency.max(1))),
             tasks: tasks.clone(),
             queue,

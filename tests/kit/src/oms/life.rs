@@ -22,6 +22,15 @@ const REASONS: [&str; 4] = [
     "the network element did not answer in time",
 ];
 
+/// How an order ends.
+#[derive(Clone, Copy)]
+pub(super) enum End {
+    Completed,
+    Failed(&'static str),
+    /// Of several items, the last one fails; a single one is completed.
+    Partial(&'static str),
+}
+
 /// What is in store for one request, drawn once when it comes.
 pub(super) struct Fate {
     pub(super) id: String,
@@ -30,7 +39,8 @@ pub(super) struct Fate {
     pub(super) early_notice: bool,
     pub(super) loses_notice: bool,
     pub(super) repeats_notice: bool,
-    pub(super) fails: Option<&'static str>,
+    pub(super) late_notice: bool,
+    pub(super) end: End,
     pub(super) takes: Duration,
 }
 
@@ -51,6 +61,9 @@ impl Fate {
         let reason = REASONS[chance.random_range(0..REASONS.len())];
         let after = &knobs.completes_after;
         let spread = after.end.saturating_sub(after.start);
+        let takes = after.start + spread.mul_f64(chance.random());
+        let partial = chance.random::<f64>() < knobs.partial_share;
+        let late_notice = chance.random::<f64>() < manners.late_notice;
         Self {
             id,
             busy,
@@ -58,8 +71,13 @@ impl Fate {
             early_notice,
             loses_notice,
             repeats_notice,
-            fails: fails.then_some(reason),
-            takes: after.start + spread.mul_f64(chance.random()),
+            late_notice,
+            end: match (fails, partial) {
+                (true, _) => End::Failed(reason),
+                (false, true) => End::Partial(reason),
+                (false, false) => End::Completed,
+            },
+            takes,
         }
     }
 }
@@ -82,29 +100,35 @@ fn order_id(chance: &mut StdRng) -> String {
 /// Begins the life of an order as soon as `answered` fires or is dropped, which is
 /// when its request is over, however it ended.
 pub(super) fn begin(shared: &Arc<Shared>, fate: &Fate, answered: oneshot::Receiver<()>) -> JoinHandle<()> {
-    let (id, takes, fails) = (fate.id.clone(), fate.takes, fate.fails);
-    let live = live(Arc::clone(shared), id, takes, fails);
+    let live = live(Arc::clone(shared), fate.id.clone(), fate.takes, fate.end, fate.late_notice);
     shared.tasks.spawn(async move {
         answered.await.ok();
         live.await;
     })
 }
 
-async fn live(shared: Arc<Shared>, id: String, takes: Duration, fails: Option<&'static str>) {
+async fn live(shared: Arc<Shared>, id: String, takes: Duration, end: End, late_notice: bool) {
     let untouched = takes.mul_f64(UNTOUCHED);
     tokio::time::sleep(untouched).await;
     let Some(first_notice) = enter(&shared, &id, "inProgress", None) else {
         return;
     };
+    let earlier = late_notice.then(|| lock(&shared.orders).telling(&id, "AttributeValueChange")).flatten();
     tokio::time::sleep(takes - untouched).await;
     released(&shared.hold_completion).await;
-    let end = if fails.is_some() { "failed" } else { "completed" };
-    let changed = lock(&shared.orders).change(&id, end, fails);
+    let several = lock(&shared.orders).has_several_items(&id);
+    let changed = match end {
+        End::Failed(reason) => lock(&shared.orders).change(&id, "failed", Some(reason)),
+        End::Partial(reason) if several => lock(&shared.orders).change(&id, "partial", Some(reason)),
+        End::Completed | End::Partial(_) => lock(&shared.orders).change(&id, "completed", None),
+    };
     // The notices go out in order, however slow the receiver of the first one is.
     first_notice.await.ok();
-    if changed.is_ok() {
-        notices::tell(&shared, &id).await;
+    if changed.is_err() {
+        return;
     }
+    notices::tell(&shared, &id).await;
+    notices::send_all(&shared, id, earlier).await;
 }
 
 /// Moves the order on and tells of it; `None` when it has ended otherwise.

@@ -1,16 +1,19 @@
-//! An order management system that speaks TM Forum's TMF641 v4.1, asynchronously.
+//! An order management system that speaks TM Forum, asynchronously: TMF641 v4.1, its R18.5, and TMF622
+//! v5, each below a path of its own.
 //!
 //! An order is acknowledged now, in progress soon, and completed or failed later,
 //! when a notice tells of it. It never asks whether it has seen an order before:
 //! neither `externalId` nor an idempotency key makes two requests one, so a request
 //! that was sent twice shows as two orders.
 
+mod dialect;
 mod life;
 mod notices;
+mod odd;
 mod orders;
 mod routes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
@@ -20,7 +23,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+pub use dialect::Dialect;
 pub use notices::{Notify, NotifyAuth};
+pub use odd::Odd;
 pub use orders::OrderSeen;
 
 use crate::client::http_client;
@@ -37,7 +42,6 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Ids, fates and times of orders are drawn from it, in the order of arrival.
     pub seed: u64,
-    pub base_path: String,
     /// The token that clients must bear, when there is one.
     pub bearer: Option<String>,
     /// Who is told of changes, besides those registered at the hub.
@@ -48,6 +52,8 @@ pub struct Settings {
     pub completes_after: Range<Duration>,
     /// The share of orders that end failed.
     pub fail_share: f64,
+    /// The share of orders with several items whose last item alone fails.
+    pub partial_share: f64,
     pub manners: Manners,
 }
 
@@ -56,12 +62,12 @@ impl Default for Settings {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             seed: 0,
-            base_path: "/tmf-api/serviceOrdering/v4".to_owned(),
             bearer: None,
             notify: None,
             answer_after: Duration::ZERO,
             completes_after: Duration::from_millis(50)..Duration::from_millis(150),
             fail_share: 0.0,
+            partial_share: 0.0,
             manners: Manners::default(),
         }
     }
@@ -80,6 +86,8 @@ pub struct Manners {
     pub loses_notice: f64,
     /// HTTP 503, and no order is made.
     pub busy: f64,
+    /// After its end, a notice of another type tells of the state before.
+    pub late_notice: f64,
 }
 
 /// What it was asked, up to now.
@@ -101,11 +109,12 @@ pub struct Oms {
 
 struct Shared {
     seed: u64,
-    base_path: String,
     bearer: Option<String>,
     answer_after: Duration,
     knobs: Mutex<Knobs>,
     orders: Mutex<Orders>,
+    /// What the next requests for an order are answered.
+    odd: Mutex<VecDeque<Odd>>,
     asked: Mutex<Asked>,
     hubs: Mutex<Vec<Hub>>,
     hold_answers: watch::Sender<bool>,
@@ -121,6 +130,7 @@ struct Knobs {
     notify: Option<Notify>,
     completes_after: Range<Duration>,
     fail_share: f64,
+    partial_share: f64,
     manners: Manners,
 }
 
@@ -143,9 +153,13 @@ impl Oms {
         Ok(Self { shared, server })
     }
 
-    /// The address below which `serviceOrder` is.
+    /// The address below which `serviceOrder` is, in v4.
     pub fn url(&self) -> String {
-        self.server.url() + &self.shared.base_path
+        self.url_of(Dialect::V4)
+    }
+
+    pub fn url_of(&self, dialect: Dialect) -> String {
+        self.server.url() + dialect.base_path()
     }
 
     pub fn set_notify(&self, notify: Option<Notify>) {
@@ -155,6 +169,11 @@ impl Oms {
     /// For orders that come from now on, as the two below.
     pub fn set_manners(&self, manners: Manners) {
         lock(&self.shared.knobs).manners = manners;
+    }
+
+    /// The next request for an order, after those that were said before, is answered so.
+    pub fn answer_next(&self, odd: Odd) {
+        lock(&self.shared.odd).push_back(odd);
     }
 
     pub fn set_fail_share(&self, share: f64) {
@@ -211,16 +230,17 @@ impl Shared {
     fn new(settings: Settings, tasks: Tasks) -> Self {
         Self {
             seed: settings.seed,
-            base_path: settings.base_path.trim_end_matches('/').to_owned(),
             bearer: settings.bearer,
             answer_after: settings.answer_after,
             knobs: Mutex::new(Knobs {
                 notify: settings.notify,
                 completes_after: settings.completes_after,
                 fail_share: settings.fail_share,
+                partial_share: settings.partial_share,
                 manners: settings.manners,
             }),
             orders: Mutex::default(),
+            odd: Mutex::default(),
             asked: Mutex::default(),
             hubs: Mutex::default(),
             hold_answers: watch::Sender::new(false),

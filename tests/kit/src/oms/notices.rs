@@ -16,7 +16,8 @@ use super::orders::Telling;
 use crate::lock::lock;
 use crate::moment::{rfc3339, unix_seconds};
 
-const EVENT_TYPE: &str = "ServiceOrderStateChangeEvent";
+/// What happened to an order, as the types of events say it.
+const STATE_CHANGE: &str = "StateChange";
 
 /// Who is told, and how.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,18 +71,18 @@ struct Notice {
 
 /// Tells of the order as it is now, without waiting for it.
 pub(super) fn spawn(shared: &Arc<Shared>, id: &str) -> JoinHandle<()> {
-    let telling = lock(&shared.orders).telling(id);
+    let telling = lock(&shared.orders).telling(id, STATE_CHANGE);
     let (shared, id, tasks) = (Arc::clone(shared), id.to_owned(), shared.tasks.clone());
     tasks.spawn(async move { send_all(&shared, id, telling).await })
 }
 
 /// Tells of the order as it is now, and returns when everyone was told.
 pub(super) async fn tell(shared: &Shared, id: &str) {
-    let telling = lock(&shared.orders).telling(id);
+    let telling = lock(&shared.orders).telling(id, STATE_CHANGE);
     send_all(shared, id.to_owned(), telling).await;
 }
 
-async fn send_all(shared: &Shared, order_id: String, telling: Option<Telling>) {
+pub(super) async fn send_all(shared: &Shared, order_id: String, telling: Option<Telling>) {
     let Some(telling) = telling.filter(|telling| !telling.silent) else {
         return;
     };
@@ -133,8 +134,8 @@ impl Notice {
         let body = json!({
             "eventId": telling.event_id,
             "eventTime": rfc3339(SystemTime::now()),
-            "eventType": EVENT_TYPE,
-            "event": { "serviceOrder": telling.order },
+            "eventType": telling.event_type,
+            "event": { telling.about: telling.order },
         });
         Self { order_id, event_id: telling.event_id, body: body.to_string() }
     }

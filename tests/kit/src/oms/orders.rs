@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value, json};
 
+use super::dialect::Dialect;
 use crate::moment::rfc3339;
 
 /// The words for a state, and whether it is a final one.
@@ -34,6 +35,8 @@ fn is_final(word: &str) -> bool {
 #[derive(Clone, Debug, PartialEq)]
 pub struct OrderSeen {
     pub id: String,
+    /// What it was posted in.
+    pub dialect: Dialect,
     pub external_id: Option<String>,
     /// The characteristic `accountId` or `i_account` of the first item's service.
     pub account: Option<String>,
@@ -67,6 +70,9 @@ struct Order {
 /// How the notices of an order are to be sent.
 pub(super) struct Telling {
     pub(super) event_id: String,
+    pub(super) event_type: String,
+    /// The member of the event that holds the order.
+    pub(super) about: &'static str,
     pub(super) order: Value,
     pub(super) silent: bool,
     pub(super) repeats: bool,
@@ -94,9 +100,10 @@ pub(super) struct Orders {
 }
 
 impl Orders {
-    pub(super) fn add(&mut self, id: &str, body: Value, silent: bool, repeats: bool) {
+    pub(super) fn add(&mut self, id: &str, dialect: Dialect, body: Value, silent: bool, repeats: bool) {
         let place = self.list.len();
-        let order = Order { seen: OrderSeen::received(id, body), told: false, silent, repeats, notices: 0 };
+        let order =
+            Order { seen: OrderSeen::received(id, dialect, body), told: false, silent, repeats, notices: 0 };
         self.by_id.insert(id.to_owned(), place);
         if let Some(external_id) = &order.seen.external_id {
             let places = self.by_external_id.entry(external_id.clone());
@@ -115,8 +122,21 @@ impl Orders {
     }
 
     pub(super) fn document(&self, id: &str) -> Option<Value> {
-        let place = self.by_id.get(id)?;
-        Some(self.list[*place].seen.document())
+        Some(self.get(id)?.seen.document())
+    }
+
+    /// As the answer to its request shows it.
+    pub(super) fn new_document(&self, id: &str) -> Option<Value> {
+        let seen = &self.get(id)?.seen;
+        let mut document = seen.document();
+        if !seen.dialect.answers_with_state() {
+            document.as_object_mut().map(|order| order.remove("state"));
+        }
+        Some(document)
+    }
+
+    pub(super) fn has_several_items(&self, id: &str) -> bool {
+        self.get(id).is_some_and(|order| order.seen.items().len() > 1)
     }
 
     /// The orders that carry this `externalId`, oldest first.
@@ -159,11 +179,13 @@ impl Orders {
     }
 
     /// A notice of the order as it is now.
-    pub(super) fn telling(&mut self, id: &str) -> Option<Telling> {
+    pub(super) fn telling(&mut self, id: &str, kind: &str) -> Option<Telling> {
         let order = self.get_mut(id)?;
         order.notices += 1;
         Some(Telling {
             event_id: format!("{id}-{}", order.notices),
+            event_type: order.seen.dialect.event_type(kind),
+            about: order.seen.dialect.order(),
             order: order.seen.document(),
             silent: order.silent,
             repeats: order.repeats,
@@ -182,6 +204,10 @@ impl Orders {
         }
     }
 
+    fn get(&self, id: &str) -> Option<&Order> {
+        self.list.get(*self.by_id.get(id)?)
+    }
+
     fn get_mut(&mut self, id: &str) -> Option<&mut Order> {
         let place = self.by_id.get(id)?;
         self.list.get_mut(*place)
@@ -189,12 +215,13 @@ impl Orders {
 }
 
 impl OrderSeen {
-    fn received(id: &str, body: Value) -> Self {
-        let item = &body["serviceOrderItem"][0];
+    fn received(id: &str, dialect: Dialect, body: Value) -> Self {
+        let item = &body[dialect.items()][0];
         Self {
             id: id.to_owned(),
-            external_id: body["externalId"].as_str().map(str::to_owned),
-            account: account_of(&item["service"]),
+            dialect,
+            external_id: dialect.external_id(&body),
+            account: account_of(dialect, item),
             action: item["action"].as_str().map(str::to_owned),
             state: "acknowledged".to_owned(),
             received_at: SystemTime::now(),
@@ -206,35 +233,47 @@ impl OrderSeen {
         }
     }
 
+    fn items(&self) -> &[Value] {
+        self.body[self.dialect.items()].as_array().map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// The whole order: what was posted, and what has become of it.
     fn document(&self) -> Value {
         let mut order = self.body.as_object().cloned().unwrap_or_default();
         set(&mut order, "id", self.id.as_str());
         set(&mut order, "state", self.state.as_str());
         set(&mut order, "orderDate", rfc3339(self.received_at));
-        set(&mut order, "@type", "ServiceOrder");
+        set(&mut order, "@type", self.dialect.type_name());
         if let Some(ended_at) = self.ended_at {
             set(&mut order, "completionDate", rfc3339(ended_at));
         }
         if let Some(error) = &self.error {
-            set(&mut order, "errorMessage", json!([self.error_message(error)]));
+            set(&mut order, self.dialect.errors(), json!([self.error_message(error)]));
         }
-        if let Some(items) = order.get_mut("serviceOrderItem").and_then(Value::as_array_mut) {
-            for item in items {
-                item["state"] = self.state.as_str().into();
-            }
+        let mut items = self.items().to_vec();
+        for item in &mut items {
+            item["state"] = if self.state == "partial" { "completed" } else { &self.state }.into();
         }
+        if let Some(last) = items.last_mut().filter(|_| self.state == "partial") {
+            last["state"] = "failed".into();
+        }
+        set(&mut order, self.dialect.items(), items);
         order.into()
     }
 
     fn error_message(&self, error: &str) -> Value {
-        json!({
+        let mut message = json!({
             "code": "ACTIVATION_FAILED",
             "reason": error,
             "message": format!("The order {} could not be carried out: {error}", self.id),
             "status": "500",
             "timestamp": rfc3339(self.ended_at.unwrap_or(self.received_at)),
-        })
+        });
+        if let Some(last) = self.items().last().filter(|_| self.state == "partial") {
+            let (name, reference) = self.dialect.item_reference(&last["id"]);
+            message[name] = reference;
+        }
+        message
     }
 }
 
@@ -242,15 +281,11 @@ fn set(order: &mut Map<String, Value>, name: &str, value: impl Into<Value>) {
     order.insert(name.to_owned(), value.into());
 }
 
-fn account_of(service: &Value) -> Option<String> {
-    let named = |wanted: &str| {
-        let characteristics = service["serviceCharacteristic"].as_array()?;
-        let found = characteristics.iter().find(|one| one["name"] == wanted)?;
-        match &found["value"] {
-            Value::Null => None,
-            Value::String(text) => Some(text.clone()),
-            other => Some(other.to_string()),
-        }
+fn account_of(dialect: Dialect, item: &Value) -> Option<String> {
+    let named = |name: &str| match dialect.characteristic(item, name) {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
     };
     named("accountId").or_else(|| named("i_account"))
 }

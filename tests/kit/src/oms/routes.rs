@@ -11,10 +11,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use super::dialect::Dialect;
 use super::life::{self, Fate};
 use super::notices::{self, Hub};
 use super::orders::{Filter, Refused, is_state};
@@ -51,24 +52,30 @@ fn bad_request(reason: &'static str) -> Refusal {
 }
 
 pub(super) fn all(shared: &Arc<Shared>) -> Router {
+    let routes = Dialect::ALL.into_iter().fold(Router::new(), |routes, dialect| {
+        routes.nest(dialect.base_path(), resources(dialect).layer(Extension(dialect)))
+    });
+    routes.layer(middleware::from_fn_with_state(Arc::clone(shared), front)).with_state(Arc::clone(shared))
+}
+
+fn resources(dialect: Dialect) -> Router<Arc<Shared>> {
+    let orders = format!("/{}", dialect.order());
     let resources = Router::new()
-        .route("/serviceOrder", post(create).get(list))
-        .route("/serviceOrder/{id}", get(read).patch(patch))
-        .route("/cancelServiceOrder", post(cancel))
+        .route(&orders, post(create).get(list))
+        .route(&format!("{orders}/{{id}}"), get(read).patch(patch))
         .route("/hub", post(register))
         .route("/hub/{id}", delete(unregister));
-    let below = if shared.base_path.is_empty() {
-        resources
-    } else {
-        Router::new().nest(&shared.base_path, resources)
-    };
-    below.layer(middleware::from_fn_with_state(Arc::clone(shared), front)).with_state(Arc::clone(shared))
+    match dialect.cancel() {
+        Some(task) => resources.route(&format!("/{task}"), post(cancel)),
+        None => resources,
+    }
 }
 
 /// In front of every request: it is written down, and its bearer is looked at.
 async fn front(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let path = path.strip_prefix(&shared.base_path).unwrap_or(path);
+    let below = Dialect::ALL.into_iter().find_map(|dialect| path.strip_prefix(dialect.base_path()));
+    let path = below.unwrap_or(path);
     let resource = match path.match_indices('/').nth(1) {
         Some((end, _)) => format!("{}/{{id}}", &path[..end]),
         None => path.to_owned(),
@@ -105,43 +112,56 @@ impl Drop for Unanswered<'_> {
     }
 }
 
-async fn create(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn create(
+    State(shared): State<Arc<Shared>>,
+    Extension(dialect): Extension<Dialect>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let _unanswered = Unanswered::count(&shared.unanswered);
     let fate = draw_fate(&shared, &headers);
     if fate.busy {
         tokio::time::sleep(shared.answer_after).await;
         return Refusal(StatusCode::SERVICE_UNAVAILABLE, "busy, ask again").into_response();
     }
-    let order = match posted_order(&body) {
+    let order = match posted_order(dialect, &body) {
         Ok(order) => order,
         Err(refusal) => return refusal.into_response(),
     };
+    let odd = lock(&shared.odd).pop_front();
+    if let Some(odd) = odd.filter(|odd| !odd.makes_the_order()) {
+        return odd.answer(String::new());
+    }
     let document = {
         let mut orders = lock(&shared.orders);
-        orders.add(&fate.id, order, fate.loses_notice, fate.repeats_notice);
-        orders.document(&fate.id)
+        orders.add(&fate.id, dialect, order, fate.loses_notice, fate.repeats_notice);
+        orders.new_document(&fate.id)
+    };
+    let place = format!("{}/{}/{}", dialect.base_path(), dialect.order(), fate.id);
+    let answer = match odd {
+        Some(odd) => odd.answer(place),
+        None => (StatusCode::CREATED, [(LOCATION, place)], Json(document)).into_response(),
     };
     let (answering, answered) = oneshot::channel();
     let ended = life::begin(&shared, &fate, answered);
     if fate.early_notice {
         answering.send(()).ok();
         ended.await.ok();
-        return answer_order(&shared, &fate, document).await;
+        return give(&shared, &fate, answer).await;
     }
-    let answer = answer_order(&shared, &fate, document).await;
+    let answer = give(&shared, &fate, answer).await;
     drop(answering);
     answer
 }
 
-async fn answer_order(shared: &Shared, fate: &Fate, document: Option<Value>) -> Response {
+async fn give(shared: &Shared, fate: &Fate, answer: Response) -> Response {
     tokio::time::sleep(shared.answer_after).await;
     released(&shared.hold_answers).await;
     if fate.loses_answer {
         return hang_up();
     }
     lock(&shared.orders).told(&fate.id);
-    let place = format!("{}/serviceOrder/{}", shared.base_path, fate.id);
-    (StatusCode::CREATED, [(LOCATION, place)], Json(document)).into_response()
+    answer
 }
 
 /// Writes the request's key down and draws what is in store for it.
@@ -156,19 +176,14 @@ fn draw_fate(shared: &Shared, headers: &HeaderMap) -> Fate {
     Fate::draw(shared.seed, asked.orders, &knobs)
 }
 
-fn posted_order(body: &[u8]) -> Result<Value, Refusal> {
+fn posted_order(dialect: Dialect, body: &[u8]) -> Result<Value, Refusal> {
     let order = json_of(body)?;
-    let items = order["serviceOrderItem"].as_array();
-    let items = items.filter(|items| !items.is_empty());
-    let items = items.ok_or(bad_request("serviceOrderItem is required"))?;
-    let complete = |item: &Value| {
-        let has = |name: &str| item.get(name).is_some_and(|value| !value.is_null());
-        has("id") && has("action") && item["service"].is_object()
-    };
-    if !items.iter().all(complete) {
-        return Err(bad_request("every item needs id, action and service"));
+    let items = order[dialect.items()].as_array().filter(|items| !items.is_empty());
+    let items = items.ok_or(bad_request("an order needs items"))?;
+    match items.iter().find_map(|item| dialect.lacks(item)) {
+        Some(lacking) => Err(bad_request(lacking)),
+        None => Ok(order),
     }
-    Ok(order)
 }
 
 fn json_of(body: &[u8]) -> Result<Value, Refusal> {
@@ -184,7 +199,7 @@ async fn list(
     let (offset, limit) = (place("offset"), place("limit"));
     let filter = Filter {
         id: query.remove("id"),
-        external_id: query.remove("externalId"),
+        external_id: query.remove("externalId").or_else(|| query.remove("externalId.id")),
         state: query.remove("state"),
     };
     let found = look(&shared, &filter);
@@ -211,9 +226,10 @@ async fn read(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Resu
 
 async fn patch(
     State(shared): State<Arc<Shared>>,
+    Extension(dialect): Extension<Dialect>,
     Path(id): Path<String>,
     body: Bytes,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Response, Refusal> {
     tokio::time::sleep(shared.answer_after).await;
     let change = json_of(&body)?;
     let state = change["state"].as_str().filter(|word| is_state(word));
@@ -224,15 +240,21 @@ async fn patch(
         orders.document(&id)
     };
     notices::spawn(&shared, &id);
-    document.map(Json).ok_or(Refused::Unknown.into())
+    let document = document.ok_or(Refused::Unknown)?;
+    let status = StatusCode::from_u16(dialect.patched()).unwrap_or_default();
+    Ok((status, Json(document)).into_response())
 }
 
 /// Cancelling is a task of its own, which can fail while the request for it succeeds.
-async fn cancel(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Response, Refusal> {
+async fn cancel(
+    State(shared): State<Arc<Shared>>,
+    Extension(dialect): Extension<Dialect>,
+    body: Bytes,
+) -> Result<Response, Refusal> {
     tokio::time::sleep(shared.answer_after).await;
     let task = json_of(&body)?;
-    let id = task["serviceOrder"]["id"].as_str();
-    let id = id.ok_or(bad_request("serviceOrder.id is required"))?;
+    let id = task[dialect.order()]["id"].as_str();
+    let id = id.ok_or(bad_request("the order's id is required"))?;
     let changed = lock(&shared.orders).change(id, "cancelled", None);
     let state = match changed {
         Ok(()) => {
@@ -245,7 +267,7 @@ async fn cancel(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Respon
     let document = json!({
         "id": format!("cancel-{id}"),
         "state": state,
-        "serviceOrder": { "id": id },
+        dialect.order(): { "id": id },
         "cancellationReason": task["cancellationReason"],
     });
     Ok((StatusCode::CREATED, Json(document)).into_response())

@@ -22,6 +22,8 @@ pub struct Account {
     pub iccid: Option<String>,
     /// What the effective value of the feature `netaccess_policy` names.
     pub i_access_policy: u64,
+    /// Account IDs of its aliases.
+    pub aliases: Vec<String>,
     /// Laid over `account_info` last, so a test can add or bend any field.
     pub extra: Map<String, Value>,
 }
@@ -47,6 +49,7 @@ impl Account {
             imsi: Some(format!("00101{:010}", i_account % 10_000_000_000)),
             iccid: Some(format!("8900101{:012}", i_account % 1_000_000_000_000)),
             i_access_policy: 30,
+            aliases: Vec::new(),
             extra: Map::new(),
         }
     }
@@ -99,7 +102,7 @@ impl Account {
             "h323_password": format!("service-password-{}", self.i_account),
             "has_custom_fields": 0,
             "included_services": [],
-            "assigned_addons": [self.addon()],
+            "assigned_addons": self.addons(),
         });
         let fields = info.as_object_mut().expect("it was written as an object");
         if let Some(status) = self.status() {
@@ -113,16 +116,47 @@ impl Account {
         info
     }
 
-    fn addon(&self) -> Value {
+    /// One that is valid, one that was, and one that will be: PortaBilling shows all of them.
+    fn addons(&self) -> Value {
+        let addon = |kind: u64, name: &str, from: &str, to: Option<&str>| {
+            json!({
+                "i_product": self.i_product + 100 + kind,
+                "name": format!("{} {name}", self.product_name),
+                "end_user_name": name,
+                "addon_priority": 10,
+                "addon_effective_from": from,
+                "addon_effective_to": to,
+                "i_vd_plan": 7,
+                "volume_discount_plan_name": "10 GB a month",
+                "i_product_group": null,
+            })
+        };
+        json!([
+            addon(0, "data pack", "2024-03-01 00:00:00", None),
+            addon(1, "welcome pack", "2024-03-01 00:00:00", Some("2024-04-01 00:00:00")),
+            addon(2, "pack of a later year", "2999-01-01 00:00:00", None),
+        ])
+    }
+
+    /// An alias is an account of its own, which names its master.
+    pub(super) fn alias_rows(&self) -> Vec<Value> {
+        let row = |(place, id): (u64, &String)| json!({ "i_account": self.i_account * 1000 + place, "id": id, "i_master_account": self.i_account });
+        (1..).zip(&self.aliases).map(row).collect()
+    }
+
+    pub(super) fn custom_fields(&self) -> Value {
+        json!([{ "name": "region", "db_value": "AT-9", "text_value": "Vienna" }])
+    }
+
+    /// The policy that the effective value of `netaccess_policy` names.
+    pub(super) fn access_policy(&self) -> Value {
         json!({
-            "i_product": self.i_product + 100,
-            "name": format!("{} data pack", self.product_name),
-            "end_user_name": "Data pack",
-            "addon_priority": 10,
-            "addon_effective_from": "2024-03-01 00:00:00",
-            "i_vd_plan": 7,
-            "volume_discount_plan_name": "10 GB a month",
-            "i_product_group": null,
+            "i_access_policy": self.i_access_policy,
+            "name": format!("Policy {}", self.i_access_policy),
+            "attributes": [
+                { "group_name": "lte.wtl", "name": "cs_profile", "value": "cs-default" },
+                { "group_name": "lte.wtl", "name": "eps_profile", "value": "eps-default" },
+            ],
         })
     }
 

@@ -24,6 +24,10 @@ pub enum Fault {
     EmptyAnswer,
     /// HTTP 500 with a fault document of this `faultcode`.
     FaultCode(String),
+    /// This HTTP status with this body.
+    Answer(u16, String),
+    /// The answer begins as one of JSON, and the connection closes before its end.
+    CutAnswer,
     /// The answer comes this much later.
     Delay(Duration),
     /// The connection closes and no answer comes.
@@ -65,6 +69,8 @@ struct Rule {
     when: When,
     /// The only call that it strikes; all that it can when absent.
     call: Option<String>,
+    /// The only account that it strikes.
+    i_account: Option<u64>,
 }
 
 /// What the faults make of one call.
@@ -83,17 +89,22 @@ impl Faults {
 
     /// Lets `fault` strike whatever is called.
     pub fn strike(&self, fault: Fault, when: When) {
-        self.lay_down(fault, when, None);
+        self.lay_down(Rule { fault, when, call: None, i_account: None });
     }
 
     /// Lets `fault` strike one call, named as in the ledger: `Account/get_account_info`,
     /// `espf/status`.
     pub fn strike_on(&self, call: &str, fault: Fault, when: When) {
-        self.lay_down(fault, when, Some(call.to_owned()));
+        self.lay_down(Rule { fault, when, call: Some(call.to_owned()), i_account: None });
     }
 
-    fn lay_down(&self, fault: Fault, when: When, call: Option<String>) {
-        lock(&self.rules).list.push(Rule { fault, when, call });
+    /// Lets `fault` strike one call where it names this account.
+    pub fn strike_account(&self, i_account: u64, call: &str, fault: Fault, when: When) {
+        self.lay_down(Rule { fault, when, call: Some(call.to_owned()), i_account: Some(i_account) });
+    }
+
+    fn lay_down(&self, rule: Rule) {
+        lock(&self.rules).list.push(rule);
     }
 
     /// Ends every session and refresh token granted so far.
@@ -110,11 +121,11 @@ impl Faults {
         self.age.load(Ordering::Relaxed)
     }
 
-    pub(super) fn struck(&self, call: &str) -> Struck {
+    pub(super) fn struck(&self, call: &str, i_account: Option<u64>) -> Struck {
         let mut struck = Struck::default();
         let rules = &mut *lock(&self.rules);
         for rule in &mut rules.list {
-            if !rule.concerns(call) || !rule.when.strikes(&mut rules.chance) {
+            if !rule.concerns(call, i_account) || !rule.when.strikes(&mut rules.chance) {
                 continue;
             }
             match &rule.fault {
@@ -131,13 +142,15 @@ impl Faults {
 }
 
 impl Rule {
-    fn concerns(&self, call: &str) -> bool {
+    fn concerns(&self, call: &str, i_account: Option<u64>) -> bool {
         let possible = match self.fault {
             Fault::LoginRefused | Fault::LoginLockedOut => call == super::LOGIN,
             Fault::StatusRefused(_) => call == super::STATUS,
             _ => true,
         };
-        possible && self.call.as_deref().is_none_or(|only| only == call)
+        possible
+            && self.call.as_deref().is_none_or(|only| only == call)
+            && self.i_account.is_none_or(|only| Some(only) == i_account)
     }
 }
 
@@ -163,8 +176,11 @@ mod tests {
         let faults = Faults::new(1);
         faults.strike_on("Account/get_account_info", Fault::Busy, When::Next(1));
         faults.strike(Fault::LoginRefused, When::Next(1));
+        faults.strike_account(7, "SIMCard/get_card_list", Fault::HangUp, When::Next(1));
 
-        let fault_of = |call| faults.struck(call).fault;
+        let fault_of = |call| faults.struck(call, Some(8)).fault;
+        assert_eq!(fault_of("SIMCard/get_card_list"), None);
+        assert_eq!(faults.struck("SIMCard/get_card_list", Some(7)).fault, Some(Fault::HangUp));
 
         assert_eq!(fault_of("Generic/get_version"), None);
         assert_eq!(fault_of("Account/get_account_info"), Some(Fault::Busy));
@@ -177,7 +193,7 @@ mod tests {
         let run = || {
             let faults = Faults::new(7);
             faults.strike(Fault::HangUp, When::Share(0.5));
-            (0..32).map(|_| faults.struck("Session/ping").fault.is_some()).collect::<Vec<_>>()
+            (0..32).map(|_| faults.struck("Session/ping", None).fault.is_some()).collect::<Vec<_>>()
         };
 
         assert_eq!(run(), run());

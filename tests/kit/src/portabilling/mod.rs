@@ -17,12 +17,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
+use futures_util::stream;
 
 pub use account::Account;
 pub use faults::{Fault, Faults, When};
@@ -32,9 +34,13 @@ use crate::server::{Server, Tasks, hang_up};
 use rest::ApiFault;
 use sessions::{Now, Sessions, code};
 
+pub use sessions::EndTold;
+
 /// Names of calls that faults single out, as the ledger writes them.
 const LOGIN: &str = "Session/login";
 const STATUS: &str = "espf/status";
+
+const BODY_BYTES_MAX: usize = 1 << 20;
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -75,6 +81,8 @@ pub struct Ledger {
     /// Every call that came, faults included: `Account/get_account_info`, `espf/status`,
     /// `espf/groups`.
     pub calls: BTreeMap<String, u64>,
+    /// The same of those that name an account.
+    pub calls_of: BTreeMap<(String, u64), u64>,
     /// Every status that was taken, in order.
     pub statuses: Vec<StatusSeen>,
 }
@@ -170,6 +178,11 @@ impl PortaBilling {
         self.statuses(i_account, group).pop()
     }
 
+    /// From now on, how long sessions live, and how their end is told.
+    pub fn grant_sessions(&self, lifetime: Duration, told: EndTold) {
+        lock(&self.shared.world).sessions.grant_for(lifetime, told);
+    }
+
     /// Stops at once, and returns when its port is free.
     pub async fn stop(&self) {
         self.server.stop().await;
@@ -209,31 +222,49 @@ fn routes(shared: &Arc<Shared>) -> Router {
 /// In front of every call: it is written down, takes its time, and may go wrong.
 async fn front(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let call = call_name(request.uri().path());
-    let struck = shared.faults.struck(&call);
-    *lock(&shared.world).ledger.calls.entry(call).or_default() += 1;
+    let (head, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    let i_account = rest::account_named(&body);
+    let struck = shared.faults.struck(&call, i_account);
+    {
+        let ledger = &mut lock(&shared.world).ledger;
+        if let Some(i_account) = i_account {
+            *ledger.calls_of.entry((call.clone(), i_account)).or_default() += 1;
+        }
+        *ledger.calls.entry(call).or_default() += 1;
+    }
     tokio::time::sleep(shared.settings.latency + struck.delay).await;
     match struck.fault {
-        None => next.run(request).await,
+        None => next.run(Request::from_parts(head, body.into())).await,
         Some(fault) => faulty_answer(fault),
     }
 }
 
 fn faulty_answer(fault: Fault) -> Response {
     let page = Html("<html><body><h1>Internal Server Error</h1></body></html>");
+    let of = |status: u16| StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     match fault {
         Fault::Busy => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         Fault::HtmlPage => (StatusCode::INTERNAL_SERVER_ERROR, page).into_response(),
         Fault::EmptyAnswer | Fault::Delay(_) => StatusCode::OK.into_response(),
+        Fault::Answer(status, body) => (of(status), body).into_response(),
+        Fault::CutAnswer => cut_answer(),
         Fault::FaultCode(code) => ApiFault::new(code, "The call failed").into_response(),
         Fault::HangUp => hang_up(),
         Fault::LoginRefused => ApiFault::new(code::AUTH_FAILED, "Authentication failed").into_response(),
         Fault::LoginLockedOut => {
             ApiFault::new(code::LOCKED_OUT, "Too many failed attempts to log in").into_response()
         }
-        Fault::StatusRefused(status) => {
-            StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response()
-        }
+        Fault::StatusRefused(status) => of(status).into_response(),
     }
+}
+
+fn cut_answer() -> Response {
+    let begun = Ok(Bytes::from_static(b"{\"account_info\":{\"i_acc"));
+    let end = Err(io::Error::from(io::ErrorKind::ConnectionAborted));
+    Response::new(Body::from_stream(stream::iter([begun, end])))
 }
 
 /// The name of a call in the ledger and for the faults.

@@ -74,6 +74,9 @@ fn answer(shared: &Shared, call: &str, headers: &HeaderMap, body: &[u8]) -> Resu
         "Account/get_account_info" => Ok(account_info(world, &params)),
         "Account/get_account_list" => Ok(account_list(world, &params)),
         "Account/get_service_features" => Ok(service_features(world, &params)),
+        "Account/get_custom_fields_values" => Ok(custom_fields(world, &params)),
+        "Account/get_alias_list" => Ok(alias_list(world, &params)),
+        "AccessPolicy/get_access_policy_info" => Ok(access_policy(world, &params)),
         "SIMCard/get_card_list" => Ok(card_list(world, &params)),
         "Customer/get_customer_info" => Ok(customer_info(world, &params)),
         "Generic/get_version" => Ok(json!({ "version": "MR117-2" })),
@@ -95,6 +98,12 @@ fn params_of(body: &[u8]) -> Result<Params, ApiFault> {
         Some(Value::Object(params)) => Ok(params),
         Some(_) => Err(unreadable()),
     }
+}
+
+/// The account that a call names.
+pub(super) fn account_named(body: &[u8]) -> Option<u64> {
+    let params = params_of(body).ok()?;
+    number(&params, "i_account").or_else(|| number(&params, "i_master_account"))
 }
 
 fn login(shared: &Shared, world: &mut World, params: &Params) -> Result<Value, ApiFault> {
@@ -157,6 +166,27 @@ fn wants_features(params: &Params) -> bool {
         && flag(params, "get_service_features") != Some(false)
 }
 
+fn custom_fields(world: &World, params: &Params) -> Value {
+    match named_account(world, params) {
+        Some(account) => json!({ "custom_fields_values": account.custom_fields() }),
+        None => json!({}),
+    }
+}
+
+fn alias_list(world: &World, params: &Params) -> Value {
+    let master = number(params, "i_master_account").and_then(|master| world.accounts.get(&master));
+    page("alias_list", master.map(Account::alias_rows).unwrap_or_default(), params)
+}
+
+fn access_policy(world: &World, params: &Params) -> Value {
+    let i_access_policy = number(params, "i_access_policy");
+    let of_policy = |account: &&Account| Some(account.i_access_policy) == i_access_policy;
+    match world.accounts.values().find(of_policy) {
+        Some(account) => json!({ "access_policy_info": account.access_policy() }),
+        None => json!({}),
+    }
+}
+
 fn account_list(world: &World, params: &Params) -> Value {
     let i_customer = number(params, "i_customer");
     let open_only = flag(params, "get_not_closed_accounts") == Some(true);
@@ -165,7 +195,7 @@ fn account_list(world: &World, params: &Params) -> Value {
         .values()
         .filter(|account| i_customer.is_none_or(|only| only == account.i_customer))
         .filter(|account| !(open_only && account.closed()));
-    page("account_list", rows, params, |account| account.info(false))
+    page("account_list", rows.map(|account| account.info(false)).collect(), params)
 }
 
 fn card_list(world: &World, params: &Params) -> Value {
@@ -175,7 +205,7 @@ fn card_list(world: &World, params: &Params) -> Value {
         .values()
         .filter(|account| i_account.is_none_or(|only| only == account.i_account))
         .filter(|account| account.imsi.is_some());
-    page("card_list", rows, params, Account::card)
+    page("card_list", rows.map(Account::card).collect(), params)
 }
 
 fn customer_info(world: &World, params: &Params) -> Value {
@@ -188,21 +218,15 @@ fn customer_info(world: &World, params: &Params) -> Value {
 }
 
 /// The rows from `offset`, `limit` of them, and how many there are when asked.
-fn page<'a>(
-    name: &str,
-    rows: impl Iterator<Item = &'a Account>,
-    params: &Params,
-    show: impl Fn(&Account) -> Value,
-) -> Value {
-    let rows: Vec<&Account> = rows.collect();
+fn page(name: &str, rows: Vec<Value>, params: &Params) -> Value {
     let place =
         |name, otherwise| usize::try_from(number(params, name).unwrap_or(otherwise)).unwrap_or(usize::MAX);
-    let shown = rows.iter().skip(place("offset", 0));
-    let shown = shown.take(place("limit", PAGE)).map(|account| show(account));
+    let total = rows.len();
+    let shown = rows.into_iter().skip(place("offset", 0)).take(place("limit", PAGE));
     let mut document = Map::new();
     document.insert(name.to_owned(), shown.collect());
     if flag(params, "get_total") == Some(true) {
-        document.insert("total".to_owned(), rows.len().into());
+        document.insert("total".to_owned(), total.into());
     }
     document.into()
 }

@@ -27,6 +27,16 @@ pub(super) struct Now {
     pub(super) age: u64,
 }
 
+/// How the end of a session is told, beside the token itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndTold {
+    /// As newer releases do: seconds, and a time.
+    InSecondsAndAsTime,
+    AsTime,
+    /// By the token alone.
+    Not,
+}
+
 struct Session {
     session_id: String,
     refresh_token: String,
@@ -38,13 +48,19 @@ struct Session {
 pub(super) struct Sessions {
     login: String,
     lifetime: Duration,
+    told: EndTold,
     granted: u64,
     by_access_token: HashMap<String, Session>,
 }
 
 impl Sessions {
     pub(super) fn new(login: &str, lifetime: Duration) -> Self {
-        Self { login: login.to_owned(), lifetime, granted: 0, by_access_token: HashMap::new() }
+        let (login, told) = (login.to_owned(), EndTold::InSecondsAndAsTime);
+        Self { login, lifetime, told, granted: 0, by_access_token: HashMap::new() }
+    }
+
+    pub(super) fn grant_for(&mut self, lifetime: Duration, told: EndTold) {
+        (self.lifetime, self.told) = (lifetime, told);
     }
 
     /// The answer to a log-in.
@@ -72,12 +88,13 @@ impl Sessions {
         let refresh_token = self.next_secret();
         let ends = now.at + self.lifetime;
         let access_token = self.access_token(session_id, now.at, ends);
-        let answer = json!({
-            "access_token": access_token,
-            "refresh_token": refresh_token,
-            "expires_at": billing_time(ends),
-            "expires_in": self.lifetime.as_secs(),
-        });
+        let mut answer = json!({ "access_token": access_token, "refresh_token": refresh_token });
+        if self.told != EndTold::Not {
+            answer["expires_at"] = billing_time(ends).into();
+        }
+        if self.told == EndTold::InSecondsAndAsTime {
+            answer["expires_in"] = self.lifetime.as_secs().into();
+        }
         let session = Session { session_id: session_id.to_owned(), refresh_token, ends, age: now.age };
         self.by_access_token.insert(access_token, session);
         answer

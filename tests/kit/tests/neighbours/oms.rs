@@ -3,7 +3,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, Mac};
-use punchdown_kit::oms::{Manners, Notify, NotifyAuth, Oms, Settings};
+use punchdown_kit::oms::{Dialect, Manners, Notify, NotifyAuth, Odd, Oms, Settings};
 use reqwest::Response;
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -201,6 +201,58 @@ async fn it_refuses_what_is_no_order_who_is_not_known_and_whoever_comes_when_bus
     let guarded = start(Settings { bearer, ..quick() }).await;
     let unknown = post(&guarded, "serviceOrder", &order("op-1")).await.expect("it answers");
     assert_eq!((unknown.status().as_u16(), guarded.ledger().orders.len()), (401, 0));
+}
+
+#[tokio::test]
+async fn every_dialect_has_a_path_and_words_of_its_own() {
+    let door = Receiver::start([]).await;
+    let notify = Some(Notify::plain(door.url()));
+    let oms = start(Settings { notify, partial_share: 1.0, ..quick() }).await;
+    let links = json!({ "href": "", "serviceSpecification": { "href": "" } });
+    let service = |id: &str| json!({ "id": id, "action": "add", "service": links });
+    let product = |id: &str| json!({ "id": id, "action": "add", "product": {} });
+    let v3 = json!({ "externalId": "op-1", "orderItem": [service("1"), service("2")] });
+    let ids = json!([{ "owner": "punchdown", "id": "op-2" }]);
+    let tmf622 = json!({ "externalId": ids, "productOrderItem": [product("1"), product("2")] });
+
+    for (dialect, resource, order) in
+        [(Dialect::V3, "serviceOrder", v3), (Dialect::Tmf622, "productOrder", tmf622)]
+    {
+        let url = format!("{}/{resource}", oms.url_of(dialect));
+        let answer = crate::client().post(url).json(&order).send().await.expect("it answers");
+        assert_eq!(answer.status(), 201);
+        let made: Value = answer.json().await.expect("the order");
+        assert_eq!((made["id"].is_string(), &made["state"]), (true, &Value::Null));
+    }
+    until("both have ended", || oms.waiting() == 0 && door.received().len() == 4).await;
+    let last = |kind: &str| {
+        let notices = door.received().into_iter().map(|notice| notice.json());
+        notices.filter(|notice| notice["eventType"] == kind).last().expect("a notice")
+    };
+    let v3 = &last("ServiceOrderStateChangeNotification")["event"]["serviceOrder"];
+    assert_eq!((&v3["state"], &v3["orderItem"][0]["state"]), (&json!("partial"), &json!("completed")));
+    let tmf622 = &last("ProductOrderStateChangeEvent")["event"]["productOrder"];
+    assert_eq!(tmf622["productOrderItem"][1]["state"], "failed");
+    let about = &tmf622["productOrderErrorMessage"][0]["productOrderItem"];
+    assert_eq!(about[0]["productOrderItemId"], "2");
+    let url = format!("{}/serviceOrder", oms.url_of(Dialect::V3));
+    let bare = crate::client().post(url).json(&json!({ "orderItem": [{ "id": "1", "action": "add" }] }));
+    assert_eq!(bare.send().await.expect("it answers").status(), 400, "R18.5 wants links");
+}
+
+#[tokio::test]
+async fn an_odd_answer_is_given_once() {
+    let oms = start(quick()).await;
+    oms.answer_next(Odd::Located);
+    oms.answer_next(Odd::Page);
+    let located = post(&oms, "serviceOrder", &order("op-1")).await.expect("it answers");
+    let id = oms.orders_of("op-1").remove(0).id;
+    assert!(located.headers()["location"].to_str().is_ok_and(|place| place.ends_with(&id)));
+    assert_eq!(located.text().await.expect("text"), "");
+    let page = post(&oms, "serviceOrder", &order("op-2")).await.expect("it answers");
+    assert_eq!((page.status().as_u16(), oms.orders_of("op-2").len()), (502, 0));
+    let plain = post(&oms, "serviceOrder", &order("op-2")).await.expect("it answers");
+    assert_eq!((plain.status().as_u16(), oms.orders_of("op-2").len()), (201, 1));
 }
 
 #[tokio::test]

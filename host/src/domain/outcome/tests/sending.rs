@@ -78,6 +78,69 @@ fn what_a_whole_group_lacks_is_not_counted() {
 }
 
 #[test]
+fn what_is_held_back_has_so_much_more_time_and_has_not_left() {
+    let lacks = |until| Outcome::Held { trouble: Trouble::new("token-refused", "401"), until: at(until) };
+    for delivery in [repeatable("order"), once("order")] {
+        let story = Story::laid_down().sends(delivery).at(10).then(lacks(40));
+        assert_eq!((story.stage(), story.attempts()), ("ready", 0), "it is to be sent as if nothing were");
+        assert!(!story.operation.is_in_doubt());
+        assert_eq!(story.operation.deadline, at(DEADLINE + 30));
+        assert_eq!(story.next(), Next::RestUntil(at(40)));
+        let story = story.at(40).then(lacks(50)).at(DEADLINE + 39).leaves().then(Outcome::NotSent(silence()));
+        assert_eq!((story.stage(), story.attempts()), ("ready", 1), "the deadline has moved on");
+    }
+}
+
+#[test]
+fn the_time_that_its_group_was_held_burns_no_attempts() {
+    let held = Duration::from_secs(2 * u64::from(DEADLINE));
+    let story = Story::laid_down().decides(Decision::Send(repeatable("create"))).at(2 * DEADLINE);
+    let story = story.then(Outcome::Leaving { epoch: EPOCH, held }).then(Outcome::Unanswered(silence()));
+    assert_eq!((story.stage(), story.attempts()), ("ready", 1));
+    let story = story.at(3 * DEADLINE).leaves().then(Outcome::Unanswered(silence()));
+    assert_eq!(story.parked_for(), "attempts-spent");
+}
+
+/// The breaker listens to what the adapter makes of an answer, and to silence.
+#[test]
+fn what_a_step_shows_of_the_target() {
+    use crate::domain::breaker::{Sign, sign};
+    let fails = |sign: Option<Sign>| match sign {
+        Some(Sign::Fails(trouble)) => Some(Some(trouble.code)),
+        Some(Sign::Answers) => Some(None),
+        None => None,
+    };
+    let decided =
+        |decision| Outcome::Decided { progress: Box::new(saying(decision)), by: Digest::of(b"adapter") };
+    let left = Story::laid_down().sends(repeatable("create")).operation;
+    for (outcome, shown) in [
+        (Outcome::NotSent(silence()), Some(Some(silence().code))),
+        (Outcome::Unanswered(silence()), Some(Some(silence().code))),
+        (Outcome::Unreadable(silence()), Some(None)),
+        (Outcome::Answered(response(500)), None),
+        (Outcome::Refused(silence()), None),
+        (Outcome::Held { trouble: silence(), until: at(1) }, None),
+    ] {
+        assert_eq!(fails(sign(&left, &Step::Send, &outcome)), shown, "{outcome:?}");
+    }
+    assert_eq!(sign(&left, &Step::Doubt, &Outcome::Unanswered(silence())), None, "it was the host");
+    let answered = Story::laid_down().sends(repeatable("create")).answered(500).operation;
+    let unknown = Story::unknown().operation;
+    let woken = Story::waits().elapses().operation;
+    let told = Outcome::Refused(Trouble::new("adapter-broken", "it stopped"));
+    for (asked, outcome, shown) in [
+        (&answered, decided(again()), Some(Some("busy".to_owned()))),
+        (&answered, decided(Decision::Finish), Some(None)),
+        (&answered, told.clone(), Some(None)),
+        (&unknown, decided(Decision::Finish), None),
+        (&unknown, told.clone(), None),
+        (&woken, decided(Decision::Finish), None),
+    ] {
+        assert_eq!(fails(sign(asked, &Step::Ask, &outcome)), shown, "{outcome:?}");
+    }
+}
+
+#[test]
 fn a_request_leaves_under_its_epoch_with_one_key_for_all_attempts() {
     let keys = |story: &Story| match &story.last.notes[..] {
         [Note::Left { label, key, attempt }] => (label.clone(), key.clone(), *attempt),
@@ -152,9 +215,16 @@ fn again_counts_attempts_until_the_deadline_and_keeps_what_is_said_with_it() {
 
 #[test]
 fn again_waits_as_long_as_the_target_asks_if_that_is_longer() {
-    for (value, pause) in
-        [("120", 120), (" 120 ", 120), ("1", FIRST_PAUSE), ("soon", FIRST_PAUSE), ("999999", 3600)]
-    {
+    for (value, pause) in [
+        ("120", 120),
+        (" 120 ", 120),
+        ("1", FIRST_PAUSE),
+        ("soon", FIRST_PAUSE),
+        ("999999", 3600),
+        ("Sat, 31 Jan 2026 08:02:00 GMT", 120),
+        ("Sat, 31 Jan 2026 07:00:00 GMT", FIRST_PAUSE),
+        ("Sat, 31 Jan 2026 18:00:00 GMT", 3600),
+    ] {
         let headers = vec![Header { name: "retry-after".to_owned(), value: value.to_owned() }];
         let busy = Response { headers, ..response(503) };
         let story = Story::laid_down().sends(repeatable("create")).then(Outcome::Answered(busy));

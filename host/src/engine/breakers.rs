@@ -1,0 +1,111 @@
+//! The groups' breakers: kept in memory, and in the journal whenever one turns.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::Mutex;
+
+use super::{Core, GroupSettings};
+use crate::domain::breaker::{Open, Sign, Turn};
+use crate::domain::{Breaker, Group, Timestamp};
+use crate::ports::{Journal, JournalError};
+use crate::telemetry::HeldBy;
+
+/// Each is locked while its turn is written down, so that turns are written in their order.
+pub struct Breakers(BTreeMap<Group, Mutex<Breaker>>);
+
+/// How a group stands, for an operator.
+#[derive(Clone, Debug)]
+pub struct GroupState {
+    pub group: Group,
+    pub paused: bool,
+    /// Its breaker, when that is open.
+    pub open: Option<Open>,
+}
+
+impl Breakers {
+    pub fn new(groups: impl Iterator<Item = Group>) -> Self {
+        Self(groups.map(|group| (group, Mutex::default())).collect())
+    }
+
+    /// As they were before the stop.
+    pub async fn load(&self, journal: &dyn Journal) -> Result<(), JournalError> {
+        for (group, breaker) in journal.breakers().await? {
+            if let Some(ours) = self.0.get(&group) {
+                *ours.lock().await = breaker;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Core {
+    /// Before anything moves.
+    pub(super) async fn begin(&self) {
+        if let Err(error) = self.breakers.load(self.ports.journal.as_ref()).await {
+            tracing::error!(%error, "cannot read the breakers; they begin closed");
+        }
+        for (group, settings) in &self.groups {
+            let mut breaker = self.breakers.0[group].lock().await;
+            if breaker.pause(settings.paused, self.ports.world.now()) {
+                self.keep(group, &breaker).await;
+            }
+            self.metrics.held(group, HeldBy::Breaker, breaker.open().is_some());
+            self.metrics.held(group, HeldBy::Paused, settings.paused);
+            if settings.paused {
+                tracing::warn!(%group, "the group is paused: its events and notifications are taken, nothing else moves");
+            }
+        }
+    }
+
+    async fn keep(&self, group: &Group, breaker: &Breaker) {
+        if let Err(error) = self.ports.journal.keep_breaker(group, breaker).await {
+            tracing::error!(%group, %error, "cannot keep a breaker");
+        }
+    }
+
+    /// Whether a request of the group may leave now.
+    pub(super) async fn admits(&self, group: &Group) -> bool {
+        self.breakers.0[group].lock().await.admits(self.ports.world.now())
+    }
+
+    /// Lets one request leave, if one may.
+    pub(super) async fn admit(&self, group: &Group) -> bool {
+        self.breakers.0[group].lock().await.admit(self.ports.world.now())
+    }
+
+    pub(super) async fn did_not_leave(&self, group: &Group) {
+        self.breakers.0[group].lock().await.did_not_leave();
+    }
+
+    pub(super) async fn held_since(&self, group: &Group, from: Timestamp) -> std::time::Duration {
+        self.breakers.0[group].lock().await.held_between(from, self.ports.world.now())
+    }
+
+    pub(super) async fn heard(&self, settings: &GroupSettings, sign: Sign) {
+        let group = &settings.group;
+        let mut breaker = self.breakers.0[group].lock().await;
+        let Some(turn) = breaker.heard(sign, &settings.breaker, self.ports.world.now()) else { return };
+        self.metrics.held(group, HeldBy::Breaker, breaker.open().is_some());
+        match turn {
+            Turn::Opened { trouble, probe_at } => {
+                tracing::warn!(%group, code = trouble.code, why = trouble.message, %probe_at, "the breaker is open");
+            }
+            Turn::StaysOpen { probe_at } => tracing::info!(%group, %probe_at, "a probe failed"),
+            Turn::Closed { since } => {
+                tracing::warn!(%group, %since, "the breaker is closed");
+                self.hints.lanes[group].notify_one();
+            }
+        }
+        self.keep(group, &breaker).await;
+    }
+
+    /// How the groups stand.
+    pub(super) async fn group_states(&self) -> Vec<GroupState> {
+        let mut states = Vec::with_capacity(self.groups.len());
+        for (group, settings) in &self.groups {
+            let open = self.breakers.0[group].lock().await.open().cloned();
+            states.push(GroupState { group: group.clone(), paused: settings.paused, open });
+        }
+        states
+    }
+}

@@ -1,0 +1,325 @@
+//! One target: its settings, its connections, and its requests as they leave.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Certificate, Client, Identity, Method, Url};
+
+use super::addresses::Resolver;
+use super::fills;
+use super::oauth2::{Grant, TOKEN_TIMEOUT, Tokens};
+use super::turns::Turns;
+use crate::domain::{Body, Request, Trouble};
+use crate::ports::{Lack, SendError, World};
+use crate::secret::Secret;
+use crate::web::{self, Rate};
+
+/// A target of one group.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What the adapter's paths are below of, without a slash at its end.
+    pub url: String,
+    pub auth: Auth,
+    /// Of one exchange, its answer included.
+    pub timeout: Duration,
+    /// Bytes that an answer may have.
+    pub answer_max: u64,
+    /// The header that carries the idempotency key.
+    pub key_header: String,
+    /// What the adapter's fills may name.
+    pub secrets: BTreeMap<String, Secret>,
+    /// Names of it may mean this machine.
+    pub allow_loopback: bool,
+    /// In place of the system's roots.
+    pub roots: Option<Vec<Certificate>>,
+    /// Certificate and key by which it knows us, as PEM.
+    pub identity: Option<Secret>,
+    pub rate: Option<Rate>,
+}
+
+impl Settings {
+    /// Whether a header is this target's own to set.
+    fn sets(&self, name: &str) -> bool {
+        let credential = match &self.auth {
+            Auth::Header { name, .. } => Some(name),
+            Auth::None | Auth::Basic { .. } | Auth::Bearer(_) | Auth::Query { .. } | Auth::OAuth2(_) => None,
+        };
+        std::iter::once(&self.key_header).chain(credential).any(|own| own.eq_ignore_ascii_case(name))
+    }
+
+    /// A client for what is at `url` and belongs to this target.
+    fn client(&self, url: &Url, timeout: Duration) -> reqwest::Result<Client> {
+        let names_this_machine = url.host_str() == Some("localhost");
+        let resolver = Resolver { allow_loopback: self.allow_loopback || names_this_machine };
+        let mut client = web::builder(timeout).dns_resolver(resolver);
+        if let Some(roots) = &self.roots {
+            client = client.tls_certs_only(roots.clone());
+        } else if url.scheme() == "http" {
+            // Nobody will ask for the system's roots, so they may be missing.
+            client = client.tls_certs_only([]);
+        }
+        if let Some(identity) = &self.identity {
+            client = client.identity(Identity::from_pem(identity.expose().as_bytes())?);
+        }
+        client.build()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum Auth {
+    None,
+    Basic { user: String, password: Secret },
+    Bearer(Secret),
+    Header { name: String, value: Secret },
+    Query { name: String, value: Secret },
+    OAuth2(Grant),
+}
+
+/// What stands for a secret that a target says back.
+const STRUCK: &str = "(secret)";
+
+pub struct Target {
+    pub http: Client,
+    pub settings: Settings,
+    /// Where its tokens come from, when it wants some.
+    pub tokens: Option<Tokens>,
+    base: Url,
+    turns: Option<Turns>,
+}
+
+impl Target {
+    /// # Errors
+    /// What of its settings cannot be used, in a sentence.
+    pub fn new(settings: Settings, world: &Arc<dyn World>) -> Result<Self, String> {
+        let base = Url::parse(&settings.url).map_err(|error| format!("`url`: {error}"))?;
+        let client = |url: &Url, timeout| settings.client(url, timeout).map_err(|error| web::reason(&error));
+        let http = client(&base, settings.timeout)?;
+        let tokens = match &settings.auth {
+            Auth::OAuth2(grant) => {
+                let http = client(&grant.token_url, TOKEN_TIMEOUT.min(settings.timeout))?;
+                Some(Tokens::new(http, grant.clone(), Arc::clone(world)))
+            }
+            _ => None,
+        };
+        let turns = settings.rate.and_then(Turns::new);
+        Ok(Self { http, settings, tokens, base, turns })
+    }
+
+    /// As the port's method of that name.
+    pub async fn make_ready(&self, looks: bool) -> Result<(), Lack> {
+        self.token().await?;
+        let Some(turns) = &self.turns else { return Ok(()) };
+        turns.take(looks).await.map_err(|pause| {
+            let trouble = Trouble::new("target-rate", "the target's `rate` lets no more requests leave now");
+            Lack { trouble, pause }
+        })
+    }
+
+    /// The token that requests leave with, where the target wants one.
+    pub async fn token(&self) -> Result<Option<Secret>, Lack> {
+        match &self.tokens {
+            Some(tokens) => tokens.bearer().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The secrets that leave with a request, and what stands for each wherever it comes back.
+    pub fn told(&self, request: &Request, token: Option<&Secret>) -> Vec<(Secret, String)> {
+        let credential = match &self.settings.auth {
+            Auth::None => None,
+            Auth::OAuth2(_) => token.cloned(),
+            Auth::Basic { password: secret, .. }
+            | Auth::Bearer(secret)
+            | Auth::Header { value: secret, .. }
+            | Auth::Query { value: secret, .. } => Some(secret.clone()),
+        };
+        // Of Basic, the word that is sent hides the password from nobody.
+        let word = match &self.settings.auth {
+            Auth::Basic { user, password } => {
+                Some(Secret::new(STANDARD.encode(format!("{user}:{}", password.expose()))))
+            }
+            _ => None,
+        };
+        let credential = credential.into_iter().chain(word).map(|secret| (secret, STRUCK.to_owned()));
+        fills::told(request, &self.settings.secrets).chain(credential).collect()
+    }
+
+    pub fn build(
+        &self,
+        request: &Request,
+        key: &str,
+        token: Option<&Secret>,
+    ) -> Result<reqwest::Request, SendError> {
+        let refused = |why: String| SendError::Refused(format!("request `{}`: {why}", request.label));
+        let filled = fills::fill(request, &self.settings.secrets).map_err(refused)?;
+        let method = Method::from_bytes(filled.method.as_bytes())
+            .map_err(|_| refused(format!("`{}` is not a method", filled.method)))?;
+        let mut wire = self.http.request(method, self.address(&filled).map_err(refused)?);
+        for header in &filled.headers {
+            if self.settings.sets(&header.name) {
+                return Err(refused(format!("the header `{}` is the host's to set", header.name)));
+            }
+            wire = wire.header(&header.name, &header.value);
+        }
+        wire = wire.header(&self.settings.key_header, key);
+        wire = match &self.settings.auth {
+            // Part of the address, or the token below.
+            Auth::None | Auth::Query { .. } | Auth::OAuth2(_) => wire,
+            Auth::Basic { user, password } => wire.basic_auth(user, Some(password.expose())),
+            Auth::Bearer(token) => wire.bearer_auth(token.expose()),
+            Auth::Header { name, value } => wire.header(name, value.expose()),
+        };
+        if let Some(token) = token {
+            wire = wire.bearer_auth(token.expose());
+        }
+        wire = match filled.body {
+            Body::Empty => wire,
+            Body::Text(text) => wire.body(text),
+            Body::Bytes(bytes) => wire.body(bytes),
+        };
+        wire.build().map_err(|error| refused(web::reason(&error)))
+    }
+
+    /// Where a request goes. Looked at once more, as it leaves: a fill may have changed its path.
+    fn address(&self, filled: &Request) -> Result<Url, String> {
+        let leads_out = || "its path leads out of the target".to_owned();
+        let url = Url::parse(&format!("{}{}", self.settings.url, filled.path)).map_err(|_| leads_out())?;
+        let is_below = |rest: &str| rest.is_empty() || rest.starts_with('/');
+        let stays = filled.stays_below_target()
+            && url.origin() == self.base.origin()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.path().strip_prefix(self.base.path().trim_end_matches('/')).is_some_and(is_below);
+        if stays { self.with_key(url) } else { Err(leads_out()) }
+    }
+
+    /// The credential that stands in the address. It is written as `fills::strike` looks for it.
+    fn with_key(&self, mut url: Url) -> Result<Url, String> {
+        let Auth::Query { name, value } = &self.settings.auth else { return Ok(url) };
+        if url.query_pairs().any(|(own, _)| own == name.as_str()) {
+            return Err(format!("the query's `{name}` is the host's to set"));
+        }
+        let key = format!("{name}={}", utf8_percent_encode(value.expose(), NON_ALPHANUMERIC));
+        let query = match url.query().filter(|query| !query.is_empty()) {
+            Some(query) => format!("{query}&{key}"),
+            None => key,
+        };
+        url.set_query(Some(&query));
+        Ok(url)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Chance, Delivery, Escape, Fill, Timestamp};
+
+    fn target(url: &str, auth: Auth) -> Target {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let world: Arc<dyn World> = Arc::new(Still);
+        let settings = Settings {
+            url: url.to_owned(),
+            auth,
+            timeout: Duration::from_secs(1),
+            answer_max: 1 << 20,
+            key_header: "Idempotency-Key".to_owned(),
+            secrets: BTreeMap::from([("id".to_owned(), Secret::new("../../admin"))]),
+            allow_loopback: false,
+            roots: None,
+            identity: None,
+            rate: None,
+        };
+        Target::new(settings, &world).expect("a target")
+    }
+
+    /// Time stands still.
+    struct Still;
+
+    impl World for Still {
+        fn now(&self) -> Timestamp {
+            Timestamp::default()
+        }
+
+        fn chance(&self) -> Chance {
+            Chance(0.0)
+        }
+
+        fn new_id(&self) -> String {
+            String::new()
+        }
+    }
+
+    fn request(path: &str, escape: Escape) -> Request {
+        Request {
+            label: "look".to_owned(),
+            method: "GET".to_owned(),
+            path: path.to_owned(),
+            headers: vec![],
+            body: Body::Empty,
+            delivery: Delivery::Repeatable,
+            fills: vec![Fill { mark: "@@id@@".to_owned(), source: "secret.id".to_owned(), escape }],
+            extras: None,
+        }
+    }
+
+    #[test]
+    fn a_request_goes_to_its_target_and_nowhere_else() {
+        for (base, path, escape, goes_to) in [
+            ("http://oms.example", "/", Escape::Verbatim, Some("http://oms.example/")),
+            ("http://oms.example/api", "/x?y=1", Escape::Verbatim, Some("http://oms.example/api/x?y=1")),
+            (
+                "http://oms.example/api",
+                "/http://evil/",
+                Escape::Verbatim,
+                Some("http://oms.example/api/http://evil/"),
+            ),
+            (
+                "http://oms.example/api",
+                "/x?id=@@id@@",
+                Escape::Verbatim,
+                Some("http://oms.example/api/x?id=../../admin"),
+            ),
+            ("http://oms.example", "/a/@@id@@", Escape::Verbatim, None),
+            ("http://oms.example/api", "/@@id@@", Escape::Verbatim, None),
+            ("http://oms.example/api", "/@@id@@", Escape::Url, None),
+            ("http://oms.example", "@evil.example/", Escape::Verbatim, None),
+            ("http://oms.example", ".evil.example/", Escape::Verbatim, None),
+            ("http://oms.example", ":99/", Escape::Verbatim, None),
+            ("http://oms.example", "//evil.example/", Escape::Verbatim, None),
+            ("http://oms.example", "/\\evil.example/", Escape::Verbatim, None),
+            ("http://oms.example/api", "/../x", Escape::Verbatim, None),
+            ("http://oms.example/api", "-internal/x", Escape::Verbatim, None),
+        ] {
+            let built = target(base, Auth::None).build(&request(path, escape), "key", None);
+            match (built, goes_to) {
+                (Ok(wire), Some(url)) => assert_eq!(wire.url().as_str(), url),
+                (Err(SendError::Refused(why)), None) => assert!(why.contains("leads out"), "{why}"),
+                (built, _) => panic!("{base} {path}: {built:?}"),
+            }
+        }
+    }
+    #[test]
+    fn a_key_in_the_query_is_the_hosts_alone() {
+        let key = || Auth::Query { name: "key".to_owned(), value: Secret::new("a&b c") };
+        for (path, goes_to) in [
+            ("/x", Some("http://oms.example/x?key=a%26b%20c")),
+            ("/x?", Some("http://oms.example/x?key=a%26b%20c")),
+            ("/x?y=1", Some("http://oms.example/x?y=1&key=a%26b%20c")),
+            ("/x?key=mine", None),
+            ("/x?y=1&%6bey=mine", None),
+        ] {
+            let target = target("http://oms.example", key());
+            let request = Request { fills: vec![], ..request(path, Escape::Verbatim) };
+            match (target.build(&request, "key", None), goes_to) {
+                (Ok(wire), Some(url)) => assert_eq!(wire.url().as_str(), url),
+                (Err(SendError::Refused(why)), None) => assert!(why.contains("host's to set"), "{why}"),
+                (built, _) => panic!("{path}: {built:?}"),
+            }
+            assert_eq!(target.told(&request, None).len(), 1, "it is struck where it comes back");
+        }
+    }
+}

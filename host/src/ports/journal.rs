@@ -1,0 +1,135 @@
+//! What the journal is given, and what it gives.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::domain::{
+    Behind, EventIdentity, Group, IAccount, Json, Notification, Operation, Response, Said, Service, Timestamp,
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Somebody else holds the lane by now: what was to be written is void.
+    #[error("the lease is lost")]
+    LeaseLost,
+    #[error("too much waits to be written")]
+    Busy,
+    #[error("the journal cannot be written or read: {0}")]
+    Failed(String),
+    #[error("a row of the journal cannot be understood: {0}")]
+    Damaged(String),
+}
+
+/// What an event makes.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// One operation in each group that wants it; none, when nobody does.
+    Operations(Vec<Operation>),
+    /// It names only a customer: its accounts have yet to be found, for each of these groups.
+    FanOut(Vec<Group>),
+}
+
+impl Work {
+    pub fn is_nothing(&self) -> bool {
+        matches!(self, Self::Operations(operations) if operations.is_empty())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acceptance {
+    New,
+    Repeated,
+}
+
+/// A notification as it came, under a name of our own.
+#[derive(Clone, Debug)]
+pub struct Delivered {
+    pub id: String,
+    pub group: Group,
+    /// By which its sender knows it, and repeats it; only where he proved that it is his.
+    pub sender_id: Option<String>,
+    pub raw: Notification,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    New,
+    /// With the first reply, unless nobody has read the first delivery yet.
+    Repeated(Option<Response>),
+}
+
+#[derive(Clone, Debug)]
+pub struct DeadLetter {
+    pub id: String,
+    pub at: Timestamp,
+    pub why: String,
+    pub body: Vec<u8>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Claim {
+    pub group: Group,
+    /// Made at each start, so that nobody is mistaken for an earlier self.
+    pub owner: String,
+    pub most: usize,
+    /// Lanes whose head only has its request to send, too.
+    pub senders: bool,
+    pub now: Timestamp,
+    pub until: Timestamp,
+}
+
+/// The right to move a lane. Void once another epoch has begun.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    pub lane: i64,
+    pub owner: String,
+    pub epoch: u64,
+    /// How long each save prolongs it.
+    pub term: Duration,
+}
+
+/// The head of a leased lane.
+#[derive(Clone, Debug)]
+pub struct Held {
+    pub operation: Operation,
+    pub signal: Option<Json>,
+    pub behind: Option<Behind>,
+    /// What stands for the account, as the lane's last `applied` said.
+    pub applied: Option<Json>,
+}
+
+#[derive(Debug)]
+pub struct Leased {
+    pub lanes: Vec<(Lease, Held)>,
+    /// When the next lane of the group falls due, when none is now.
+    pub next_due: Option<Timestamp>,
+}
+
+/// The latest status of an account in a service; its version makes an older one recognisable.
+#[derive(Clone, Debug)]
+pub struct StatusUpdate {
+    pub i_account: IAccount,
+    pub service: Service,
+    pub said: Said,
+    /// What PortaBilling was last told.
+    pub told: Option<Said>,
+    pub version: u64,
+    pub attempts: u32,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Overview {
+    /// Operations by group and stage.
+    pub operations: BTreeMap<(Group, String), u64>,
+    /// When the oldest unfinished operation of a group was received.
+    pub oldest_open: BTreeMap<Group, Timestamp>,
+    pub events: u64,
+    /// Events of customers that have not reached all accounts.
+    pub fan_outs: u64,
+    pub last_event: Option<(EventIdentity, Timestamp)>,
+    pub dead_letters: u64,
+    pub notifications_unread: u64,
+    pub signals_kept: u64,
+    pub signals_parked: u64,
+    pub statuses_waiting: u64,
+}

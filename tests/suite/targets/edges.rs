@@ -1,0 +1,119 @@
+//! What a target may do to whoever asks it, at the port itself: real sockets, no host around.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use punchdown::domain::{Body, Delivery, Group, Request};
+use punchdown::outbound::{Auth, Settings, Targets};
+use punchdown::ports::{Outbound as _, SendError, World};
+use punchdown::world::SystemWorld;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::harness;
+
+/// A target whose only answer is what `answer` writes.
+async fn target<F>(answer: impl Fn(TcpStream) -> F + Send + 'static) -> (SocketAddr, Targets)
+where
+    F: Future<Output = std::io::Result<()>> + Send + 'static,
+{
+    harness::tls();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut head = [0; 4096];
+            let _ = client.read(&mut head).await;
+            tokio::spawn(answer(client));
+        }
+    });
+    let settings = Settings {
+        url: format!("http://{address}"),
+        auth: Auth::None,
+        timeout: Duration::from_millis(500),
+        answer_max: 1024,
+        key_header: "Idempotency-Key".to_owned(),
+        secrets: BTreeMap::new(),
+        allow_loopback: false,
+        roots: None,
+        identity: None,
+        rate: None,
+    };
+    let world: Arc<dyn World> = Arc::new(SystemWorld);
+    (address, Targets::new([(Group("HSS".to_owned()), settings)], &world).expect("a target"))
+}
+
+async fn ask(targets: &Targets) -> Result<u16, SendError> {
+    let request = Request {
+        label: "look".to_owned(),
+        method: "GET".to_owned(),
+        path: "/".to_owned(),
+        headers: Vec::new(),
+        body: Body::Empty,
+        delivery: Delivery::Repeatable,
+        fills: Vec::new(),
+        extras: None,
+    };
+    let group = Group("HSS".to_owned());
+    let answer = targets.send(&group, &request, "key");
+    // Longer than any of its limits: whoever gets here waits for ever.
+    let answer = tokio::time::timeout(Duration::from_secs(20), answer).await.expect("it ends");
+    answer.map(|response| response.status)
+}
+
+#[tokio::test]
+async fn an_answer_that_dribbles_ends_with_the_time() {
+    for head in ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n"] {
+        let (_, targets) = target(move |mut client: TcpStream| async move {
+            client.write_all(head.as_bytes()).await?;
+            loop {
+                let next = if head.ends_with("\r\n\r\n") { "x" } else { "x-a: b\r\n" };
+                client.write_all(if head.is_empty() { b"" } else { next.as_bytes() }).await?;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+        match ask(&targets).await {
+            Err(SendError::Unanswered(why)) => assert!(why.contains("in time"), "{head:?}: {why}"),
+            other => panic!("{head:?}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_has_its_limit_whatever_it_says_of_itself() {
+    for head in ["content-length: 5000\r\n\r\n", "connection: close\r\n\r\n"] {
+        let (_, targets) = target(move |mut client: TcpStream| async move {
+            client.write_all(b"HTTP/1.1 200 OK\r\n").await?;
+            client.write_all(head.as_bytes()).await?;
+            client.write_all(&[b'x'; 5000]).await
+        })
+        .await;
+        let answer = ask(&targets).await;
+        assert!(matches!(&answer, Err(SendError::TooLarge(why)) if why.contains("answer-max")), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_answer_and_is_not_followed() {
+    let (elsewhere, _targets) = target(|_: TcpStream| async { panic!("it was followed") }).await;
+    let (_, targets) = target(move |mut client: TcpStream| async move {
+        let answer =
+            format!("HTTP/1.1 307 Elsewhere\r\nlocation: http://{elsewhere}/\r\ncontent-length: 0\r\n\r\n");
+        client.write_all(answer.as_bytes()).await
+    })
+    .await;
+    assert_eq!(ask(&targets).await.expect("an answer"), 307);
+}
+
+#[tokio::test]
+async fn what_ends_before_its_end_is_no_answer() {
+    let (_, targets) = target(|mut client: TcpStream| async move {
+        client.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf").await
+    })
+    .await;
+    let answer = ask(&targets).await;
+    assert!(matches!(answer, Err(SendError::Unanswered(_))), "{answer:?}");
+}
