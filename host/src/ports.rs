@@ -4,16 +4,16 @@
 //! other; the engine knows only these traits.
 
 mod journal;
+mod lack;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::domain::{
-    Breaker, Chance, Change, Digest, Entry, Event, FanOut, Group, IAccount, ICustomer, Json, LaidDown,
-    Listed, Notification, Operation, OperationId, Progress, Reading, Request, Response, Service, Subscriber,
-    SystemChange, Timestamp, Trouble, Wanted,
+    Breaker, Chance, Change, Digest, Entry, Errand, Event, FanOut, Group, IAccount, ICustomer, Json,
+    LaidDown, Listed, Notification, Operation, OperationId, Progress, Reading, Request, Response, Service,
+    Subscriber, SystemChange, Timestamp, Trouble, Wanted,
 };
 use crate::secret::Secret;
 
@@ -21,6 +21,7 @@ pub use journal::{
     Acceptance, Claim, DeadLetter, Delivered, Held, JournalError, Kept, Lease, Leased, Overview,
     StatusUpdate, Work,
 };
+pub use lack::{Denial, Lack, Withheld};
 
 pub struct Ports {
     pub journal: Box<dyn Journal>,
@@ -163,6 +164,10 @@ pub trait Adapters: Send + Sync {
     async fn provision(&self, question: Question) -> Result<(Progress, Digest), AdapterError>;
 
     async fn read_notification(&self, group: &Group, raw: &Notification) -> Result<Reading, AdapterError>;
+
+    /// The next move of the log-in that began then, under that name. What is said on the way is kept
+    /// nowhere: its answers hold a session.
+    async fn log_in(&self, log_in: LogIn) -> Result<Errand, AdapterError>;
 }
 
 #[derive(Clone, Debug)]
@@ -172,6 +177,17 @@ pub struct Needs {
     pub queries: Vec<String>,
     pub config: Json,
     pub notify_at: Option<String>,
+    /// It can log in.
+    pub logs_in: bool,
+}
+
+/// A log-in, and all that has happened on its way.
+#[derive(Clone, Debug)]
+pub struct LogIn {
+    pub group: Group,
+    pub id: OperationId,
+    pub began: Timestamp,
+    pub history: Vec<Entry>,
 }
 
 #[derive(Clone, Debug)]
@@ -203,6 +219,9 @@ impl AdapterError {
     }
 }
 
+/// What a running session fills in, by name.
+pub type SessionValues = BTreeMap<String, Secret>;
+
 /// The external systems, each by the group that has it for a target.
 #[async_trait]
 pub trait Outbound: Send + Sync {
@@ -210,15 +229,14 @@ pub trait Outbound: Send + Sync {
     /// while. Those that only look whether there is news have their turn last.
     async fn make_ready(&self, group: &Group, looks: bool) -> Result<(), Lack>;
 
-    async fn send(&self, group: &Group, request: &Request, key: &str) -> Result<Response, SendError>;
-}
-
-/// What a whole group lacks for a while: it fails none of its operations.
-#[derive(Clone, Debug)]
-pub struct Lack {
-    pub trouble: Trouble,
-    /// It may be there after that.
-    pub pause: Duration,
+    /// Sends it once, filled with the group's secrets and what the session has.
+    async fn send(
+        &self,
+        group: &Group,
+        request: &Request,
+        key: &str,
+        session: &SessionValues,
+    ) -> Result<Response, SendError>;
 }
 
 #[derive(Clone, Debug, thiserror::Error)]

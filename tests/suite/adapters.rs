@@ -1,17 +1,17 @@
 //! The golden cases of an adapter, run by the host against its component: what its author tried
 //! natively is what the sandbox answers. `sdk/rust/src/cases.rs` says what a case is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use punchdown::domain::{
-    AccountId, Decision, Entry, Event, EventIdentity, Group, Happening, IAccount, Json, LaidDown,
-    Notification, OperationId, Progress, Reading, Service, Subscriber, Timestamp,
+    AccountId, Decision, Entry, Errand, Event, EventIdentity, Group, Happening, IAccount, Json, LaidDown,
+    Notification, OperationId, Progress, Reading, Request, Service, Subscriber, Timestamp,
 };
-use punchdown::ports::{Adapters as _, Question};
+use punchdown::ports::{Adapters as _, LogIn, Question};
 use punchdown::wasm::{Adapter, Catalog, Limits, Sandbox, Serving};
 use serde_json::{Value, json};
 
-use crate::harness::{oms_adapter, workspace};
+use crate::harness::{component, oms_adapter, workspace};
 
 /// So many cases the adapter has at least: an empty folder proves nothing.
 const CASES_MIN: usize = 30;
@@ -22,10 +22,16 @@ type Failure = Box<dyn std::error::Error>;
 #[tokio::test]
 async fn the_golden_cases_hold_for_the_component_too() {
     let Some(path) = oms_adapter() else { return };
+    hold(&path, "adapters/oms-tmf641/cases", CASES_MIN).await;
+    let Some(path) = component("tests/guests/hlr") else { return };
+    hold(&path, "tests/guests/hlr/cases", 4).await;
+}
+
+async fn hold(component: &Path, cases: &str, cases_min: usize) {
     let sandbox = Sandbox::new().expect("a sandbox");
-    let adapter = sandbox.load(&path).await.unwrap_or_else(|error| panic!("{error}"));
-    let cases = case_files();
-    assert!(cases.len() >= CASES_MIN, "{} cases are too few", cases.len());
+    let adapter = sandbox.load(component).await.unwrap_or_else(|error| panic!("{error}"));
+    let cases = case_files(cases);
+    assert!(cases.len() >= cases_min, "{} cases are too few", cases.len());
     let mut failures = Vec::new();
     for path in cases {
         let text = std::fs::read_to_string(&path).expect("a case");
@@ -57,9 +63,8 @@ fn a_rust_adapter_does_without_wasi() {
     assert!(!names("wasi:") && !names("wasi_snapshot"), "it imports WASI");
 }
 
-fn case_files() -> Vec<PathBuf> {
-    let folder = workspace().join("adapters/oms-tmf641/cases");
-    let entries = std::fs::read_dir(folder).expect("the cases");
+fn case_files(folder: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(workspace().join(folder)).expect("the cases");
     let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     files.sort();
@@ -85,7 +90,51 @@ async fn run(adapter: &Adapter, case: &Value) -> Result<(), Failure> {
             let second = adapter.check_config(&config).await.map_err(|trouble| trouble.message)?;
             compare(&case["expect"], &json!(first), first == second)
         }
+        Some("log-in") => log_in(adapter, case).await,
         _ => Err(format!("nobody can ask {}", case["ask"]).into()),
+    }
+}
+
+async fn log_in(adapter: &Adapter, case: &Value) -> Result<(), Failure> {
+    let (catalog, group) = serving(adapter, &case["config"]);
+    let id = OperationId("01KG8E5S00LOGIN00000000001".to_owned());
+    let mut asked = LogIn { group, id, began: Timestamp::default(), history: Vec::new() };
+    for step in case["steps"].as_array().ok_or("it has no steps")? {
+        let first = catalog.log_in(asked.clone()).await?;
+        let second = catalog.log_in(asked.clone()).await?;
+        let expected = &step["expect"];
+        let answer = match &first {
+            Errand::Send(request) => json!({ "send": request }),
+            Errand::Again(trouble) => json!({ "again": trouble }),
+            Errand::Fail(trouble) => json!({ "fail": trouble }),
+            Errand::Ready(standing) => {
+                let seconds = standing.life.map(|life| life.as_secs());
+                json!({ "ready": { "value": standing.value.value(), "seconds": seconds } })
+            }
+        };
+        let expected = match expected.get("send") {
+            Some(_) => {
+                let request: Request = serde_json::from_str(&written(&expected["send"], "/body"))?;
+                json!({ "send": request })
+            }
+            None => without_nulls(expected),
+        };
+        compare(&expected, &without_nulls(&answer), first == second)?;
+        if let Some(then) = step.get("then") {
+            asked.history.push(entry(then)?);
+        }
+    }
+    Ok(())
+}
+
+/// A member that is missing and one that is `null` say the same here.
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let members = members.iter().filter(|(_, value)| !value.is_null());
+            members.map(|(name, value)| (name.clone(), without_nulls(value))).collect()
+        }
+        plain => plain.clone(),
     }
 }
 

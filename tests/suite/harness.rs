@@ -28,20 +28,26 @@ pub fn workspace() -> &'static Path {
 /// toolchain for it. Under `PUNCHDOWN_TESTS=all` that is a failure.
 pub fn oms_adapter() -> Option<PathBuf> {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let build = || {
-        let directory = workspace().join("adapters/oms-tmf641");
-        match toolchain::build_adapter(&directory, &mut |line| eprintln!("{line}")) {
-            Ok(component) => Some(component),
-            Err(error) if std::env::var("PUNCHDOWN_TESTS").is_ok_and(|which| which == "all") => {
-                panic!("no component: {error}")
-            }
-            Err(error) => {
-                eprintln!("skipped: WebAssembly toolchain ({error})");
-                None
-            }
+    BUILT.get_or_init(|| component("adapters/oms-tmf641")).clone()
+}
+
+/// The component of an adapter crate of this checkout, as above.
+pub fn component(directory: &str) -> Option<PathBuf> {
+    match toolchain::build_adapter(&workspace().join(directory), &mut |line| eprintln!("{line}")) {
+        Ok(component) => Some(component),
+        Err(error) if std::env::var("PUNCHDOWN_TESTS").is_ok_and(|which| which == "all") => {
+            panic!("no component: {error}")
         }
-    };
-    BUILT.get_or_init(build).clone()
+        Err(error) => {
+            eprintln!("skipped: WebAssembly toolchain ({error})");
+            None
+        }
+    }
+}
+
+/// What the host has written to its log.
+pub fn log(stage: &Stage) -> String {
+    std::fs::read_to_string(stage.log()).expect("a log")
 }
 
 /// A folder that goes away with the test, unless the test fails.

@@ -21,6 +21,7 @@ mod notifications;
 mod nsps;
 mod orders;
 mod portabilling;
+mod sessions;
 mod targets;
 mod tidy;
 mod tls;

@@ -14,8 +14,8 @@ use punchdown_kit::oms::Settings;
 use serde_json::json;
 
 use crate::harness::{
-    CLIENT_SECRET, PROGRAM, counted, folder, front, new_accounts, oms_adapter, rewrite, root, stage, told,
-    until, with_settings,
+    CLIENT_SECRET, PROGRAM, counted, folder, front, log, new_accounts, oms_adapter, rewrite, root, stage,
+    told, until, with_settings,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -23,10 +23,6 @@ const BEARER: &str = "auth = { bearer = { file = \"secrets/oms\" } }";
 
 fn secret(stage: &Stage, name: &str, text: &str) {
     std::fs::write(stage.directory.join("secrets").join(name), text).expect("written");
-}
-
-fn log(stage: &Stage) -> String {
-    std::fs::read_to_string(stage.log()).expect("a log")
 }
 
 async fn is_ok(stage: &Stage, i_account: u64) -> bool {

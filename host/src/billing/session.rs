@@ -14,14 +14,12 @@ use tokio::sync::Mutex;
 
 use super::api::{Api, CallError};
 use super::{Credential, Params, wire};
-use crate::domain::Timestamp;
+use crate::domain::{Timestamp, growing, renewed_after};
 use crate::ports::{BillingError, Tokens, World};
 use crate::secret::Secret;
 
 /// A token that does not say how long it lives is taken to live so long.
 const LIFE_UNKNOWN: Duration = Duration::from_secs(900);
-/// It is renewed so long before its end, or a tenth of its life if that is shorter.
-const RENEW_BEFORE_MAX: Duration = Duration::from_secs(60);
 /// After a refused log-in; doubled each time, up to the second.
 const REFUSED_PAUSE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
 /// After one that was not answered.
@@ -64,8 +62,8 @@ impl State {
             BillingError::Unavailable(_) => (UNANSWERED_PAUSE, &mut self.unanswered),
             BillingError::LoginRefused(_) | BillingError::Refused(_) => (REFUSED_PAUSE, &mut self.refusals),
         };
-        let pause = first.saturating_mul(1 << (*failures).min(10)).min(longest);
         *failures += 1;
+        let pause = growing(first, longest, *failures);
         let until = now + pause;
         let error = match error {
             BillingError::LoginRefused(why) | BillingError::Refused(why) => {
@@ -227,7 +225,7 @@ fn whole(value: &Value) -> Option<u64> {
 /// A tenth of its life or a minute before its end.
 fn renew_at(granted: &Granted, now: Timestamp) -> Timestamp {
     let life = life(granted, now).unwrap_or(LIFE_UNKNOWN);
-    now + life.saturating_sub(RENEW_BEFORE_MAX.min(life / 10))
+    now + renewed_after(life)
 }
 
 /// How long the token lives, by whatever the answer or the token tells. What depends on nobody's

@@ -107,6 +107,11 @@ impl Request {
 }
 
 impl Request {
+    /// Whether a log-in has to come before it.
+    pub fn needs_session(&self) -> bool {
+        self.fills.iter().any(|fill| fill.source.starts_with("session."))
+    }
+
     /// Whether its path can only lead to something below the target's base URL, whoever reads it:
     /// a URL takes `%2e` for a dot and leaves tabs and line ends out, servers behind it may take
     /// `%2f` and `%5c` for separators, and some cut a part off at its first `;`.

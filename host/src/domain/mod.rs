@@ -19,6 +19,8 @@
 //! | signal | what the adapter read in a notification: whom it concerns, what it says |
 //! | report | what an adapter says of a service; a status is what PortaBilling is told |
 //! | trouble | a stable code and a sentence for a person |
+//! | errand | what is done for a whole group, and not for one account: logging in |
+//! | session | what a log-in brought: values that fill in requests, kept in memory alone |
 //! | breaker | what holds a group's requests back while its target answers nobody |
 //! | lease | the right to move a lane, for a time; its epoch makes an old one worthless |
 //!
@@ -30,6 +32,7 @@ mod adapter;
 pub mod breaker;
 mod change;
 mod decision;
+mod errand;
 mod event;
 mod exchange;
 pub mod fan_out;
@@ -51,6 +54,7 @@ pub use adapter::{Description, Digest, Problem, digest_of_hex, hex};
 pub use breaker::{Breaker, BreakerPolicy};
 pub use change::{Change, Note};
 pub use decision::{Decision, Entry, Exchange, Happening, Progress, Received, Report, Waiting};
+pub use errand::{Errand, Standing};
 pub use event::{Enriched, Event, EventIdentity, EventSource, NotAnEvent};
 pub use exchange::{Body, Delivery, Escape, Fill, Header, Request, Response};
 pub use fan_out::{FanOut, Listed, Reached};
@@ -59,7 +63,7 @@ pub use json::Json;
 pub use lane::{Behind, GivesWay, Lane, collapses, gives_way};
 pub use notification::{Correlation, Notification, Otherwise, QUIET, Reading, Signal, SystemChange};
 pub use operation::{Asked, LaidDown, Move, Operation, OperationId, Stage};
-pub use retry::{Chance, RetrySchedule, growing};
+pub use retry::{Chance, RetrySchedule, growing, renewed_after};
 pub use status::{Said, Status, statuses};
 pub use subscriber::{Subscriber, Wanted};
 pub use time::Timestamp;

@@ -16,6 +16,13 @@ pub fn growing(first: Duration, longest: Duration, failures: u32) -> Duration {
     first.saturating_mul(1 << failures.saturating_sub(1).min(20)).min(longest)
 }
 
+/// What lives for so long is renewed a tenth of its life before its end, or a minute if that is
+/// shorter.
+pub fn renewed_after(life: Duration) -> Duration {
+    const BEFORE_MAX: Duration = Duration::from_secs(60);
+    life.saturating_sub(BEFORE_MAX.min(life / 10))
+}
+
 impl RetrySchedule {
     /// `None` when there is no pause at all: an operation could then spin.
     pub fn new(pauses: Vec<Duration>) -> Option<Self> {
@@ -57,6 +64,14 @@ mod tests {
         let s = Duration::from_secs;
         for (failures, pause) in [(0, 10), (1, 10), (2, 20), (3, 40), (4, 60), (u32::MAX, 60)] {
             assert_eq!(growing(s(10), s(60), failures), s(pause), "{failures}");
+        }
+    }
+
+    #[test]
+    fn what_ends_is_renewed_before_its_end() {
+        for (life, after) in [(0, 0), (10, 9), (600, 540), (3600, 3540), (172_800, 172_740)] {
+            let (life, after) = (Duration::from_secs(life), Duration::from_secs(after));
+            assert_eq!(renewed_after(life), after, "{life:?}");
         }
     }
 

@@ -8,6 +8,7 @@ mod breakers;
 mod fan_out;
 mod intake;
 mod perform;
+mod sessions;
 mod statuses;
 mod takeover;
 mod unclaimed;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::breakers::Breakers;
+use self::sessions::Sessions;
 use crate::domain::{BreakerPolicy, Group, Patterns, Policy, Response, Timestamp};
 use crate::ports::{Claim, Held, Lease, Ports};
 use crate::telemetry::Metrics;
@@ -71,6 +73,7 @@ pub(crate) struct Core {
     metrics: Arc<Metrics>,
     groups: BTreeMap<Group, GroupSettings>,
     breakers: Breakers,
+    sessions: Sessions,
     hints: Hints,
     /// Made at each start, so that nobody is mistaken for an earlier self.
     owner: String,
@@ -92,7 +95,8 @@ impl Engine {
         let lanes = groups.keys().map(|group| (group.clone(), Notify::new())).collect();
         let hints = Hints { lanes, fan_outs: Notify::new(), changes: Notify::new(), statuses: Notify::new() };
         let breakers = Breakers::new(groups.keys().cloned());
-        Self { core: Arc::new(Core { ports, metrics, groups, breakers, hints, owner }) }
+        let sessions = Sessions::new(groups.keys().cloned());
+        Self { core: Arc::new(Core { ports, metrics, groups, breakers, sessions, hints, owner }) }
     }
 
     /// What the doors hand their callers' words to.

@@ -1,14 +1,19 @@
 //! One step, by the one port call that it means.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::sessions::Session;
 use super::{Core, GroupSettings, PbData, takeover};
 use crate::domain::outcome::Outcome;
 use crate::domain::step::Step;
 use crate::domain::{
-    Behind, Enriched, LaidDown, Operation, Reason, Request, Stage, Timestamp, Trouble, Wanted,
+    Behind, Decision, Enriched, LaidDown, Operation, Progress, Reason, Request, Response, Stage, Timestamp,
+    Trouble, Wanted,
 };
-use crate::ports::{Account, AdapterError, BillingError, Held, Lack, Lease, Needs, Question, SendError};
+use crate::ports::{
+    Account, AdapterError, BillingError, Held, Lack, Lease, Needs, Question, SendError, SessionValues,
+};
 use crate::telemetry::AdapterQuestion;
 
 /// How long a group's operations are held back before it is seen whether it has what it lacked.
@@ -18,21 +23,23 @@ const COMPARED_AGAIN_AFTER: Duration = Duration::from_secs(30);
 /// A log-in that was refused is not tried again sooner, or the account is locked out.
 const LOGIN_REFUSED_PAUSE: Duration = Duration::from_secs(60);
 
+/// `session` is the one with which the lane's last request left.
 pub async fn perform(
     step: &Step,
     held: &Held,
     lease: &Lease,
     settings: &GroupSettings,
     core: &Core,
+    session: &mut Option<Arc<Session>>,
 ) -> Outcome {
     match step {
         Step::GiveWay(to) => Outcome::GaveWay { to: to.clone() },
         Step::Compare(behind) => compare(&held.operation, behind, settings, core).await,
         Step::Read => read(held, settings, core).await,
-        Step::Ask => ask(&held.operation, core).await,
+        Step::Ask => ask(&held.operation, core, session).await,
         Step::Leave => leave(&held.operation, lease, core).await,
         Step::Send => match &held.operation.stage {
-            Stage::OnItsWay { request, .. } => send(&held.operation, request, core).await,
+            Stage::OnItsWay { request, .. } => send(&held.operation, request, core, session).await,
             other => unreachable!("`next` sends what is on its way, not what is {}", other.word()),
         },
         Step::Doubt => Outcome::Unanswered(Trouble::new(
@@ -160,7 +167,7 @@ fn lay_down(
     }))
 }
 
-async fn ask(operation: &Operation, core: &Core) -> Outcome {
+async fn ask(operation: &Operation, core: &Core, session: &mut Option<Arc<Session>>) -> Outcome {
     let group = &operation.lane.group;
     let Some(laid_down) = operation.laid_down.clone() else {
         return Outcome::Refused(Reason::AdapterBroken.trouble("the operation was never laid down"));
@@ -185,6 +192,10 @@ async fn ask(operation: &Operation, core: &Core) -> Outcome {
     };
     let result = if answer.is_ok() { "answered" } else { "fault" };
     core.metrics.adapter_call(group, AdapterQuestion::Provision, result, began.elapsed());
+    let left_with = session.take();
+    if let (Ok((Progress { decision: Decision::Renew(_), .. }, _)), Some(ended)) = (&answer, left_with) {
+        core.session_ended(group, &ended).await;
+    }
     match answer {
         Ok((progress, by)) => Outcome::Decided { progress: Box::new(progress), by },
         Err(AdapterError::Fault(trouble)) => Outcome::Refused(trouble),
@@ -200,9 +211,15 @@ fn is_taken_over(operation: &Operation, core: &Core) -> bool {
 
 /// What the request needs is there before it is marked as on its way.
 async fn leave(operation: &Operation, lease: &Lease, core: &Core) -> Outcome {
-    match core.ports.outbound.make_ready(&operation.lane.group, operation.looks()).await {
+    let group = &operation.lane.group;
+    if let Stage::Ready { request, .. } = &operation.stage
+        && let Err(lack) = core.session(group, request).await
+    {
+        return lacking(lack, core);
+    }
+    match core.ports.outbound.make_ready(group, operation.looks()).await {
         Ok(()) => {
-            let held = core.held_since(&operation.lane.group, operation.due).await;
+            let held = core.held_since(group, operation.due).await;
             Outcome::Leaving { epoch: lease.epoch, held }
         }
         Err(lack) => lacking(lack, core),
@@ -213,17 +230,24 @@ fn lacking(lack: Lack, core: &Core) -> Outcome {
     Outcome::Held { trouble: lack.trouble, until: core.ports.world.now() + lack.pause }
 }
 
-async fn send(operation: &Operation, request: &Request, core: &Core) -> Outcome {
+async fn send(
+    operation: &Operation,
+    request: &Request,
+    core: &Core,
+    session: &mut Option<Arc<Session>>,
+) -> Outcome {
+    let group = &operation.lane.group;
+    // It was there when the request was marked, and may have come to its end since.
+    match core.session(group, request).await {
+        Ok(current) => *session = current,
+        Err(lack) => return lacking(lack, core),
+    }
+    let none = SessionValues::new();
+    let values = session.as_ref().map_or(&none, |session| &session.values);
     let key = request.idempotency_key(&operation.id);
     let began = Instant::now();
-    let answer = core.ports.outbound.send(&operation.lane.group, request, &key).await;
-    let result = match &answer {
-        Ok(_) | Err(SendError::TooLarge(_)) => "answered",
-        Err(SendError::NotSent(_) | SendError::Lacking(_)) => "not-sent",
-        Err(SendError::Unanswered(_)) => "unanswered",
-        Err(SendError::Refused(_)) => "refused",
-    };
-    core.metrics.request(&operation.lane.group, result, began.elapsed());
+    let answer = core.ports.outbound.send(group, request, &key, values).await;
+    core.metrics.request(group, request_result(&answer), began.elapsed());
     match answer {
         Ok(response) => Outcome::Answered(response),
         Err(SendError::NotSent(why)) => Outcome::NotSent(Trouble::new("target-unreachable", why)),
@@ -231,6 +255,15 @@ async fn send(operation: &Operation, request: &Request, core: &Core) -> Outcome 
         Err(SendError::TooLarge(why)) => Outcome::Unreadable(Reason::AnswerTooLarge.trouble(why)),
         Err(SendError::Refused(why)) => Outcome::Refused(Reason::RequestRefused.trouble(why)),
         Err(SendError::Lacking(lack)) => lacking(lack, core),
+    }
+}
+
+pub const fn request_result(answer: &Result<Response, SendError>) -> &'static str {
+    match answer {
+        Ok(_) | Err(SendError::TooLarge(_)) => "answered",
+        Err(SendError::NotSent(_) | SendError::Lacking(_)) => "not-sent",
+        Err(SendError::Unanswered(_)) => "unanswered",
+        Err(SendError::Refused(_)) => "refused",
     }
 }
 

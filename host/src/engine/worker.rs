@@ -54,6 +54,7 @@ async fn steps(
     stop: &CancellationToken,
 ) -> Result<(), JournalError> {
     let (journal, world) = (&core.ports.journal, &core.ports.world);
+    let mut session = None;
     loop {
         let head = Head {
             operation: &held.operation,
@@ -70,8 +71,8 @@ async fn steps(
         if step == Step::Leave && !core.admit(&settings.group).await {
             return Ok(());
         }
-        let outcome = match tokio::time::timeout(STEP_MAX, perform(&step, &held, lease, settings, core)).await
-        {
+        let performed = perform(&step, &held, lease, settings, core, &mut session);
+        let outcome = match tokio::time::timeout(STEP_MAX, performed).await {
             Ok(outcome) => outcome,
             Err(_) => overrun(&step, world.now()),
         };

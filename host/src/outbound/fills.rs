@@ -6,16 +6,36 @@ use std::fmt::Write as _;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::domain::{Body, Escape, Fill, Request, Response};
+use crate::ports::SessionValues;
 use crate::secret::Secret;
 
 /// A shorter secret would be found where it is none.
 const STRUCK_CHARS_MIN: usize = 4;
 
+/// What can be filled in, by the two kinds of source that a fill may name.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    pub secrets: &'a BTreeMap<String, Secret>,
+    pub session: &'a SessionValues,
+}
+
+impl<'a> Known<'a> {
+    fn value(self, source: &str) -> Result<&'a Secret, String> {
+        if let Some(name) = source.strip_prefix("secret.") {
+            return self.secrets.get(name).ok_or_else(|| format!("the group has no secret `{name}`"));
+        }
+        if let Some(name) = source.strip_prefix("session.") {
+            return self.session.get(name).ok_or_else(|| format!("the session has no value `{name}`"));
+        }
+        Err(format!("`{source}` is nothing that this host can fill in"))
+    }
+}
+
 /// The request with every mark replaced: in its path, its headers and its text body.
-pub fn fill(request: &Request, secrets: &BTreeMap<String, Secret>) -> Result<Request, String> {
+pub fn fill(request: &Request, known: &Known<'_>) -> Result<Request, String> {
     let mut filled = request.clone();
     for fill in &request.fills {
-        let value = value(fill, secrets)?;
+        let value = escape(known.value(&fill.source)?.expose(), fill.escape);
         if fill.mark.is_empty() {
             return Err(format!("the mark of `{}` is empty", fill.source));
         }
@@ -31,12 +51,9 @@ pub fn fill(request: &Request, secrets: &BTreeMap<String, Secret>) -> Result<Req
 }
 
 /// What a request's fills told the target, and the mark of each.
-pub fn told<'a>(
-    request: &'a Request,
-    secrets: &'a BTreeMap<String, Secret>,
-) -> impl Iterator<Item = (Secret, String)> + 'a {
-    let secret = |fill: &Fill| secrets.get(fill.source.strip_prefix("secret.")?).cloned();
-    request.fills.iter().filter_map(move |fill| Some((secret(fill)?, fill.mark.clone())))
+pub fn told(request: &Request, known: &Known<'_>) -> Vec<(Secret, String)> {
+    let value = |fill: &Fill| known.value(&fill.source).ok().cloned();
+    request.fills.iter().filter_map(|fill| Some((value(fill)?, fill.mark.clone()))).collect()
 }
 
 /// A target may say back what it was told. Adapters and journals never see it.
@@ -54,15 +71,6 @@ pub fn strike(response: &mut Response, told: &[(Secret, String)]) {
             }
         }
     }
-}
-
-fn value(fill: &Fill, secrets: &BTreeMap<String, Secret>) -> Result<String, String> {
-    let name = fill
-        .source
-        .strip_prefix("secret.")
-        .ok_or_else(|| format!("`{}` is nothing that this host can fill in", fill.source))?;
-    let secret = secrets.get(name).ok_or_else(|| format!("the group has no secret `{name}`"))?;
-    Ok(escape(secret.expose(), fill.escape))
 }
 
 fn escape(value: &str, how: Escape) -> String {
@@ -107,31 +115,52 @@ mod tests {
         assert_eq!(response.body, Body::Text("<error>@@pw@@ is wrong, and so is tok</error>".to_owned()));
     }
 
+    fn request(source: &str, escape: Escape) -> Request {
+        Request {
+            label: "log-in".to_owned(),
+            method: "POST".to_owned(),
+            path: "/x?key=@@pw@@".to_owned(),
+            headers: vec![Header { name: "x-key".to_owned(), value: "@@pw@@".to_owned() }],
+            body: Body::Text("<pw>@@pw@@</pw>".to_owned()),
+            delivery: Delivery::Repeatable,
+            fills: vec![Fill { mark: "@@pw@@".to_owned(), source: source.to_owned(), escape }],
+            extras: None,
+        }
+    }
+
     #[test]
     fn marks_are_filled_as_their_place_needs_it() {
-        let secrets = BTreeMap::from([("pw".to_owned(), Secret::new("a&\"b"))]);
+        let values = BTreeMap::from([("pw".to_owned(), Secret::new("a&\"b"))]);
+        let none = BTreeMap::new();
+        let (secret, session) =
+            (Known { secrets: &values, session: &none }, Known { secrets: &none, session: &values });
         for (how, written) in [
             (Escape::Verbatim, "a&\"b"),
             (Escape::Json, "a&\\\"b"),
             (Escape::Xml, "a&amp;&quot;b"),
             (Escape::Url, "a%26%22b"),
         ] {
-            let request = Request {
-                label: "log-in".to_owned(),
-                method: "POST".to_owned(),
-                path: "/x?key=@@pw@@".to_owned(),
-                headers: vec![Header { name: "x-key".to_owned(), value: "@@pw@@".to_owned() }],
-                body: Body::Text("<pw>@@pw@@</pw>".to_owned()),
-                delivery: Delivery::Repeatable,
-                fills: vec![Fill { mark: "@@pw@@".to_owned(), source: "secret.pw".to_owned(), escape: how }],
-                extras: None,
-            };
-            let filled = fill(&request, &secrets).expect("fills");
-            assert_eq!(filled.path, format!("/x?key={written}"));
-            assert_eq!(filled.headers[0].value, written);
-            assert_eq!(filled.body, Body::Text(format!("<pw>{written}</pw>")));
-            let unknown = fill(&request, &BTreeMap::new()).expect_err("no such secret");
-            assert!(unknown.contains("pw"), "{unknown}");
+            for (source, known) in [("secret.pw", secret), ("session.pw", session)] {
+                let filled = fill(&request(source, how), &known).expect("fills");
+                assert_eq!(filled.path, format!("/x?key={written}"));
+                assert_eq!(filled.headers[0].value, written);
+                assert_eq!(filled.body, Body::Text(format!("<pw>{written}</pw>")));
+                assert_eq!(told(&request(source, how), &known).len(), 1, "it is struck from the answer");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_cannot_be_filled_in() {
+        let none = BTreeMap::new();
+        let known = Known { secrets: &none, session: &none };
+        for (source, words) in [
+            ("secret.pw", "the group has no secret `pw`"),
+            ("session.pw", "the session has no value `pw`"),
+            ("env.HOME", "`env.HOME` is nothing that this host can fill in"),
+        ] {
+            let refused = fill(&request(source, Escape::Verbatim), &known).expect_err("nothing there");
+            assert_eq!(refused, words);
         }
     }
 }

@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use self::target::Target;
+use self::target::{Leaving, Target};
 use crate::domain::{Group, Request, Response};
-use crate::ports::{Lack, Outbound, SendError, World};
+use crate::ports::{Lack, Outbound, SendError, SessionValues, World};
 use crate::secret::Secret;
 use crate::web;
 
@@ -61,12 +61,19 @@ impl Outbound for Targets {
         }
     }
 
-    async fn send(&self, group: &Group, request: &Request, key: &str) -> Result<Response, SendError> {
+    async fn send(
+        &self,
+        group: &Group,
+        request: &Request,
+        key: &str,
+        session: &SessionValues,
+    ) -> Result<Response, SendError> {
         let target =
             self.0.get(group).ok_or_else(|| SendError::Refused(format!("group {group} has no target")))?;
         let began = Instant::now();
         let token = target.token().await.map_err(SendError::Lacking)?;
-        let response = exchange(group, target, request, key, token.as_ref(), target.settings.timeout).await?;
+        let leaving = Leaving { request, key, session };
+        let response = exchange(group, target, &leaving, token.as_ref(), target.settings.timeout).await?;
         let Some((tokens, refused)) =
             target.tokens.as_ref().zip(token).filter(|_| response.status == UNAUTHORIZED)
         else {
@@ -77,7 +84,7 @@ impl Outbound for Targets {
             return Ok(response);
         };
         let left = target.settings.timeout.saturating_sub(began.elapsed()).max(TIME_MIN);
-        exchange(group, target, request, key, Some(&renewed), left).await
+        exchange(group, target, &leaving, Some(&renewed), left).await
     }
 }
 
@@ -88,12 +95,11 @@ const TIME_MIN: Duration = Duration::from_millis(100);
 async fn exchange(
     group: &Group,
     target: &Target,
-    request: &Request,
-    key: &str,
+    leaving: &Leaving<'_>,
     token: Option<&Secret>,
     within: Duration,
 ) -> Result<Response, SendError> {
-    let mut wire = target.build(request, key, token)?;
+    let mut wire = target.build(leaving, token)?;
     *wire.timeout_mut() = Some(within);
     let answer = target.http.execute(wire).await.map_err(|error| unsent(&error))?;
     let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
@@ -101,12 +107,12 @@ async fn exchange(
     let body = web::read_bounded(answer, bytes_max).await.map_err(|unread| match unread {
         web::Unread::TooLarge { bytes_max } => SendError::TooLarge(format!(
             "the answer to `{}` has more than {bytes_max} bytes (`target.answer-max` of group {group})",
-            request.label
+            leaving.request.label
         )),
         web::Unread::Broken(why) => SendError::Unanswered(why),
     })?;
     let mut response = Response { status, headers: web::headers(&headers), body: web::body(&headers, body) };
-    fills::strike(&mut response, &target.told(request, token));
+    fills::strike(&mut response, &target.told(leaving, token));
     Ok(response)
 }
 

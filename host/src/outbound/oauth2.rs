@@ -9,8 +9,8 @@ use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use crate::domain::{Timestamp, Trouble, growing};
-use crate::ports::{Lack, World};
+use crate::domain::{Timestamp, Trouble, renewed_after};
+use crate::ports::{Denial, Lack, Withheld, World};
 use crate::secret::Secret;
 use crate::web;
 
@@ -18,11 +18,6 @@ use crate::web;
 pub const TOKEN_TIMEOUT: Duration = Duration::from_secs(5);
 /// A token that does not say how long it lives is taken to live so long.
 const LIFE_UNKNOWN: Duration = Duration::from_secs(900);
-/// It is renewed so long before its end, or a tenth of its life if that is shorter.
-const RENEW_BEFORE_MAX: Duration = Duration::from_secs(60);
-/// After a refusal, and the longest; then the same after no good answer.
-const REFUSED_PAUSE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(15 * 60));
-const UNAVAILABLE_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// A target that refuses one token after the other does so for another reason.
 const RENEWED_ONCE_IN: Duration = Duration::from_secs(30);
 const ANSWER_BYTES_MAX: usize = 64 << 10;
@@ -48,9 +43,7 @@ pub struct Tokens {
 #[derive(Default)]
 struct State {
     current: Option<Token>,
-    failures: u32,
-    /// Nobody asks before, and why.
-    not_before: Option<(Timestamp, Trouble)>,
+    withheld: Withheld,
     /// When a token was last renewed because the target refused it.
     renewed_at: Option<Timestamp>,
 }
@@ -64,11 +57,6 @@ struct Token {
 struct Granted {
     access_token: String,
     expires_in: Option<serde_json::Value>,
-}
-
-enum Failure {
-    Refused(String),
-    Unavailable(String),
 }
 
 impl Tokens {
@@ -103,8 +91,8 @@ impl Tokens {
         if let Some(token) = state.current.as_ref().filter(|token| now < token.renew_at) {
             return Ok(token.secret.clone());
         }
-        if let Some((at, trouble)) = state.not_before.as_ref().filter(|(at, _)| now < *at) {
-            return Err(Lack { trouble: trouble.clone(), pause: at.since(now) });
+        if let Some(lack) = state.withheld.lack(now) {
+            return Err(lack);
         }
         match self.ask().await {
             Ok(granted) => {
@@ -115,18 +103,16 @@ impl Tokens {
                 *state = State { current, renewed_at: state.renewed_at, ..State::default() };
                 Ok(secret)
             }
-            Err(failure) => {
-                state.failures += 1;
-                let (code, why, (first, longest)) = match failure {
-                    Failure::Refused(why) => ("token-refused", why, REFUSED_PAUSE),
-                    Failure::Unavailable(why) => ("token-unavailable", why, UNAVAILABLE_PAUSE),
+            Err((denial, why)) => {
+                let code = match denial {
+                    Denial::Refused => "token-refused",
+                    Denial::Unavailable => "token-unavailable",
                 };
-                let pause = growing(first, longest, state.failures);
                 let trouble = Trouble::new(code, format!("{}: {why}", self.endpoint()));
-                let pause_s = pause.as_secs();
+                let lack = state.withheld.denied(denial, trouble, now);
+                let pause_s = lack.pause.as_secs();
                 tracing::warn!(code, endpoint = self.endpoint(), why, pause_s, "no token for a target");
-                state.not_before = Some((now + pause, trouble.clone()));
-                Err(Lack { trouble, pause })
+                Err(lack)
             }
         }
     }
@@ -135,34 +121,31 @@ impl Tokens {
         self.grant.token_url.host_str().unwrap_or_default()
     }
 
-    async fn ask(&self) -> Result<Granted, Failure> {
+    async fn ask(&self) -> Result<Granted, (Denial, String)> {
+        let unavailable = |why: String| (Denial::Unavailable, why);
         let Grant { token_url, client_id, client_secret, scope, audience } = &self.grant;
         let mut form = vec![("grant_type", "client_credentials")];
         form.extend(scope.as_deref().map(|scope| ("scope", scope)));
         form.extend(audience.as_deref().map(|audience| ("audience", audience)));
         let request = self.http.post(token_url.clone()).header("accept", "application/json").form(&form);
         let request = request.basic_auth(form_encoded(client_id), Some(form_encoded(client_secret.expose())));
-        let answer = request.send().await.map_err(|error| Failure::Unavailable(web::reason(&error)))?;
+        let answer = request.send().await.map_err(|error| unavailable(web::reason(&error)))?;
         let status = answer.status();
         let body = web::read_bounded(answer, ANSWER_BYTES_MAX).await.map_err(|unread| match unread {
             web::Unread::TooLarge { bytes_max } => {
-                Failure::Unavailable(format!("its answer has more than {bytes_max} bytes"))
+                unavailable(format!("its answer has more than {bytes_max} bytes"))
             }
-            web::Unread::Broken(why) => Failure::Unavailable(why),
+            web::Unread::Broken(why) => unavailable(why),
         })?;
         if status.is_success() {
             // Not with the parser's words: they could quote the answer.
             return serde_json::from_slice(&body)
-                .map_err(|_| Failure::Unavailable("its answer holds no access_token".to_owned()));
+                .map_err(|_| unavailable("its answer holds no access_token".to_owned()));
         }
         let said = refusal(&body).map(|word| format!(", {word}")).unwrap_or_default();
         let why = format!("it answered {}{said}", status.as_u16());
         let comes_back = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
-        Err(if status.is_client_error() && !comes_back {
-            Failure::Refused(why)
-        } else {
-            Failure::Unavailable(why)
-        })
+        Err(if status.is_client_error() && !comes_back { (Denial::Refused, why) } else { unavailable(why) })
     }
 }
 
@@ -189,7 +172,7 @@ fn refusal(body: &[u8]) -> Option<String> {
 fn renew_at(expires_in: Option<&serde_json::Value>, now: Timestamp) -> Timestamp {
     let seconds = expires_in.and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok()));
     let life = seconds.map_or(LIFE_UNKNOWN, Duration::from_secs);
-    now + life.saturating_sub(RENEW_BEFORE_MAX.min(life / 10))
+    now + renewed_after(life)
 }
 
 #[cfg(test)]

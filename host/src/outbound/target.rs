@@ -10,11 +10,11 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Certificate, Client, Identity, Method, Url};
 
 use super::addresses::Resolver;
-use super::fills;
+use super::fills::{self, Known};
 use super::oauth2::{Grant, TOKEN_TIMEOUT, Tokens};
 use super::turns::Turns;
 use crate::domain::{Body, Request, Trouble};
-use crate::ports::{Lack, SendError, World};
+use crate::ports::{Lack, SendError, SessionValues, World};
 use crate::secret::Secret;
 use crate::web::{self, Rate};
 
@@ -79,6 +79,13 @@ pub enum Auth {
     OAuth2(Grant),
 }
 
+/// A request as it leaves, and what it is filled with beside the group's secrets.
+pub struct Leaving<'a> {
+    pub request: &'a Request,
+    pub key: &'a str,
+    pub session: &'a SessionValues,
+}
+
 /// What stands for a secret that a target says back.
 const STRUCK: &str = "(secret)";
 
@@ -128,7 +135,7 @@ impl Target {
     }
 
     /// The secrets that leave with a request, and what stands for each wherever it comes back.
-    pub fn told(&self, request: &Request, token: Option<&Secret>) -> Vec<(Secret, String)> {
+    pub fn told(&self, leaving: &Leaving<'_>, token: Option<&Secret>) -> Vec<(Secret, String)> {
         let credential = match &self.settings.auth {
             Auth::None => None,
             Auth::OAuth2(_) => token.cloned(),
@@ -145,17 +152,21 @@ impl Target {
             _ => None,
         };
         let credential = credential.into_iter().chain(word).map(|secret| (secret, STRUCK.to_owned()));
-        fills::told(request, &self.settings.secrets).chain(credential).collect()
+        fills::told(leaving.request, &self.known(leaving)).into_iter().chain(credential).collect()
+    }
+
+    fn known<'a>(&'a self, leaving: &Leaving<'a>) -> Known<'a> {
+        Known { secrets: &self.settings.secrets, session: leaving.session }
     }
 
     pub fn build(
         &self,
-        request: &Request,
-        key: &str,
+        leaving: &Leaving<'_>,
         token: Option<&Secret>,
     ) -> Result<reqwest::Request, SendError> {
+        let Leaving { request, key, .. } = leaving;
         let refused = |why: String| SendError::Refused(format!("request `{}`: {why}", request.label));
-        let filled = fills::fill(request, &self.settings.secrets).map_err(refused)?;
+        let filled = fills::fill(request, &self.known(leaving)).map_err(refused)?;
         let method = Method::from_bytes(filled.method.as_bytes())
             .map_err(|_| refused(format!("`{}` is not a method", filled.method)))?;
         let mut wire = self.http.request(method, self.address(&filled).map_err(refused)?);
@@ -165,7 +176,7 @@ impl Target {
             }
             wire = wire.header(&header.name, &header.value);
         }
-        wire = wire.header(&self.settings.key_header, key);
+        wire = wire.header(&self.settings.key_header, *key);
         wire = match &self.settings.auth {
             // Part of the address, or the token below.
             Auth::None | Auth::Query { .. } | Auth::OAuth2(_) => wire,
@@ -294,7 +305,9 @@ mod tests {
             ("http://oms.example/api", "/../x", Escape::Verbatim, None),
             ("http://oms.example/api", "-internal/x", Escape::Verbatim, None),
         ] {
-            let built = target(base, Auth::None).build(&request(path, escape), "key", None);
+            let request = request(path, escape);
+            let leaving = Leaving { request: &request, key: "key", session: &BTreeMap::new() };
+            let built = target(base, Auth::None).build(&leaving, None);
             match (built, goes_to) {
                 (Ok(wire), Some(url)) => assert_eq!(wire.url().as_str(), url),
                 (Err(SendError::Refused(why)), None) => assert!(why.contains("leads out"), "{why}"),
@@ -314,12 +327,13 @@ mod tests {
         ] {
             let target = target("http://oms.example", key());
             let request = Request { fills: vec![], ..request(path, Escape::Verbatim) };
-            match (target.build(&request, "key", None), goes_to) {
+            let leaving = Leaving { request: &request, key: "key", session: &BTreeMap::new() };
+            match (target.build(&leaving, None), goes_to) {
                 (Ok(wire), Some(url)) => assert_eq!(wire.url().as_str(), url),
                 (Err(SendError::Refused(why)), None) => assert!(why.contains("host's to set"), "{why}"),
                 (built, _) => panic!("{path}: {built:?}"),
             }
-            assert_eq!(target.told(&request, None).len(), 1, "it is struck where it comes back");
+            assert_eq!(target.told(&leaving, None).len(), 1, "it is struck where it comes back");
         }
     }
 }

@@ -93,15 +93,17 @@ impl HeldBy {
 pub enum AdapterQuestion {
     Provision,
     ReadNotification,
+    LogIn,
 }
 
 impl AdapterQuestion {
-    const ALL: [Self; 2] = [Self::Provision, Self::ReadNotification];
+    const ALL: [Self; 3] = [Self::Provision, Self::ReadNotification, Self::LogIn];
 
     const fn word(self) -> &'static str {
         match self {
             Self::Provision => "provision",
             Self::ReadNotification => "read-notification",
+            Self::LogIn => "log-in",
         }
     }
 }
@@ -126,6 +128,7 @@ pub struct Metrics {
     adapter_calls: Family<AdapterCall, Counter>,
     adapter_seconds: Family<OfGroup, Histogram>,
     requests: Family<GroupResult, Counter>,
+    log_ins: Family<GroupResult, Counter>,
     request_seconds: Family<OfGroup, Histogram>,
     billing_calls: Family<OfResult, Counter>,
     billing_seconds: Histogram,
@@ -184,6 +187,7 @@ impl Metrics {
             adapter_calls: Family::default(),
             adapter_seconds: Family::new_with_constructor(call_seconds as fn() -> Histogram),
             requests: Family::default(),
+            log_ins: Family::default(),
             request_seconds: Family::new_with_constructor(call_seconds as fn() -> Histogram),
             billing_calls: Family::default(),
             billing_seconds: call_seconds(),
@@ -217,6 +221,7 @@ impl Metrics {
         all.register_with_unit("adapter_call", "Time of a question to an adapter", Unit::Seconds, self.adapter_seconds.clone());
         all.register("requests", "Requests to targets", self.requests.clone());
         all.register_with_unit("request", "Time of a request to a target", Unit::Seconds, self.request_seconds.clone());
+        all.register("log_ins", "Log-ins at targets", self.log_ins.clone());
         all.register("billing_calls", "Readings of an account in PortaBilling", self.billing_calls.clone());
         all.register_with_unit("billing_call", "Time of a reading of an account", Unit::Seconds, self.billing_seconds.clone());
         all.register("status_posts", "Statuses sent to PortaBilling", self.status_posts.clone());
@@ -232,6 +237,9 @@ impl Metrics {
             }
             for result in ["answered", "not-sent", "unanswered", "refused"] {
                 present(&self.requests, &GroupResult { group: name.clone(), result });
+            }
+            for result in ["granted", "refused", "failed"] {
+                present(&self.log_ins, &GroupResult { group: name.clone(), result });
             }
             for question in AdapterQuestion::ALL.map(AdapterQuestion::word) {
                 for result in ["answered", "fault"] {
@@ -302,6 +310,10 @@ impl Metrics {
         let group = group.0.clone();
         self.requests.get_or_create(&GroupResult { group: group.clone(), result }).inc();
         self.request_seconds.get_or_create(&OfGroup { group }).observe(took.as_secs_f64());
+    }
+
+    pub fn log_in(&self, group: &Group, result: &'static str) {
+        self.log_ins.get_or_create(&GroupResult { group: group.0.clone(), result }).inc();
     }
 
     pub fn billing_call(&self, result: &'static str, took: Duration) {

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use wasmtime::Store;
 
+use super::bindings::session::SessionPre;
 use super::bindings::{Adapter as World, AdapterPre};
-use super::guest::{Guest, Seed, ask};
+use super::guest::{Asking, Guest, Seed, ask};
 use super::{Limits, Sandbox, convert};
 use crate::domain::{
-    Description, Digest, Json, Notification, Problem, Progress, Reading, Reason, Timestamp, Trouble,
+    Description, Digest, Errand, Json, Notification, Problem, Progress, Reading, Reason, Timestamp, Trouble,
 };
-use crate::ports::Question;
+use crate::ports::{LogIn, Question};
 
 /// Of a name and a version: they stand in logs and on pages.
 const NAME_CHARS_MAX: usize = 64;
@@ -19,6 +20,8 @@ const NAME_CHARS_MAX: usize = 64;
 #[derive(Clone)]
 pub struct Adapter {
     pre: AdapterPre<Guest>,
+    /// Where it has the optional interface.
+    session: Option<SessionPre<Guest>>,
     digest: Digest,
     description: Arc<Description>,
     /// Of questions outside any operation.
@@ -35,10 +38,10 @@ impl Adapter {
         digest: Digest,
         limits: Limits,
     ) -> Result<Self, Trouble> {
-        let said =
-            ask(&pre, digest.short(), limits, &AT_REST, async |world: &World, store: &mut Store<Guest>| {
-                world.punchdown_adapter_external_system().call_describe(store).await
-            });
+        let asking = Asking { adapter: digest.short(), limits, seed: AT_REST, confidential: false };
+        let said = ask_one(&pre, &asking, async |world, store| {
+            world.punchdown_adapter_external_system().call_describe(store).await
+        });
         let description = convert::description(said.await?)?;
         for word in [&description.name, &description.version] {
             if word.is_empty() || word.chars().count() > NAME_CHARS_MAX || word.chars().any(char::is_control)
@@ -48,7 +51,8 @@ impl Adapter {
                 )));
             }
         }
-        Ok(Self { pre, digest, description: Arc::new(description), limits, _sandbox: sandbox })
+        let session = SessionPre::new(pre.instance_pre().clone()).ok();
+        Ok(Self { pre, session, digest, description: Arc::new(description), limits, _sandbox: sandbox })
     }
 
     pub fn description(&self) -> &Description {
@@ -65,7 +69,7 @@ impl Adapter {
     /// When it stops, or is stopped, instead of answering.
     pub async fn check_config(&self, config: &Json) -> Result<Vec<Problem>, Trouble> {
         let config = config.text().to_owned();
-        let said = self.ask(self.limits, &AT_REST, async move |world, store| {
+        let said = self.ask(self.limits, AT_REST, async move |world, store| {
             world.punchdown_adapter_external_system().call_check_config(store, &config).await
         });
         Ok(convert::problems(said.await?))
@@ -74,7 +78,7 @@ impl Adapter {
     pub(super) async fn provision(&self, question: &Question, limits: Limits) -> Result<Progress, Trouble> {
         let (operation, history) = (convert::operation(question), convert::history(&question.history));
         let seed = Seed { began: question.laid_down.began, name: &question.operation.0 };
-        let said = self.ask(limits, &seed, async move |world, store| {
+        let said = self.ask(limits, seed, async move |world, store| {
             world.punchdown_adapter_external_system().call_provision(store, &operation, &history).await
         });
         said.await.and_then(convert::progress)
@@ -88,7 +92,7 @@ impl Adapter {
     ) -> Result<Reading, Trouble> {
         let (config, notification) = (config.text().to_owned(), convert::notification(raw));
         let seed = Seed { began: raw.received_at, name: "notification" };
-        let said = self.ask(limits, &seed, async move |world, store| {
+        let said = self.ask(limits, seed, async move |world, store| {
             world
                 .punchdown_adapter_external_system()
                 .call_read_notification(store, &config, &notification)
@@ -97,13 +101,58 @@ impl Adapter {
         said.await.and_then(convert::reading)
     }
 
-    async fn ask<T, Q>(&self, limits: Limits, seed: &Seed<'_>, question: Q) -> Result<T, Trouble>
+    pub(super) fn logs_in(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// What it is given holds a session, so nothing that it says on the side is kept.
+    pub(super) async fn log_in(
+        &self,
+        config: &Json,
+        log_in: &LogIn,
+        limits: Limits,
+    ) -> Result<Errand, Trouble> {
+        let Some(session) = self.session.clone() else {
+            return Err(Reason::AdapterBroken.trouble("the adapter has no interface `session`"));
+        };
+        let (config, history) = (config.text().to_owned(), convert::history(&log_in.history));
+        let asking = Asking {
+            adapter: &self.description.name,
+            limits,
+            seed: Seed { began: log_in.began, name: &log_in.id.0 },
+            confidential: true,
+        };
+        let engine = session.engine().clone();
+        let said = ask(&engine, &asking, async move |store| {
+            let world = session.instantiate_async(&mut *store).await?;
+            world.punchdown_adapter_session().call_log_in(store, &config, &history).await
+        });
+        said.await.and_then(convert::errand)
+    }
+
+    async fn ask<T, Q>(&self, limits: Limits, seed: Seed<'_>, question: Q) -> Result<T, Trouble>
     where
         T: Send + 'static,
         Q: AsyncFnOnce(&World, &mut Store<Guest>) -> wasmtime::Result<T> + Send + 'static,
     {
-        ask(&self.pre, &self.description.name, limits, seed, question).await
+        let asking = Asking { adapter: &self.description.name, limits, seed, confidential: false };
+        ask_one(&self.pre, &asking, question).await
     }
+}
+
+/// Asks one question of the contract in a fresh instance.
+async fn ask_one<T, Q>(pre: &AdapterPre<Guest>, asking: &Asking<'_>, question: Q) -> Result<T, Trouble>
+where
+    T: Send + 'static,
+    Q: AsyncFnOnce(&World, &mut Store<Guest>) -> wasmtime::Result<T> + Send + 'static,
+{
+    let pre = pre.clone();
+    let engine = pre.engine().clone();
+    ask(&engine, asking, async move |store| {
+        let world = pre.instantiate_async(&mut *store).await?;
+        question(&world, store).await
+    })
+    .await
 }
 
 /// Outside any operation the clock stands at the beginning of time.

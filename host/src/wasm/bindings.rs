@@ -6,3 +6,15 @@ wasmtime::component::bindgen!({
     exports: { default: async },
     require_store_data_send: true,
 });
+
+/// The optional interfaces, each found by name. What they share with the contract is the same type.
+pub mod session {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        inline: "package punchdown:host; world session { export punchdown:adapter/session@0.9.0; }",
+        world: "punchdown:host/session",
+        with: { "punchdown:adapter/types": super::punchdown::adapter::types },
+        exports: { default: async },
+        require_store_data_send: true,
+    });
+}

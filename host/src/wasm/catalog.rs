@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::{Adapter, Limits};
-use crate::domain::{Digest, Group, Json, Notification, Progress, Reading};
-use crate::ports::{AdapterError, Adapters, Needs, Question};
+use crate::domain::{Digest, Errand, Group, Json, Notification, Progress, Reading};
+use crate::ports::{AdapterError, Adapters, LogIn, Needs, Question};
 
 /// Questions that a group may ask at the same time: computing is all they do.
 const QUESTIONS_PER_GROUP: usize = 4;
@@ -47,6 +47,7 @@ impl Adapters for Catalog {
             queries: serving.adapter.description().queries.clone(),
             config: serving.config.clone(),
             notify_at: serving.notify_at.clone(),
+            logs_in: serving.adapter.logs_in(),
         })
     }
 
@@ -62,5 +63,12 @@ impl Adapters for Catalog {
         let _slot = slots.acquire().await;
         let reading = serving.adapter.read_notification(&serving.config, raw, serving.limits).await;
         reading.map_err(AdapterError::Fault)
+    }
+
+    async fn log_in(&self, log_in: LogIn) -> Result<Errand, AdapterError> {
+        let (serving, slots) = self.serving(&log_in.group)?;
+        let _slot = slots.acquire().await;
+        let errand = serving.adapter.log_in(&serving.config, &log_in, serving.limits).await;
+        errand.map_err(AdapterError::Fault)
     }
 }

@@ -58,8 +58,10 @@ fn decode(bytes: &[u8]) -> Result<(Resolve, WorldId), String> {
     }
 }
 
-/// Optional interfaces of the contract that come later. An adapter that has one needs it.
-const NOT_YET: [&str; 2] = ["punchdown:adapter/session", "punchdown:adapter/registration"];
+/// An optional interface of the contract that comes later. An adapter that has it needs it.
+const NOT_YET: &str = "punchdown:adapter/registration";
+/// Those that this host runs where they are there.
+const OPTIONAL: [&str; 1] = ["session"];
 
 /// An interface that a world imports or exports.
 struct Named {
@@ -105,20 +107,25 @@ fn exports_all(
     their_world: WorldId,
 ) -> Result<(), String> {
     let exported = interfaces(theirs, &theirs.worlds[their_world].exports);
-    let not_yet = |found: &&Named| NOT_YET.contains(&found.name.as_str());
-    if let Some(found) = exported.iter().find(not_yet) {
+    if let Some(found) = exported.iter().find(|found| found.name == NOT_YET) {
         return Err(format!("it exports {}, which this host does not run yet", found.full()));
     }
-    for required in interfaces(ours, &ours.worlds[our_world].exports) {
-        let full = required.full();
-        let Some(found) = exported.iter().find(|found| found.is(&required)) else {
-            let other_version = exported.iter().find(|found| found.name == required.name);
-            return Err(match other_version {
-                Some(other) => format!("it exports {}; this host speaks {full}", other.full()),
-                None => format!("it exports {}; an adapter exports {full}", list(&exported)),
-            });
+    let required = interfaces(ours, &ours.worlds[our_world].exports);
+    let optional = optional(ours, our_world);
+    let offered = required.iter().map(|known| (known, true));
+    for (known, is_required) in offered.chain(optional.iter().map(|known| (known, false))) {
+        let full = known.full();
+        let Some(found) = exported.iter().find(|found| found.is(known)) else {
+            let other_version = exported.iter().find(|found| found.name == known.name);
+            return match other_version {
+                Some(other) => Err(format!("it exports {}; this host speaks {full}", other.full())),
+                None if is_required => {
+                    Err(format!("it exports {}; an adapter exports {full}", list(&exported)))
+                }
+                None => continue,
+            };
         };
-        for (name, function) in &ours.interfaces[required.id].functions {
+        for (name, function) in &ours.interfaces[known.id].functions {
             let Some(other) = theirs.interfaces[found.id].functions.get(name) else {
                 return Err(format!("its {full} has no function `{name}`"));
             };
@@ -126,6 +133,18 @@ fn exports_all(
         }
     }
     Ok(())
+}
+
+/// The optional interfaces of the contract's package.
+fn optional(ours: &Resolve, our_world: WorldId) -> Vec<Named> {
+    let package = ours.worlds[our_world].package.map(|package| &ours.packages[package]);
+    let named = |name: &&str| {
+        let (package, id) = package.and_then(|package| Some((package, *package.interfaces.get(*name)?)))?;
+        let version = package.name.version.as_ref().map(ToString::to_string).unwrap_or_default();
+        let name = format!("{}:{}/{name}", package.name.namespace, package.name.name);
+        Some(Named { name, version, id })
+    };
+    OPTIONAL.iter().filter_map(named).collect()
 }
 
 /// What the component asks for is offered, and is what the component takes it for. Which of WASI

@@ -1,11 +1,14 @@
 //! Domain ⇄ contract, both ways and exhaustive: a new word on either side does not compile
 //! until it is decided here what it means.
 
+use std::time::Duration;
+
 use super::bindings::punchdown::adapter::types as wit;
 use crate::domain::{
-    AccountId, Body, Correlation, Decision, Delivery, Description, Entry, Escape, Event, Fill, Happening,
-    Header, IAccount, Json, LaidDown, Notification, Otherwise, Problem, Progress, Reading, Reason, Received,
-    Report, Request, Response, Service, Signal, Status, Subscriber, Trouble, Waiting, Wanted,
+    AccountId, Body, Correlation, Decision, Delivery, Description, Entry, Errand, Escape, Event, Fill,
+    Happening, Header, IAccount, Json, LaidDown, Notification, Otherwise, Problem, Progress, Reading, Reason,
+    Received, Report, Request, Response, Service, Signal, Standing, Status, Subscriber, Trouble, Waiting,
+    Wanted,
 };
 use crate::ports::Question;
 
@@ -144,6 +147,18 @@ fn decision(said: wit::Decision) -> Taken<Decision> {
         wit::Decision::Finish => Decision::Finish,
         wit::Decision::Ignore(why) => Decision::Ignore(why),
         wit::Decision::Park(why) => Decision::Park(trouble(why)),
+    })
+}
+
+pub fn errand(said: wit::Errand) -> Taken<Errand> {
+    Ok(match said {
+        wit::Errand::Send(wanted) => Errand::Send(request(wanted)?),
+        wit::Errand::Again(why) => Errand::Again(trouble(why)),
+        wit::Errand::Ready(standing) => Errand::Ready(Standing {
+            value: json(standing.value, "a standing's `value`")?,
+            life: standing.seconds.map(|seconds| Duration::from_secs(seconds.into())),
+        }),
+        wit::Errand::Fail(why) => Errand::Fail(trouble(why)),
     })
 }
 

@@ -9,7 +9,6 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, Was
 
 use super::Limits;
 use super::bindings::punchdown::adapter::{log, types};
-use super::bindings::{Adapter as World, AdapterPre};
 use super::last_words::Tail;
 use crate::domain::{Reason, Timestamp, Trouble};
 
@@ -37,6 +36,7 @@ pub struct Guest {
     log_lines: u32,
     last_log_line: Option<String>,
     stderr: Tail,
+    confidential: bool,
 }
 
 /// What makes two askings the same: the guest's clock and its randomness.
@@ -45,8 +45,18 @@ pub struct Seed<'a> {
     pub name: &'a str,
 }
 
+/// Who asks: what a guest says on the side goes into the log under the name of its adapter.
+pub struct Asking<'a> {
+    pub adapter: &'a str,
+    pub limits: Limits,
+    pub seed: Seed<'a>,
+    /// What it is given must be heard of by nobody, so nothing that it says on the side is kept.
+    pub confidential: bool,
+}
+
 impl Guest {
-    fn new(name: &str, limits: Limits, seed: &Seed<'_>) -> Self {
+    fn new(asking: &Asking<'_>) -> Self {
+        let Asking { adapter, limits, seed, confidential } = asking;
         let stderr = Tail::default();
         let wasi = WasiCtx::builder()
             .stderr(stderr.clone())
@@ -60,14 +70,15 @@ impl Guest {
         Self {
             wasi,
             table: ResourceTable::new(),
-            limits,
-            name: name.to_owned(),
+            limits: *limits,
+            name: (*adapter).to_owned(),
             memory_used: 0,
             memory_refused: None,
             table_elements: 0,
             log_lines: 0,
             last_log_line: None,
             stderr,
+            confidential: *confidential,
         }
     }
 
@@ -77,12 +88,16 @@ impl Guest {
 
     fn with_last_words(&self, what: &str) -> String {
         match self.last_words() {
+            _ if self.confidential => format!("{what}; its last words are kept from everybody here"),
             Some(words) => format!("{what}; its last words: {words}"),
             None => format!("{what}; it left no words"),
         }
     }
 
     fn tell_of_dropped_lines(&self) {
+        if self.confidential {
+            return;
+        }
         let dropped = self.log_lines.saturating_sub(self.limits.log_lines);
         if dropped > 0 {
             let (adapter, kept) = (&self.name, self.limits.log_lines);
@@ -133,6 +148,9 @@ impl types::Host for Guest {}
 
 impl log::Host for Guest {
     fn write(&mut self, level: log::Level, message: String) {
+        if self.confidential {
+            return;
+        }
         self.log_lines = self.log_lines.saturating_add(1);
         let end =
             (0..=message.len().min(LOG_LINE_BYTES_MAX)).rev().find(|end| message.is_char_boundary(*end));
@@ -176,28 +194,18 @@ impl ResourceLimiter for Guest {
 /// Asks one question in a fresh instance.
 ///
 /// It runs on a thread for blocking work: computing never holds up a door.
-pub async fn ask<T, Q>(
-    adapter: &AdapterPre<Guest>,
-    name: &str,
-    limits: Limits,
-    seed: &Seed<'_>,
-    question: Q,
-) -> Result<T, Trouble>
+pub async fn ask<T, Q>(engine: &Engine, asking: &Asking<'_>, question: Q) -> Result<T, Trouble>
 where
     T: Send + 'static,
-    Q: AsyncFnOnce(&World, &mut Store<Guest>) -> wasmtime::Result<T> + Send + 'static,
+    Q: AsyncFnOnce(&mut Store<Guest>) -> wasmtime::Result<T> + Send + 'static,
 {
-    let guest = Guest::new(name, limits, seed);
-    let adapter = adapter.clone();
+    let (guest, limits) = (Guest::new(asking), asking.limits);
+    let engine = engine.clone();
     let runtime = tokio::runtime::Handle::current();
     let asked = tokio::task::spawn_blocking(move || {
         runtime.block_on(async move {
-            let mut store = store(adapter.engine(), guest);
-            let answer = async {
-                let world = adapter.instantiate_async(&mut store).await?;
-                question(&world, &mut store).await
-            };
-            let answer = tokio::time::timeout(limits.time + PARKED_MAX, answer).await;
+            let mut store = store(&engine, guest);
+            let answer = tokio::time::timeout(limits.time + PARKED_MAX, question(&mut store)).await;
             store.data().tell_of_dropped_lines();
             match answer {
                 Ok(Ok(value)) => Ok(value),

@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::types::{
-    Decision, Entry, Happening, Notification, Operation, Outcome, Problem, Progress, Reading,
+    Decision, Entry, Happening, Move, Notification, Operation, Outcome, Problem, Progress, Reading,
 };
-use crate::{Adapter, provision};
+use crate::{Adapter, LogIn, log_in, provision};
 
 #[derive(Deserialize)]
 #[serde(tag = "ask", rename_all = "kebab-case")]
@@ -25,6 +25,7 @@ enum Case {
     Provision(Box<Life>),
     ReadNotification(Box<Notice>),
     CheckConfig(Check),
+    LogIn(Way),
 }
 
 #[derive(Deserialize)]
@@ -40,6 +41,23 @@ struct Life {
 struct Step {
     expect: Progress,
     /// What the decision leads to; absent in the last step.
+    then: Option<Entry>,
+}
+
+/// A log-in, move by move.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Way {
+    about: String,
+    config: Value,
+    steps: Vec<Stage>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stage {
+    expect: Move,
+    /// What becomes of what is sent; absent in the last step.
     then: Option<Entry>,
 }
 
@@ -66,12 +84,26 @@ struct Check {
 ///
 /// With everything that differs, by file and step; also when there is no case at all.
 pub fn run_cases<A: Adapter>(folder: impl AsRef<Path>) {
-    let folder = folder.as_ref();
+    run::<A>(folder.as_ref(), None);
+}
+
+/// As [`run_cases`], with the cases that ask for a log-in.
+///
+/// # Panics
+///
+/// As [`run_cases`].
+pub fn run_cases_with_log_in<A: LogIn>(folder: impl AsRef<Path>) {
+    run::<A>(folder.as_ref(), Some(log_in::<A>));
+}
+
+type AskLogIn = fn(&Value, &[Entry]) -> Move;
+
+fn run<A: Adapter>(folder: &Path, log_in: Option<AskLogIn>) {
     let files = case_files(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     assert!(!files.is_empty(), "no golden case there: {}", folder.display());
     let mut failures = Vec::new();
     for file in &files {
-        let run = AssertUnwindSafe(|| run_file::<A>(file));
+        let run = AssertUnwindSafe(|| run_file::<A>(file, log_in));
         if let Err(why) = catch_unwind(run).unwrap_or_else(|panic| Err(words(&*panic))) {
             failures.push(format!("{}: {why}", file.display()));
         }
@@ -91,7 +123,7 @@ fn case_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn run_file<A: Adapter>(file: &Path) -> Result<(), String> {
+fn run_file<A: Adapter>(file: &Path, log_in: Option<AskLogIn>) -> Result<(), String> {
     let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
     let case = serde_json::from_str(&text).map_err(|error| format!("not a case: {error}"))?;
     let (about, result) = match &case {
@@ -104,6 +136,10 @@ fn run_file<A: Adapter>(file: &Path) -> Result<(), String> {
             let ask = || A::check_config(&check.config);
             (&check.about, compare(&check.expect, ask))
         }
+        Case::LogIn(way) => match log_in {
+            Some(log_in) => (&way.about, walk(way, log_in)),
+            None => (&way.about, Err("this adapter was given no log-in: run_cases_with_log_in".to_owned())),
+        },
     };
     result.map_err(|why| format!("{about}\n    {why}"))
 }
@@ -118,6 +154,25 @@ fn live<A: Adapter>(life: &Life) -> Result<(), String> {
                 None if is_last => Ok(()),
                 Some(_) => Err("no step follows this `then`".to_owned()),
                 None => Err("`then` is missing".to_owned()),
+            })
+            .map_err(|why| format!("step {}:\n    {why}", place + 1))?;
+    }
+    Ok(())
+}
+
+fn walk(way: &Way, log_in: AskLogIn) -> Result<(), String> {
+    let mut history: Vec<Entry> = Vec::new();
+    for (place, step) in way.steps.iter().enumerate() {
+        let is_last = place + 1 == way.steps.len();
+        compare(&step.expect, || log_in(&way.config, &history))
+            .and_then(|()| match (&step.then, &step.expect) {
+                (Some(then), Move::Send(request)) if !is_last && label(then) == Some(&request.label) => {
+                    history.push(then.clone());
+                    Ok(())
+                }
+                (None, _) if is_last => Ok(()),
+                (Some(_), _) => Err("`then` cannot follow from this move".to_owned()),
+                (None, _) => Err("`then` is missing".to_owned()),
             })
             .map_err(|why| format!("step {}:\n    {why}", place + 1))?;
     }

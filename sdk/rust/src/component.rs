@@ -3,9 +3,10 @@
 use std::marker::PhantomData;
 
 use crate::bindings::exports::punchdown::adapter::external_system as contract;
+use crate::bindings::session::exports::punchdown::adapter::session;
 use crate::convert::parsed;
 use crate::types::{Entry, Operation};
-use crate::{Adapter, log, provision};
+use crate::{Adapter, LogIn, log, log_in, provision};
 
 /// Answers the host's questions by `A`. Only [`export_adapter!`](crate::export_adapter) names it.
 pub struct Component<A>(PhantomData<A>);
@@ -30,5 +31,13 @@ impl<A: Adapter> contract::Guest for Component<A> {
     fn read_notification(config: String, notification: contract::Notification) -> contract::Reading {
         log::leave_last_words();
         A::read_notification(&parsed(&config), &notification.into()).into()
+    }
+}
+
+impl<A: LogIn> session::Guest for Component<A> {
+    fn log_in(config: String, history: Vec<contract::Entry>) -> session::Errand {
+        log::leave_last_words();
+        let history: Vec<Entry> = history.into_iter().map(Entry::from).collect();
+        log_in::<A>(&parsed(&config), &history).into()
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::bindings::punchdown::adapter::types as words;
 use crate::http::{Body, Delivery, Escape, Fill, Header, Request, Response};
 use crate::types::{
-    Correlation, Decision, Description, Entry, Event, Exchange, Happening, Notification, Operation,
+    Correlation, Decision, Description, Entry, Event, Exchange, Happening, Move, Notification, Operation,
     Otherwise, Outcome, Problem, Progress, Reading, Report, Signal, Status, Subscriber, Trouble, Waiting,
     Wanted,
 };
@@ -171,6 +171,19 @@ impl From<Decision> for words::Decision {
             Decision::Finish => Self::Finish,
             Decision::Ignore(why) => Self::Ignore(why),
             Decision::Park(trouble) => Self::Park(trouble.into()),
+        }
+    }
+}
+
+impl From<Move> for words::Errand {
+    fn from(next: Move) -> Self {
+        match next {
+            Move::Send(request) => Self::Send(request.into()),
+            Move::Again(trouble) => Self::Again(trouble.into()),
+            Move::Ready(standing) => {
+                Self::Ready(words::Standing { value: standing.value.to_string(), seconds: standing.seconds })
+            }
+            Move::Fail(trouble) => Self::Fail(trouble.into()),
         }
     }
 }

@@ -44,7 +44,7 @@ struct Said {
 /// Whoever swallows it gets the same again from every later call, so nothing is sent twice.
 #[derive(Debug)]
 #[must_use = "the flow has stopped: return it"]
-pub struct Stop(());
+pub struct Stop(pub(crate) ());
 
 /// What became of a request that must not be sent twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,12 +115,7 @@ impl<'a> Flow<'a> {
     /// When the history has something else in this place: the adapter has diverged.
     #[track_caller]
     pub fn ask(&mut self, label: &str, request: Request) -> Result<Response, Stop> {
-        match self.exchange(label, Delivery::Repeatable, request)? {
-            Outcome::Answered(response) => Ok(response.clone()),
-            Outcome::Unknown(_) => {
-                panic!("diverged: the history has \"{label}\" unanswered where the flow asks for it")
-            }
-        }
+        Ok(answer(label, self.exchange(label, Delivery::Repeatable, request)?))
     }
 
     /// Sends a request that must not arrive twice.
@@ -136,10 +131,7 @@ impl<'a> Flow<'a> {
     pub fn act(&mut self, label: &str, request: Request) -> Result<Acted, Stop> {
         let outcome = self.exchange(label, Delivery::AtMostOnce, request)?;
         self.acted_since_wait = true;
-        Ok(match outcome {
-            Outcome::Answered(response) => Acted::Answered(response.clone()),
-            Outcome::Unknown(why) => Acted::Unknown(why.clone()),
-        })
+        Ok(Acted::from(outcome))
     }
 
     /// Sleeps until a notification or the time comes.
@@ -262,10 +254,7 @@ impl<'a> Flow<'a> {
             let label = label.to_owned();
             return Err(self.stop(Decision::Send(Request { label, delivery, ..request })));
         };
-        match &entry.what {
-            Happening::Exchanged(exchange) if exchange.label == label => Ok(&exchange.outcome),
-            _ => diverged(entry, &format!("sends \"{label}\"")),
-        }
+        Ok(exchanged(entry, label))
     }
 
     /// The next thing that has happened. What was said before it went with the decision that led
@@ -308,13 +297,42 @@ impl Wait {
     }
 }
 
-fn trouble(code: &str, message: impl Into<String>) -> Trouble {
+impl From<&Outcome> for Acted {
+    fn from(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Answered(response) => Self::Answered(response.clone()),
+            Outcome::Unknown(why) => Self::Unknown(why.clone()),
+        }
+    }
+}
+
+/// What became of the request with that label, which is what the entry must tell.
+#[track_caller]
+pub(crate) fn exchanged<'a>(entry: &'a Entry, label: &str) -> &'a Outcome {
+    match &entry.what {
+        Happening::Exchanged(exchange) if exchange.label == label => &exchange.outcome,
+        _ => diverged(entry, &format!("sends \"{label}\"")),
+    }
+}
+
+/// The answer to a request that the host repeats until there is one.
+#[track_caller]
+pub(crate) fn answer(label: &str, outcome: &Outcome) -> Response {
+    match outcome {
+        Outcome::Answered(response) => response.clone(),
+        Outcome::Unknown(_) => {
+            panic!("diverged: the history has \"{label}\" unanswered where the flow asks for it")
+        }
+    }
+}
+
+pub(crate) fn trouble(code: &str, message: impl Into<String>) -> Trouble {
     Trouble { code: code.to_owned(), message: message.into() }
 }
 
 /// Ends a run that took another way than the one before it: never a silent second send.
 #[track_caller]
-fn diverged(entry: &Entry, doing: &str) -> ! {
+pub(crate) fn diverged(entry: &Entry, doing: &str) -> ! {
     let has = match &entry.what {
         Happening::Exchanged(Exchange { label, .. }) => format!("\"{label}\""),
         Happening::Notified(_) => "a notification".to_owned(),

@@ -33,6 +33,7 @@ mod cases;
 #[doc(hidden)]
 pub mod component;
 mod convert;
+mod errand;
 mod flow;
 mod http;
 mod instant;
@@ -40,15 +41,16 @@ mod log;
 mod types;
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use cases::run_cases;
+pub use cases::{run_cases, run_cases_with_log_in};
+pub use errand::Errand;
 pub use flow::{Acted, Flow, Stop, Wait, Woken};
 pub use http::{Body, Delivery, Escape, Fill, Header, Request, Response};
 pub use log::{Level, log};
 pub use serde_json::{Value, json};
 pub use types::{
-    Correlation, Decision, Description, Entry, Event, Exchange, Happening, Notification, Operation,
-    Otherwise, Outcome, Problem, Progress, Reading, Report, Signal, Status, Subscriber, Trouble, Waiting,
-    Wanted,
+    Correlation, Decision, Description, Entry, Event, Exchange, Happening, Move, Notification, Operation,
+    Otherwise, Outcome, Problem, Progress, Reading, Report, Signal, Standing, Status, Subscriber, Trouble,
+    Waiting, Wanted,
 };
 
 /// The questions that an adapter answers. Every answer depends on the arguments alone.
@@ -82,7 +84,32 @@ pub fn provision<A: Adapter>(operation: &Operation, history: &[Entry]) -> Progre
     flow.into_progress()
 }
 
-/// Exports an [`Adapter`] as the component's own. Does nothing in a native build.
+/// For a system that wants a log-in first. The host does it once for all operations of a group, keeps
+/// what it brought in memory alone, and fills it in where a request says
+/// [`fill("session.<name>")`](Request::fill). An answer that says that the session has ended is for
+/// [`Flow::renew`].
+pub trait LogIn: Adapter {
+    /// Logs in, and says what the session has.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop`] is not one: it comes from the errand and says that the run ends here for now.
+    fn log_in(errand: &mut Errand, config: &Value) -> Result<Standing, Stop>;
+}
+
+/// The next move of a log-in after all that has happened on its way: the contract's `log-in`.
+///
+/// # Panics
+///
+/// When the adapter would now take another way than the history shows.
+pub fn log_in<A: LogIn>(config: &Value, history: &[Entry]) -> Move {
+    let mut errand = Errand::new(history);
+    let ended = A::log_in(&mut errand, config);
+    errand.into_move(ended)
+}
+
+/// Exports an [`Adapter`] as the component's own, `with log_in` its [`LogIn`], too. Does nothing in a
+/// native build.
 #[macro_export]
 macro_rules! export_adapter {
     ($adapter:ty) => {
@@ -90,6 +117,14 @@ macro_rules! export_adapter {
         const _: () = {
             type Component = $crate::component::Component<$adapter>;
     $crate::bindings::export!(Component with_types_in $crate::bindings);
+        };
+    };
+    ($adapter:ty, with log_in) => {
+        $crate::export_adapter!($adapter);
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            type Component = $crate::component::Component<$adapter>;
+    $crate::bindings::session::export_session!(Component with_types_in $crate::bindings::session);
         };
     };
 }

@@ -211,6 +211,30 @@ pub struct Progress {
     pub extras: Option<Value>,
 }
 
+/// The next move of an errand: something done for a whole group, not for one account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Move {
+    /// Send this; then ask again with the longer history.
+    Send(Request),
+    /// Begin anew, later.
+    Again(Trouble),
+    /// It is done.
+    Ready(Standing),
+    /// It cannot be done without a person.
+    Fail(Trouble),
+}
+
+/// What an errand came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Standing {
+    /// A session's values by name, texts and numbers.
+    pub value: Value,
+    /// Good for so long; then the errand is run again. Absent: until told otherwise.
+    pub seconds: Option<u32>,
+}
+
 /// A message from the external system, authenticated and stored by the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

@@ -113,6 +113,38 @@ async fn a_function_that_is_missing_is_named() {
     refused("without.wasm", of_another_contract(read, ""), &parts).await;
 }
 
+/// A guest with an optional interface beside the world, whose functions never return.
+fn with_optional(interface: &str, functions: &[(&str, usize)], ours: &str, theirs: &str) -> Vec<u8> {
+    let contract = contract();
+    assert!(contract.contains(ours), "the contract has no `{ours}`");
+    let export = format!("export external-system;\n    export {interface};");
+    let contract = contract.replace(ours, theirs).replace("export external-system;", &export);
+    let function = |(name, params): &(&str, usize)| {
+        let params = "i32 ".repeat(*params);
+        format!(
+            "(func (export \"punchdown:adapter/{interface}@0.9.0#{name}\") (param {params}) (result i32) (unreachable))"
+        )
+    };
+    component(&(module("traps") + &functions.iter().map(function).collect::<String>()), &contract)
+}
+
+#[tokio::test]
+async fn an_optional_interface_must_fit_the_contract_too() {
+    let log_in = "log-in: func(config: json, history: list<entry>) -> errand;";
+    let other = "log-in: func(config: json, history: list<entry>, user: string) -> errand;";
+    let parts = ["`log-in` differs", "parameter `user`"];
+    refused("other-log-in.wasm", with_optional("session", &[("log-in", 6)], log_in, other), &parts).await;
+
+    let folder = folder();
+    let good = file(folder.path(), "log-in.wasm", with_optional("session", &[("log-in", 4)], log_in, log_in));
+    loaded(&Sandbox::new().expect("a sandbox"), &good).await;
+
+    let functions = [("register-at", 9), ("unregister", 6)];
+    let registers = with_optional("registration", &functions, log_in, log_in);
+    let parts = ["exports punchdown:adapter/registration@0.9.0", "does not run yet"];
+    refused("registers.wasm", registers, &parts).await;
+}
+
 #[tokio::test]
 async fn what_is_not_offered_cannot_be_imported() {
     let more = "package made-up:network@1.0.0 { interface sockets { connect: func(port: u32) -> u32; } }";

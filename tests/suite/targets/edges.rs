@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use punchdown::domain::{Body, Delivery, Group, Request};
 use punchdown::outbound::{Auth, Settings, Targets};
-use punchdown::ports::{Outbound as _, SendError, World};
+use punchdown::ports::{Outbound as _, SendError, SessionValues, World};
 use punchdown::world::SystemWorld;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -56,8 +56,8 @@ async fn ask(targets: &Targets) -> Result<u16, SendError> {
         fills: Vec::new(),
         extras: None,
     };
-    let group = Group("HSS".to_owned());
-    let answer = targets.send(&group, &request, "key");
+    let (group, no_session) = (Group("HSS".to_owned()), SessionValues::new());
+    let answer = targets.send(&group, &request, "key", &no_session);
     // Longer than any of its limits: whoever gets here waits for ever.
     let answer = tokio::time::timeout(Duration::from_secs(20), answer).await.expect("it ends");
     answer.map(|response| response.status)
