@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::espf::{Espf, Groups};
 use crate::http::{self, Listener, ListenerSettings, NotifySettings};
 use crate::outbound::{self, Targets};
-use crate::ports::{Journal, Ports, World};
+use crate::ports::{Journal, JournalError, Ports, World};
 use crate::store;
 use crate::telemetry::{ListenerName, Metrics};
 use crate::wasm::{Catalog, Sandbox, Serving};
@@ -42,6 +42,8 @@ pub enum StartError {
     Tls(#[from] reqwest::Error),
     #[error(transparent)]
     Target(#[from] outbound::Unusable),
+    #[error("{0}")]
+    Silenced(JournalError),
 }
 
 /// The targets of a configuration. Nothing is sent yet.
@@ -152,6 +154,8 @@ impl App {
             body_timeout: settings.events.body_timeout,
         };
         warn_of_strays(ports.journal.as_ref(), &settings.groups).await;
+        let known: Vec<Group> = settings.groups.iter().map(|group| group.group().clone()).collect();
+        ports.journal.hear_only(&known).await.map_err(StartError::Silenced)?;
         let engine = Engine::new(
             settings.groups.into_iter().map(|group| group.engine).collect(),
             ports,

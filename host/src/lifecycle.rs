@@ -66,9 +66,11 @@ pub fn refuse(error: &StartError) -> ExitCode {
     eprintln!("{error}");
     match error {
         StartError::Configuration(_) | StartError::Target(_) => ExitCode::from(EXIT_CONFIGURATION),
-        StartError::Journal(_) | StartError::Listen { .. } | StartError::Sandbox(_) | StartError::Tls(_) => {
-            ExitCode::FAILURE
-        }
+        StartError::Journal(_)
+        | StartError::Silenced(_)
+        | StartError::Listen { .. }
+        | StartError::Sandbox(_)
+        | StartError::Tls(_) => ExitCode::FAILURE,
     }
 }
 

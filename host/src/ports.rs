@@ -112,6 +112,12 @@ pub trait Journal: Send + Sync {
 
     async fn keep_breaker(&self, group: &Group, breaker: &Breaker) -> Result<(), JournalError>;
 
+    /// Writes down that a host runs now; gives when one did last.
+    async fn alive(&self, now: Timestamp) -> Result<Option<Timestamp>, JournalError>;
+
+    /// What other groups than these have said of any account counts no more. Gives how many words.
+    async fn hear_only(&self, groups: &[Group]) -> Result<usize, JournalError>;
+
     /// Whether it can be written.
     async fn ping(&self) -> Result<(), JournalError>;
 
@@ -151,6 +157,9 @@ pub enum BillingError {
     /// Another log-in would make it worse.
     #[error("PortaBilling refuses the log-in: {0}")]
     LoginRefused(String),
+    /// Each log-in more makes it longer.
+    #[error("PortaBilling has locked the user out: {0}")]
+    LockedOut(String),
     #[error("PortaBilling refuses: {0}")]
     Refused(String),
 }

@@ -70,7 +70,9 @@ pub fn builder(timeout: Duration) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT.min(timeout))
+        // Clearly shorter than the whole: what found no connection surely was not sent, and whoever runs
+        // out of both at once could not say so.
+        .connect_timeout(CONNECT_TIMEOUT.min(timeout / 2))
         // Of the whole exchange, the body included.
         .timeout(timeout)
         // Servers close idle connections, often after five seconds; a request on one that is just

@@ -127,6 +127,14 @@ impl Journal for Early {
         self.0.keep_breaker(group, breaker).await
     }
 
+    async fn alive(&self, now: Timestamp) -> Result<Option<Timestamp>, JournalError> {
+        self.0.alive(now).await
+    }
+
+    async fn hear_only(&self, groups: &[Group]) -> Result<usize, JournalError> {
+        self.0.hear_only(groups).await
+    }
+
     async fn ping(&self) -> Result<(), JournalError> {
         self.0.ping().await
     }

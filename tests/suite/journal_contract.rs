@@ -13,7 +13,7 @@ mod stages;
 mod statuses;
 mod unclaimed;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -142,8 +142,13 @@ async fn lease_in(journal: &dyn Journal, group: Group, now: Timestamp) -> Leased
     // Each time somebody else: one who holds a lane is never given it again.
     static CLAIMS: AtomicU64 = AtomicU64::new(0);
     let owner = format!("owner-{}", CLAIMS.fetch_add(1, Ordering::Relaxed));
-    let claim = Claim { group, owner, most: 100, senders: true, now, until: now + TERM };
-    journal.lease(claim).await.expect("leases")
+    journal.lease(Claim { group, ..claim(&owner, now) }).await.expect("leases")
+}
+
+/// All that is due in the group `hss`.
+fn claim(owner: &str, now: Timestamp) -> Claim {
+    let owner = owner.to_owned();
+    Claim { group: hss(), owner, most: 100, senders: true, looks_first: false, now, until: now + TERM }
 }
 
 /// The lanes of the group `hss` that are due.
@@ -182,7 +187,7 @@ fn says(operation: Operation, name: &str, said: Said) -> Change {
 fn waits(operation: Operation, until: u32, keys: &[&str]) -> Change {
     let waiting = Waiting { seconds: None, forget: false, gives_way: false };
     let by = Digest::of(b"adapter");
-    let stage = Stage::Waiting { waiting, by: by.clone(), until: at(until) };
+    let stage = Stage::Waiting { waiting, by: by.clone(), since: at(0), until: at(until) };
     let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
     let operation = Operation { stage, due: at(until), keys: keys.clone(), ..operation };
     let notes = vec![Note::Decided { decision: Decision::Wait(waiting), by }];

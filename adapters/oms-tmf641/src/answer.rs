@@ -24,11 +24,19 @@ pub fn read(response: &Response) -> Answer {
         // What the whole group lacks is nothing to bother a person with for each of its accounts.
         401 | 407 => Answer::Later("unauthorised"),
         404 | 405 => Answer::Later("no-such-path"),
-        425 | 429 | 503 => Answer::Later("busy"),
+        425 | 429 => Answer::Later("busy"),
+        // A proxy says so, too, and perhaps of a system that had the order before it fell silent.
+        503 if is_own_word(response) => Answer::Later("busy"),
         408 | 500.. => Answer::Unclear,
         409 => Answer::Duplicate(reason(response)),
         _ => Answer::Refused(reason(response)),
     }
+}
+
+/// Whether the order system itself speaks, or somebody who knows when it will be there again.
+fn is_own_word(response: &Response) -> bool {
+    let said = response.json().and_then(|body| ErrorMessage::read(&body));
+    said.is_some_and(|said| said.is_whole()) || response.header("retry-after").is_some()
 }
 
 /// A success may show the order, tell where it is, say nothing, or be none.

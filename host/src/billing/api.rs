@@ -19,11 +19,11 @@ const SESSION_FAULTS: [&str; 5] = [
 ];
 
 /// Faults that no session mends, whichever call they answer: a person must mend the user.
-const USER_FAULTS: [&str; 3] = [
-    "Server.Session.alert_You_must_change_password",
-    "Server.Session.auth_failed",
-    "Server.Session.cannot_login_brute_force_activity",
-];
+const USER_FAULTS: [&str; 3] =
+    ["Server.Session.alert_You_must_change_password", "Server.Session.auth_failed", LOCKED_OUT];
+
+/// Too many log-ins failed.
+const LOCKED_OUT: &str = "Server.Session.cannot_login_brute_force_activity";
 
 /// An answer of PortaBilling is some tens of kilobytes; beyond this something else answers.
 const ANSWER_BYTES_MAX: usize = 8 << 20;
@@ -56,7 +56,9 @@ impl Fault {
     pub fn meaning(&self, method: &str) -> BillingError {
         let said = format!("{method}: {self}");
         let of = |whose: &str| self.faultcode.starts_with(whose);
-        if of("Server.Session.") || of("Client.Session.") {
+        if self.faultcode == LOCKED_OUT {
+            BillingError::LockedOut(said)
+        } else if of("Server.Session.") || of("Client.Session.") {
             BillingError::LoginRefused(said)
         } else if of("Client.") {
             BillingError::Refused(said)
@@ -140,7 +142,7 @@ mod tests {
                 Err(CallError::Fault(fault)) if fault.says_there_is_none(method) => "there is none",
                 Err(CallError::Fault(fault)) if fault.is_of_user() => "the user",
                 Err(CallError::Fault(fault)) => match fault.meaning(method) {
-                    BillingError::LoginRefused(_) => "needs a person",
+                    BillingError::LoginRefused(_) | BillingError::LockedOut(_) => "needs a person",
                     BillingError::Refused(_) => "refused",
                     BillingError::Unavailable(_) => "passes",
                 },

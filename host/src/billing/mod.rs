@@ -34,6 +34,7 @@ use wire::{ACCOUNT, SIM_CARD};
 
 pub use query::{List, Query, Window};
 pub use session::Session;
+use session::User;
 
 /// Parameters of a method.
 pub type Params = serde_json::Map<String, Value>;
@@ -49,6 +50,8 @@ pub struct Settings {
     pub url: String,
     pub login: String,
     pub credential: Credential,
+    /// The pause after a lock-out.
+    pub lock_out: Duration,
     /// Of one call, its answer included.
     pub timeout: Duration,
     pub way: Way,
@@ -84,7 +87,9 @@ impl PortaBilling {
     pub fn new(settings: Settings, world: Arc<dyn World>) -> reqwest::Result<Self> {
         let http = web::client_by(&settings.way, &settings.url, settings.timeout)?;
         let api = Arc::new(Api { http, url: settings.url });
-        let session = Session::new(Arc::clone(&api), settings.login, settings.credential, Arc::clone(&world));
+        let user =
+            User { login: settings.login, credential: settings.credential, lock_out: settings.lock_out };
+        let session = Session::new(Arc::clone(&api), user, Arc::clone(&world));
         Ok(Self {
             api,
             session: Arc::new(session),
@@ -135,7 +140,7 @@ impl PortaBilling {
                 }
                 Err(CallError::Fault(fault)) => {
                     let error = fault.meaning(method);
-                    if matches!(error, BillingError::LoginRefused(_)) {
+                    if matches!(error, BillingError::LoginRefused(_) | BillingError::LockedOut(_)) {
                         tracing::warn!(
                             method,
                             faultcode = fault.faultcode,

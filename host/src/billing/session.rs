@@ -31,8 +31,7 @@ const REFUSED_NEW_MAX: u32 = 3;
 
 pub struct Session {
     api: Arc<Api>,
-    login: String,
-    credential: Credential,
+    user: User,
     world: Arc<dyn World>,
     /// Locked while somebody logs in: the others wait for the same answer.
     state: Mutex<State>,
@@ -57,24 +56,47 @@ struct State {
 
 impl State {
     /// Whoever waits for this log-in, or comes soon, has the same answer.
-    fn rest(&mut self, now: Timestamp, error: BillingError) -> BillingError {
+    fn rest(&mut self, now: Timestamp, error: BillingError, lock_out: Duration) -> BillingError {
         let ((first, longest), failures) = match error {
             BillingError::Unavailable(_) => (UNANSWERED_PAUSE, &mut self.unanswered),
+            BillingError::LockedOut(_) => ((lock_out, lock_out.max(REFUSED_PAUSE.1)), &mut self.refusals),
             BillingError::LoginRefused(_) | BillingError::Refused(_) => (REFUSED_PAUSE, &mut self.refusals),
         };
         *failures += 1;
-        let pause = growing(first, longest, *failures);
+        let (pause, is_first) = (growing(first, longest, *failures), *failures == 1);
         let until = now + pause;
+        let with_end = |why: String| {
+            alarm(is_first, &why, pause);
+            format!("{why}; not tried again before {until}")
+        };
         let error = match error {
+            BillingError::LockedOut(why) => BillingError::LockedOut(with_end(why)),
             BillingError::LoginRefused(why) | BillingError::Refused(why) => {
-                tracing::error!(why, pause_s = pause.as_secs(), "PortaBilling refuses the log-in");
-                BillingError::LoginRefused(format!("{why}; not tried again before {until}"))
+                BillingError::LoginRefused(with_end(why))
             }
             unavailable @ BillingError::Unavailable(_) => unavailable,
         };
         self.pause = Some((until, error.clone()));
         error
     }
+}
+
+/// One alarm, until it was good for a while; what comes after it says that it still is so.
+fn alarm(is_first: bool, why: &str, pause: Duration) {
+    let pause_s = pause.as_secs();
+    if is_first {
+        tracing::error!(why, pause_s, "PortaBilling refuses the log-in");
+    } else {
+        tracing::warn!(why, pause_s, "PortaBilling still refuses the log-in");
+    }
+}
+
+/// As whom the host logs in.
+pub struct User {
+    pub login: String,
+    pub credential: Credential,
+    /// After a lock-out no log-in is tried for so long; doubled each time.
+    pub lock_out: Duration,
 }
 
 struct Token {
@@ -91,8 +113,8 @@ struct Granted {
 }
 
 impl Session {
-    pub(super) fn new(api: Arc<Api>, login: String, credential: Credential, world: Arc<dyn World>) -> Self {
-        Self { api, login, credential, world, state: Mutex::default(), environment: RwLock::default() }
+    pub(super) fn new(api: Arc<Api>, user: User, world: Arc<dyn World>) -> Self {
+        Self { api, user, world, state: Mutex::default(), environment: RwLock::default() }
     }
 
     pub(super) fn environment(&self) -> Option<u64> {
@@ -115,18 +137,18 @@ impl Session {
             Some((_, error)) => error.clone(),
             None => {
                 state.current = None;
-                state.rest(now, error)
+                state.rest(now, error, self.user.lock_out)
             }
         }
     }
 
     async fn log_in(&self) -> Result<Granted, BillingError> {
-        let (name, secret) = match &self.credential {
+        let (name, secret) = match &self.user.credential {
             Credential::Token(secret) => ("token", secret),
             Credential::Password(secret) => ("password", secret),
         };
         let params = Params::from_iter([
-            ("login".to_owned(), self.login.clone().into()),
+            ("login".to_owned(), self.user.login.clone().into()),
             (name.to_owned(), secret.expose().into()),
         ]);
         let answer = match self.api.call("Session/login", &params, None).await {
@@ -169,7 +191,7 @@ impl Tokens for Session {
                 (state.current, state.unanswered, state.pause) = (current, 0, None);
                 Ok(secret)
             }
-            Err(error) => Err(state.rest(self.world.now(), error)),
+            Err(error) => Err(state.rest(self.world.now(), error, self.user.lock_out)),
         }
     }
 
@@ -185,7 +207,7 @@ impl Tokens for Session {
         // Log-ins that succeed and help nothing would end in a lock-out.
         if state.refused_new >= REFUSED_NEW_MAX {
             let why = "its tokens are refused as soon as they are granted".to_owned();
-            state.rest(now, BillingError::LoginRefused(why));
+            state.rest(now, BillingError::LoginRefused(why), self.user.lock_out);
             state.refused_new = 0;
         }
     }
@@ -337,12 +359,20 @@ mod tests {
         let mut state = State::default();
         let now = Timestamp::default();
         let mut pause = |error: BillingError| {
-            state.rest(now, error);
+            state.rest(now, error, Duration::from_secs(900));
             state.pause.as_ref().map(|(until, _)| until.since(now)).expect("a pause")
         };
         let refused = || BillingError::LoginRefused("Server.Session.auth_failed".to_owned());
         let minutes = [1, 2, 4, 8, 16, 32, 60, 60].map(|minutes| Duration::from_secs(60 * minutes));
         assert_eq!([(); 8].map(|()| pause(refused())), minutes);
+        let mut locked = State::default();
+        let locked_out = BillingError::LockedOut("Server.Session.cannot_login_brute_force".to_owned());
+        let quarters = [1, 2, 4, 4].map(|quarters| Duration::from_secs(900 * quarters));
+        let pauses = quarters.map(|_| {
+            locked.rest(now, locked_out.clone(), Duration::from_secs(900));
+            locked.pause.as_ref().map(|(until, _)| until.since(now)).expect("a pause")
+        });
+        assert_eq!(pauses, quarters, "a lock-out is longer");
         let away = || BillingError::Unavailable("away".to_owned());
         let halves = [1, 2, 4, 8, 16, 32, 60, 60].map(|halves| Duration::from_millis(500 * halves));
         assert_eq!([(); 8].map(|()| pause(away())), halves, "they grow apart from the others");

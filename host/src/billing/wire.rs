@@ -28,11 +28,21 @@ pub fn document(
     now: Timestamp,
 ) -> Result<Option<Box<RawValue>>, String> {
     match &query.list {
+        List::First if query.answer == ACCOUNT && says_something_else(answer) => {
+            Err(format!("it holds other things, and no `{ACCOUNT}`"))
+        }
         List::First => member(answer, &query.answer, i_account),
         List::All { window, .. } => {
             list(rows(answer, &query.answer)?, window.as_ref(), i_account, now).map(Some)
         }
     }
+}
+
+/// PortaBilling says that it has no such account by an answer in which there is nothing else. What
+/// stands in front of it says other things.
+fn says_something_else(answer: &RawValue) -> bool {
+    let members: BTreeMap<String, Value> = serde_json::from_str(answer.get()).unwrap_or_default();
+    !members.is_empty() && !members.contains_key(ACCOUNT)
 }
 
 /// One member of an answer as PortaBilling wrote it; of a list, its first element that is not

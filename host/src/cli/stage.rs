@@ -124,6 +124,7 @@ login = "punchdown"
 token = {{ file = "secrets/portabilling" }}
 # The one on this stage need not be spared.
 rate = "1000/s"
+lock-out-pause = "60s"
 
 [events]
 listen = "{public}"

@@ -148,6 +148,7 @@ fn text(status: &Value) -> String {
         ("signals_unmatched", "signals unmatched"),
         ("signals_parked", "signals parked"),
         ("statuses_waiting", "statuses waiting"),
+        ("statuses_given_up", "statuses given up"),
     ] {
         let _ = writeln!(text, "{label:<20} {}", word(name));
     }

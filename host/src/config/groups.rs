@@ -25,20 +25,11 @@ pub fn all(
 ) -> Option<Vec<GroupSettings>> {
     let mut groups = Vec::new();
     let mut complete = true;
-    let mut reporters: BTreeMap<Service, String> = BTreeMap::new();
     section.each(|name, value| {
         let Some(group) = value.section(|section| group(name, section, directory, listen, kinds)) else {
             complete = false;
             return;
         };
-        for service in &group.engine.policy.reports {
-            if let Some(other) = reporters.insert(service.clone(), name.to_owned()) {
-                value.complain(
-                    format!("groups {other} and {name} may both report `{service}`: whose word would stand?"),
-                    Some("name it in `service` or `reports` of one of them only"),
-                );
-            }
-        }
         groups.push(group);
     });
     if groups.is_empty() && complete {

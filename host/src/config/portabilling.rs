@@ -23,6 +23,7 @@ pub fn portabilling(
     let way = way(section, directory);
     let concurrency = section.or("concurrency", "16", |value| value.number(1..=256));
     let rate = section.or("rate", "\"50/s\"", rate);
+    let lock_out = section.or("lock-out-pause", "\"15m\"", |value| value.duration(SECOND..=3600 * SECOND));
     let share = section.or("share", "\"5s\"", |value| value.duration(Duration::ZERO..=60 * SECOND));
     let content_type = section.or("status-content-type", "\"json\"", |value| {
         value.parsed("`json` or `form`", |text| match text {
@@ -38,6 +39,7 @@ pub fn portabilling(
         url,
         login: login?,
         credential: credential?,
+        lock_out: lock_out?,
         timeout,
         way,
         concurrency: usize::try_from(concurrency?).ok()?,

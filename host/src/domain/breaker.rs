@@ -56,7 +56,7 @@ pub struct Breaker {
     state: State,
     /// Since when the configuration holds the group.
     paused_since: Option<Timestamp>,
-    /// When its requests were held back, the newest last.
+    /// When its requests were held back, or nobody ran, the newest last.
     spans: Vec<(Timestamp, Timestamp)>,
 }
 
@@ -169,6 +169,11 @@ impl Breaker {
             (Some(_), true) | (None, false) => return false,
         }
         true
+    }
+
+    /// Nobody ran for so long.
+    pub fn was_away(&mut self, from: Timestamp, to: Timestamp) {
+        self.remember((from, to));
     }
 
     /// How much of the time between was held back: it burns no operation's deadline.

@@ -30,19 +30,53 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Note {
-    LaidDown { wanted: Wanted },
-    Decided { decision: Decision, by: Digest },
-    Left { label: String, key: String, attempt: u32 },
-    Answered { label: String, response: Response },
-    Unanswered { label: String, why: String },
-    Struck { label: String, outcome: Received, trouble: Trouble },
-    Forgotten { entries: usize },
-    Retrying { trouble: Trouble, at: Timestamp },
-    Notified { payload: Json },
+    LaidDown {
+        wanted: Wanted,
+    },
+    Decided {
+        decision: Decision,
+        by: Digest,
+    },
+    Left {
+        label: String,
+        key: String,
+        attempt: u32,
+    },
+    Answered {
+        label: String,
+        response: Response,
+    },
+    Unanswered {
+        label: String,
+        why: String,
+    },
+    Struck {
+        label: String,
+        outcome: Received,
+        trouble: Trouble,
+    },
+    Forgotten {
+        entries: usize,
+    },
+    Retrying {
+        trouble: Trouble,
+        at: Timestamp,
+    },
+    Notified {
+        payload: Json,
+    },
     Elapsed,
     Overdue,
-    Parked { trouble: Trouble },
-    Superseded { by: OperationId },
+    /// It ended after all.
+    Late,
+    Parked {
+        trouble: Trouble,
+        #[serde(default)]
+        in_doubt: bool,
+    },
+    Superseded {
+        by: OperationId,
+    },
 }
 
 impl Note {
@@ -59,6 +93,7 @@ impl Note {
             Self::Notified { .. } => "notified",
             Self::Elapsed => "elapsed",
             Self::Overdue => "overdue",
+            Self::Late => "late",
             Self::Parked { .. } => "parked",
             Self::Superseded { .. } => "superseded",
         }

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +61,8 @@ pub enum Stage {
     Waiting {
         waiting: Waiting,
         by: Digest,
+        #[serde(default)]
+        since: Timestamp,
         until: Timestamp,
     },
     /// It cannot go on without a person, or without something newer.
@@ -77,13 +80,14 @@ pub enum Stage {
 }
 
 impl Stage {
-    pub const WORDS: [&str; 9] = [
+    pub const WORDS: [&str; 10] = [
         "received",
         "asking",
         "ready",
         "on-its-way",
         "waiting",
         "parked",
+        "in-doubt",
         "finished",
         "ignored",
         "superseded",
@@ -96,7 +100,8 @@ impl Stage {
             Self::Ready { .. } => "ready",
             Self::OnItsWay { .. } => "on-its-way",
             Self::Waiting { .. } => "waiting",
-            Self::Parked { .. } => "parked",
+            Self::Parked { in_doubt: false, .. } => "parked",
+            Self::Parked { in_doubt: true, .. } => "in-doubt",
             Self::Finished => "finished",
             Self::Ignored { .. } => "ignored",
             Self::Superseded { .. } => "superseded",
@@ -146,6 +151,8 @@ pub struct Operation {
     pub said: BTreeMap<Service, Said>,
     /// It has waited once, so that something is in progress outside.
     pub waited: bool,
+    /// PortaBilling was told of a request that is sent again.
+    pub retried: bool,
     /// What is reported because the deadline passed without a word.
     pub overdue: Option<Said>,
     /// The adapter that decided last.
@@ -169,7 +176,7 @@ impl Operation {
         service: Service,
         event: Event,
         i_account: super::IAccount,
-        deadline: std::time::Duration,
+        deadline: Duration,
     ) -> Self {
         Self {
             id,
@@ -184,6 +191,7 @@ impl Operation {
             keys: Vec::new(),
             said: BTreeMap::new(),
             waited: false,
+            retried: false,
             overdue: None,
             by: None,
             compared: None,
@@ -196,6 +204,21 @@ impl Operation {
 
     pub fn history(&self) -> Vec<Entry> {
         self.moves.iter().map(|done| done.entry.clone()).collect()
+    }
+
+    /// Since when it has not been moved. What of that its group was held back, or nobody ran, burns no
+    /// deadline.
+    pub fn rests_since(&self) -> Timestamp {
+        match &self.stage {
+            Stage::Waiting { since, .. } => *since,
+            _ => self.due,
+        }
+    }
+
+    /// The same, with so much more time.
+    #[must_use]
+    pub fn given_back(self, time: Duration) -> Self {
+        Self { deadline: self.deadline + time, ..self }
     }
 
     /// Whether it asks because a wait's time was up, and not because something happened.

@@ -5,14 +5,16 @@
 
 use std::time::Duration;
 
-use super::decision::{Entry, Exchange, Happening, Progress, Received};
+use super::decision::{Entry, Happening, Progress, Received};
 use super::{
-    Asked, Behind, Chance, Change, Decision, Delivery, Digest, Json, LaidDown, Move, Note, Operation,
-    OperationId, Policy, Reason, Request, Response, Said, Stage, Timestamp, Trouble, Wanted, statuses,
+    Asked, Behind, Chance, Change, Decision, Digest, Json, LaidDown, Move, Note, Operation, OperationId,
+    Policy, Reason, Response, Said, Stage, Timestamp, Trouble, Wanted, statuses,
 };
 
 /// What the rules of the contract forbid, said as the trouble that it makes.
 mod check;
+/// Requests: as they leave, are answered or not, and are sent again.
+mod sending;
 /// Waiting, and what becomes of its end.
 mod waiting;
 
@@ -56,8 +58,6 @@ pub enum Outcome {
     /// The request is about to leave under the lease of that epoch.
     Leaving {
         epoch: u64,
-        /// How long it was held back by its group; that burns no deadline.
-        held: Duration,
     },
     Answered(Response),
     /// It surely did not arrive.
@@ -82,6 +82,7 @@ pub fn apply(
     let mut next = Applying::new(operation, policy, now, chance);
     let took_signal = matches!(outcome, Outcome::Woken(_));
     next.take(outcome);
+    next.operation.retried |= is_retried(&next.operation.stage);
     let mut statuses = statuses(&next.operation);
     statuses.retain(|service, said| before.get(service) != Some(said));
     // What gave way has no more to say: the newer one speaks.
@@ -90,6 +91,11 @@ pub fn apply(
     }
     let Applying { operation, notes, applied, keys, forgets_since, .. } = next;
     Change { operation, notes, applied, keys, forgets_since, statuses, took_signal }
+}
+
+/// PortaBilling is told of it.
+pub(super) const fn is_retried(stage: &Stage) -> bool {
+    matches!(stage, Stage::Ready { attempts, .. } | Stage::OnItsWay { attempts, .. } if *attempts > 0)
 }
 
 struct Applying<'a> {
@@ -120,7 +126,7 @@ impl<'a> Applying<'a> {
             Outcome::Refused(trouble) => self.refused(trouble),
             Outcome::Decided { progress, by } => self.decide(*progress, by),
             Outcome::Held { trouble, until } => self.hold(trouble, until),
-            Outcome::Leaving { epoch, held } => self.leave(epoch, held),
+            Outcome::Leaving { epoch } => self.leave(epoch),
             Outcome::Answered(response) => self.answered(response),
             Outcome::NotSent(trouble) => self.send_later(trouble, None),
             Outcome::Unanswered(trouble) => self.unanswered(trouble),
@@ -192,12 +198,6 @@ impl<'a> Applying<'a> {
         self.operation.deadline = self.operation.deadline + until.since(self.now);
     }
 
-    fn has_not_left(&mut self) {
-        if let Some((request, by, attempts)) = self.leaving() {
-            self.operation.stage = Stage::Ready { request, by, attempts };
-        }
-    }
-
     fn read_later(&mut self, trouble: Trouble, retry_after: Option<Duration>) {
         let attempts = match self.operation.stage {
             Stage::Received { attempts } => attempts + 1,
@@ -230,7 +230,11 @@ impl<'a> Applying<'a> {
         }
         for report in progress.reports {
             let service = report.group.unwrap_or_else(|| self.operation.service.clone());
-            self.operation.said.insert(service, Said { status: report.status, message: report.message });
+            let said = self.marked(Said { status: report.status, message: report.message });
+            self.operation.said.insert(service, said);
+        }
+        if self.operation.overdue.is_some() && progress.decision == Decision::Finish {
+            self.notes.push(Note::Late);
         }
         match progress.decision {
             Decision::Send(request) => self.go_on(Stage::Ready { request, by, attempts: 0 }),
@@ -276,54 +280,6 @@ impl<'a> Applying<'a> {
         }
     }
 
-    fn leave(&mut self, epoch: u64, held: Duration) {
-        let Stage::Ready { request, by, attempts } = self.operation.stage.clone() else { return };
-        self.notes.push(Note::Left {
-            label: request.label.clone(),
-            key: request.idempotency_key(&self.operation.id),
-            attempt: attempts + 1,
-        });
-        self.operation.deadline = self.operation.deadline + held;
-        self.operation.stage = Stage::OnItsWay { request, by, attempts, epoch };
-    }
-
-    fn answered(&mut self, response: Response) {
-        if let Some((request, by, attempts)) = self.leaving() {
-            self.notes.push(Note::Answered { label: request.label.clone(), response: response.clone() });
-            self.exchanged(request, by, attempts, Received::Answered(response));
-        }
-    }
-
-    /// Sent again only when that does no harm; otherwise the adapter is told, and looks.
-    fn unanswered(&mut self, trouble: Trouble) {
-        let Some((request, by, attempts)) = self.leaving() else { return };
-        self.notes.push(Note::Unanswered { label: request.label.clone(), why: trouble.message.clone() });
-        match request.delivery {
-            Delivery::Repeatable => self.send_later(trouble, None),
-            Delivery::AtMostOnce => self.exchanged(request, by, attempts, Received::Unknown(trouble.message)),
-        }
-    }
-
-    /// An answer that is too large would be too large again.
-    fn unreadable(&mut self, trouble: Trouble) {
-        match self.leaving() {
-            Some((request, ..)) if request.delivery == Delivery::Repeatable => self.park(trouble),
-            _ => self.unanswered(trouble),
-        }
-    }
-
-    fn leaving(&self) -> Option<(Request, Digest, u32)> {
-        match &self.operation.stage {
-            Stage::OnItsWay { request, by, attempts, .. } => Some((request.clone(), by.clone(), *attempts)),
-            _ => None,
-        }
-    }
-
-    fn exchanged(&mut self, request: Request, by: Digest, attempts: u32, outcome: Received) {
-        let what = Happening::Exchanged(Exchange { label: request.label.clone(), outcome });
-        self.happened(Asked::Send { request, attempts }, by, what);
-    }
-
     fn end_wait(&mut self, what: Happening) {
         if let Stage::Waiting { waiting, by, .. } = self.operation.stage.clone() {
             self.happened(Asked::Wait(waiting), by, what);
@@ -333,44 +289,6 @@ impl<'a> Applying<'a> {
     fn happened(&mut self, asked: Asked, by: Digest, what: Happening) {
         self.operation.moves.push(Move { asked, by, entry: Entry { at: self.now, what } });
         self.go_on(Stage::Asking);
-    }
-
-    fn send_later(&mut self, trouble: Trouble, retry_after: Option<Duration>) {
-        self.operation.stage = self.attempted();
-        if self.attempts_are_spent(&trouble) {
-            return;
-        }
-        if let Stage::Ready { attempts, .. } = self.operation.stage {
-            self.retry_at(attempts, retry_after, trouble);
-        }
-    }
-
-    /// The request with one more failed attempt.
-    fn attempted(&self) -> Stage {
-        match self.operation.stage.clone() {
-            Stage::Ready { request, by, attempts } | Stage::OnItsWay { request, by, attempts, .. } => {
-                Stage::Ready { request, by, attempts: attempts + 1 }
-            }
-            other => other,
-        }
-    }
-
-    /// Attempts end at the deadline. What already stands outside is not given up by a system
-    /// that happens to be away then: such an operation is overdue, and its looks go on for as
-    /// long again after the last news.
-    fn attempts_are_spent(&mut self, trouble: &Trouble) -> bool {
-        let mut until = self.operation.deadline;
-        if self.operation.waited {
-            self.note_deadline();
-            until = until.max(self.last_news() + self.policy.deadline);
-        }
-        let spent = self.now >= until;
-        if spent {
-            let message =
-                format!("no attempt succeeded before the deadline; the last one: {}", trouble.message);
-            self.park(Reason::AttemptsSpent.trouble(message));
-        }
-        spent
     }
 
     fn retry_at(&mut self, failed: u32, retry_after: Option<Duration>, trouble: Trouble) {
@@ -387,8 +305,8 @@ impl<'a> Applying<'a> {
     }
 
     fn park(&mut self, trouble: Trouble) {
-        self.notes.push(Note::Parked { trouble: trouble.clone() });
         let in_doubt = self.operation.is_in_doubt();
+        self.notes.push(Note::Parked { trouble: trouble.clone(), in_doubt });
         self.operation.stage = Stage::Parked { trouble, in_doubt };
     }
 }

@@ -30,12 +30,13 @@ impl RetrySchedule {
     }
 
     /// The pause after the `failed`-th failed attempt (the first is 1). Jitter only lengthens it,
-    /// by up to a fifth, so that what failed together does not come back together.
+    /// by up to a fifth, so that what failed together, or was told the same `Retry-After`, does not come
+    /// back together.
     pub fn pause(&self, failed: u32, retry_after: Option<Duration>, chance: Chance) -> Duration {
         let index = usize::try_from(failed.saturating_sub(1)).unwrap_or(usize::MAX);
         let planned = self.0.get(index).or(self.0.last()).copied().unwrap_or(Duration::from_secs(60));
         let asked = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
-        planned.mul_f64(1.0 + 0.2 * chance.0.clamp(0.0, 1.0)).max(asked)
+        planned.max(asked).mul_f64(1.0 + 0.2 * chance.0.clamp(0.0, 1.0))
     }
 }
 
@@ -53,6 +54,7 @@ mod tests {
             (2, None, 0.0, s(10)),
             (99, None, 0.0, s(10)),
             (1, Some(s(30)), 0.0, s(30)),
+            (1, Some(s(30)), 1.0, s(36)),
             (1, Some(s(1_000_000)), 0.0, RETRY_AFTER_MAX),
         ] {
             assert_eq!(schedule.pause(failed, asked, Chance(chance)), pause, "{failed} {asked:?}");

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::outcome::is_retried;
 use super::{Operation, Service, Stage};
 
 /// What the ESPF can be told of an account in a service group.
@@ -41,13 +42,14 @@ pub struct Said {
 
 /// The status of every service that an operation speaks for: a function of the operation.
 ///
-/// What the adapter last said stands, and `IN_PROGRESS` from the first wait on. The host's own
+/// What the adapter last said stands, and `IN_PROGRESS` from the first wait on. One that finishes
+/// without a word had nothing to complain of: what the host had said of it is `OK` then. The host's own
 /// word (RETRY while a request is sent again, FAILED when parked, the group's own word when
 /// overdue) stands in its place for what is not yet settled.
 pub fn statuses(operation: &Operation) -> BTreeMap<Service, Said> {
     let mut all = operation.said.clone();
-    if operation.waited && !all.contains_key(&operation.service) {
-        all.insert(operation.service.clone(), Said { status: Status::InProgress, message: None });
+    if let Some(status) = unsaid(operation).filter(|_| !all.contains_key(&operation.service)) {
+        all.insert(operation.service.clone(), Said { status, message: None });
     }
     if let Some(word) = own_word(operation) {
         let unsettled = |service: &&Service| {
@@ -64,15 +66,22 @@ pub fn statuses(operation: &Operation) -> BTreeMap<Service, Said> {
     all
 }
 
+/// What is so of an operation of which its adapter has said nothing.
+fn unsaid(operation: &Operation) -> Option<Status> {
+    match operation.stage {
+        Stage::Finished if operation.waited || operation.retried => Some(Status::Ok),
+        _ => operation.waited.then_some(Status::InProgress),
+    }
+}
+
 fn own_word(operation: &Operation) -> Option<Said> {
     match &operation.stage {
-        Stage::Parked { trouble, .. } => {
-            let message = format!("{}: {}", trouble.code, trouble.message);
+        Stage::Parked { trouble, in_doubt } => {
+            let doubt = if *in_doubt { "in doubt, a request may have arrived: " } else { "" };
+            let message = format!("{}: {doubt}{}", trouble.code, trouble.message);
             Some(Said { status: Status::Failed, message: Some(message) })
         }
-        Stage::Ready { attempts, .. } | Stage::OnItsWay { attempts, .. }
-            if *attempts > 0 && operation.overdue.is_none() =>
-        {
+        stage if is_retried(stage) && operation.overdue.is_none() => {
             let why = operation.trouble.as_ref();
             let message = why.map(|trouble| format!("{}: {}", trouble.code, trouble.message));
             Some(Said { status: Status::Retry, message })

@@ -46,6 +46,18 @@ pub enum Step {
     Elapse,
 }
 
+impl Step {
+    /// Whether it moves the head from where it rested.
+    pub const fn moves(&self) -> bool {
+        match self {
+            Self::Ask | Self::Leave | Self::Doubt | Self::Wake(_) | Self::Elapse => true,
+            // A reading has its deadline from its own time on; the others leave the head where it is, or
+            // were begun a moment ago.
+            Self::Read | Self::GiveWay(_) | Self::Compare(_) | Self::Send => false,
+        }
+    }
+}
+
 pub fn next(head: &Head<'_>, policy: &Policy, now: Timestamp) -> Next {
     let operation = head.operation;
     if let Some(step) = make_room(head, policy, now) {

@@ -1,12 +1,14 @@
 //! The groups' breakers: kept in memory, and in the journal whenever one turns.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 
 use super::{Core, GroupSettings};
 use crate::domain::breaker::{Open, Sign, Turn};
-use crate::domain::{Breaker, Group, Timestamp};
+use crate::domain::step::Step;
+use crate::domain::{Breaker, Group, Operation, Timestamp};
 use crate::ports::{Journal, JournalError};
 use crate::telemetry::HeldBy;
 
@@ -77,8 +79,20 @@ impl Core {
         self.breakers.0[group].lock().await.did_not_leave();
     }
 
-    pub(super) async fn held_since(&self, group: &Group, from: Timestamp) -> std::time::Duration {
-        self.breakers.0[group].lock().await.held_between(from, self.ports.world.now())
+    /// How much of the time in which the operation rested before that step burns no deadline.
+    pub(super) async fn held_before(&self, step: &Step, operation: &Operation) -> Duration {
+        if !step.moves() {
+            return Duration::ZERO;
+        }
+        let breaker = self.breakers.0[&operation.lane.group].lock().await;
+        breaker.held_between(operation.rests_since(), self.ports.world.now())
+    }
+
+    /// Nobody ran between the two.
+    pub(super) async fn was_away(&self, group: &Group, from: Timestamp, to: Timestamp) {
+        let mut breaker = self.breakers.0[group].lock().await;
+        breaker.was_away(from, to);
+        self.keep(group, &breaker).await;
     }
 
     pub(super) async fn heard(&self, settings: &GroupSettings, sign: Sign) {

@@ -3,6 +3,7 @@
 //! The loops keep no state. Everything that waits is a row with a date, so a lost wake-up costs
 //! a look, a crash costs a step, and a million waiting operations cost nothing.
 
+mod alive;
 mod begin;
 mod breakers;
 mod fan_out;
@@ -37,6 +38,9 @@ pub const LEASE: Duration = Duration::from_secs(60);
 
 /// The longest that a lane waits for a look when every hint was lost.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// One turn in so many, those that only look for news come first.
+const LOOKS_FIRST_EVERY: u32 = 4;
 
 /// Where a group's subscribers come from when NSPS has sent along what it read of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +111,7 @@ impl Engine {
     /// Runs until `stop`, then finishes the steps under way and returns.
     pub async fn run(self, stop: CancellationToken) {
         self.core.begin().await;
+        self.core.come_back().await;
         let loops = TaskTracker::new();
         for settings in self.core.groups.values().filter(|settings| !settings.paused) {
             let (core, settings, stop) = (Arc::clone(&self.core), settings.clone(), stop.clone());
@@ -118,6 +123,8 @@ impl Engine {
         loops.spawn(async move { fan_out::reach(&core, stopping).await });
         let (core, stopping) = (Arc::clone(&self.core), stop.clone());
         loops.spawn(async move { begin::begin(&core, stopping).await });
+        let (core, stopping) = (Arc::clone(&self.core), stop.clone());
+        loops.spawn(async move { alive::tell(&core, stopping).await });
         let (core, stopping) = (Arc::clone(&self.core), stop.clone());
         loops.spawn(async move { unclaimed::park(&core, stopping).await });
         let core = Arc::clone(&self.core);
@@ -134,8 +141,12 @@ impl Core {
         let slots = Arc::new(Semaphore::new(settings.slots));
         let working = TaskTracker::new();
         let hint = &self.hints.lanes[&settings.group];
-        while !stop.is_cancelled() {
-            let (lanes, look_in) = self.lease(&settings, slots.available_permits()).await;
+        for turn in 0_u32.. {
+            if stop.is_cancelled() {
+                break;
+            }
+            let looks_first = turn % LOOKS_FIRST_EVERY == 0;
+            let (lanes, look_in) = self.lease(&settings, slots.available_permits(), looks_first).await;
             for (lease, held) in lanes {
                 // Only this loop takes permits, so the ones just counted are still here.
                 let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else { break };
@@ -158,14 +169,19 @@ impl Core {
     }
 
     /// The lanes that are due, and when to look again.
-    async fn lease(&self, settings: &GroupSettings, most: usize) -> (Vec<(Lease, Held)>, Duration) {
+    async fn lease(
+        &self,
+        settings: &GroupSettings,
+        most: usize,
+        looks_first: bool,
+    ) -> (Vec<(Lease, Held)>, Duration) {
         if most == 0 {
             return (Vec::new(), LOOK_EVERY);
         }
         let senders = self.admits(&settings.group).await;
         let now = self.ports.world.now();
         let (group, owner) = (settings.group.clone(), self.owner.clone());
-        let claim = Claim { group, owner, most, senders, now, until: now + LEASE };
+        let claim = Claim { group, owner, most, senders, looks_first, now, until: now + LEASE };
         match self.ports.journal.lease(claim).await {
             Ok(leased) => {
                 let look_in =

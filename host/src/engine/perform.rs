@@ -113,7 +113,7 @@ async fn read(held: &Held, settings: &GroupSettings, core: &Core) -> Outcome {
         Err(BillingError::Unavailable(why)) => {
             Outcome::NotRead { trouble: Trouble::new("billing-unavailable", why), retry_after: None }
         }
-        Err(BillingError::LoginRefused(why)) => {
+        Err(BillingError::LoginRefused(why) | BillingError::LockedOut(why)) => {
             let until = core.ports.world.now() + LOGIN_REFUSED_PAUSE;
             Outcome::Held { trouble: Trouble::new("billing-login-refused", why), until }
         }
@@ -218,10 +218,7 @@ async fn leave(operation: &Operation, lease: &Lease, core: &Core) -> Outcome {
         return lacking(lack, core);
     }
     match core.ports.outbound.make_ready(group, operation.looks()).await {
-        Ok(()) => {
-            let held = core.held_since(group, operation.due).await;
-            Outcome::Leaving { epoch: lease.epoch, held }
-        }
+        Ok(()) => Outcome::Leaving { epoch: lease.epoch },
         Err(lack) => lacking(lack, core),
     }
 }

@@ -82,7 +82,9 @@ async fn steps(
         }
         let sign = sign(&held.operation, &step, &outcome);
         let now = world.now();
-        let change = apply(held.operation, outcome, &settings.policy, now, world.chance());
+        let burnt_none = core.held_before(&step, &held.operation).await;
+        let operation = held.operation.given_back(burnt_none);
+        let change = apply(operation, outcome, &settings.policy, now, world.chance());
         tell(core, &change);
         let news = !change.statuses.is_empty();
         held = journal.save(lease, change, now).await?;
@@ -102,9 +104,13 @@ fn tell(core: &Core, change: &Change) {
         let (group, i_account) = (&operation.lane.group, operation.lane.i_account);
         let (note_word, stage) = (note.word(), operation.stage.word());
         match note {
-            Note::Parked { trouble } => {
+            Note::Parked { trouble, in_doubt } => {
                 core.metrics.parked(group);
-                tracing::warn!(operation = %operation.id, %group, %i_account, stage, code = trouble.code, "parked");
+                tracing::warn!(operation = %operation.id, %group, %i_account, stage, code = trouble.code, in_doubt, "parked");
+            }
+            Note::Late => {
+                core.metrics.late(group);
+                tracing::warn!(operation = %operation.id, %group, %i_account, stage, "late");
             }
             Note::Retrying { trouble, at } => {
                 tracing::info!(operation = %operation.id, %group, %i_account, stage, code = trouble.code, %at, "retrying");

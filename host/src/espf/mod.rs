@@ -75,26 +75,16 @@ impl Espf {
     }
 
     /// Posts with a session that is good; one that is not is renewed once.
-    async fn post_as(
-        &self,
-        update: &StatusUpdate,
-        content_type: ContentType,
-        with_message: bool,
-    ) -> Result<StatusCode, StatusError> {
-        let status = self.post_once(update, content_type, with_message).await?;
-        if status == StatusCode::UNAUTHORIZED {
-            return self.post_once(update, content_type, with_message).await;
+    async fn post_as(&self, update: &StatusUpdate, form: Form) -> Result<Heard, StatusError> {
+        let heard = self.post_once(update, form).await?;
+        if heard.status == StatusCode::UNAUTHORIZED {
+            return self.post_once(update, form).await;
         }
-        Ok(status)
+        Ok(heard)
     }
 
-    async fn post_once(
-        &self,
-        update: &StatusUpdate,
-        content_type: ContentType,
-        with_message: bool,
-    ) -> Result<StatusCode, StatusError> {
-        let message = update.said.message.as_ref().filter(|_| with_message);
+    async fn post_once(&self, update: &StatusUpdate, form: Form) -> Result<Heard, StatusError> {
+        let message = update.said.message.as_ref().filter(|_| form.with_message);
         let body = StatusBody {
             status: update.said.status.word(),
             group: &update.service.0,
@@ -105,51 +95,63 @@ impl Espf {
         let token = token.map_err(|error: BillingError| StatusError::NoSession(error.to_string()))?;
         let url = format!("{}/espf/v1/account/i/{}/status", self.settings.url, update.i_account);
         let request = self.http.post(url).bearer_auth(token.expose());
-        let answer = request.header(CONTENT_TYPE, content_type.name()).body(body).send().await;
-        let status = answer.map_err(|error| StatusError::Later(web::reason(&error)))?.status();
-        if status == StatusCode::UNAUTHORIZED {
+        let answer = request.header(CONTENT_TYPE, form.content_type.name()).body(body).send().await;
+        let answer = answer.map_err(|error| StatusError::Later(web::reason(&error)))?;
+        if answer.status() == StatusCode::UNAUTHORIZED {
             self.tokens.doubted(&token).await;
         }
-        Ok(status)
+        let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let is_page =
+            kind.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"));
+        Ok(Heard { status: answer.status(), is_page })
     }
 
-    /// The same in the other content type, then without its message: documents differ in what
-    /// PortaBilling takes, and a status must not be lost over that.
-    async fn post_otherwise(
-        &self,
-        update: &StatusUpdate,
-        content_type: ContentType,
-    ) -> Result<StatusCode, StatusError> {
-        let other = content_type.other();
-        let status = self.post_as(update, other, true).await?;
-        if status.is_success() {
-            let flipped = other != self.settings.content_type;
-            self.takes_the_other.store(flipped, Ordering::Relaxed);
-            return Ok(status);
-        }
-        if update.said.message.is_some() {
-            return self.post_as(update, content_type, false).await;
-        }
-        Ok(status)
+    /// In the type that was taken last, then in the other; and then in both without its message.
+    fn forms(&self, update: &StatusUpdate) -> impl Iterator<Item = Form> {
+        let first = match self.takes_the_other.load(Ordering::Relaxed) {
+            true => self.settings.content_type.other(),
+            false => self.settings.content_type,
+        };
+        let has_message = update.said.message.is_some();
+        let of = move |with_message| {
+            [first, first.other()].map(|content_type| Form { content_type, with_message })
+        };
+        of(has_message).into_iter().chain(of(false).into_iter().filter(move |_| has_message))
     }
+}
+
+/// How a status is written: documents differ in what PortaBilling takes, and none must be lost over that.
+#[derive(Clone, Copy)]
+struct Form {
+    content_type: ContentType,
+    with_message: bool,
+}
+
+struct Heard {
+    status: StatusCode,
+    /// PortaBilling's API answers with none: something in front of it speaks.
+    is_page: bool,
 }
 
 #[async_trait]
 impl StatusApi for Espf {
     async fn post(&self, update: &StatusUpdate) -> Result<(), StatusError> {
-        let content_type = match self.takes_the_other.load(Ordering::Relaxed) {
-            true => self.settings.content_type.other(),
-            false => self.settings.content_type,
-        };
-        let mut status = self.post_as(update, content_type, true).await?;
-        if matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNSUPPORTED_MEDIA_TYPE) {
-            status = self.post_otherwise(update, content_type).await?;
+        let mut refused = StatusCode::BAD_REQUEST;
+        for form in self.forms(update) {
+            let Heard { status, is_page } = self.post_as(update, form).await?;
+            match status {
+                _ if is_page => return Err(StatusError::Later(format!("HTTP {status} with a page in HTML"))),
+                status if status.is_success() => {
+                    let flipped = form.content_type != self.settings.content_type;
+                    self.takes_the_other.store(flipped, Ordering::Relaxed);
+                    return Ok(());
+                }
+                StatusCode::NOT_FOUND => return Err(StatusError::AccountGone),
+                StatusCode::BAD_REQUEST | StatusCode::UNSUPPORTED_MEDIA_TYPE => refused = status,
+                // Whatever else is wrong may be mended, and then it must be told.
+                status => return Err(StatusError::Later(format!("HTTP {status}"))),
+            }
         }
-        match status {
-            status if status.is_success() => Ok(()),
-            StatusCode::NOT_FOUND => Err(StatusError::AccountGone),
-            // Whatever else is wrong may be mended, and then it must be told.
-            status => Err(StatusError::Later(format!("HTTP {status}"))),
-        }
+        Err(StatusError::Later(format!("HTTP {refused}, however it is written")))
     }
 }

@@ -95,6 +95,7 @@ struct Status {
     signals_unmatched: u64,
     signals_parked: u64,
     statuses_waiting: u64,
+    statuses_given_up: u64,
 }
 
 #[derive(Default, Serialize)]
@@ -145,6 +146,7 @@ impl Status {
             signals_unmatched: overview.signals_kept,
             signals_parked: overview.signals_parked,
             statuses_waiting: overview.statuses_waiting,
+            statuses_given_up: overview.statuses_given_up,
         }
     }
 }

@@ -74,6 +74,9 @@ pub struct Claim {
     pub most: usize,
     /// Lanes whose head only has its request to send, too.
     pub senders: bool,
+    /// Those that only look for news come last, or nothing else would be done after a long night;
+    /// now and then they come first, or they would never have their turn.
+    pub looks_first: bool,
     pub now: Timestamp,
     pub until: Timestamp,
 }
@@ -132,4 +135,6 @@ pub struct Overview {
     pub signals_kept: u64,
     pub signals_parked: u64,
     pub statuses_waiting: u64,
+    /// PortaBilling had no such account.
+    pub statuses_given_up: u64,
 }

@@ -123,6 +123,7 @@ pub struct Metrics {
     signals_parked: Gauge,
     statuses_waiting: Gauge,
     parked: Family<OfGroup, Counter>,
+    late: Family<OfGroup, Counter>,
     held: Family<GroupHeld, Gauge>,
     provision: Family<OfGroup, Histogram>,
     adapter_calls: Family<AdapterCall, Counter>,
@@ -182,6 +183,7 @@ impl Metrics {
             signals_parked: Gauge::default(),
             statuses_waiting: Gauge::default(),
             parked: Family::default(),
+            late: Family::default(),
             held: Family::default(),
             provision: Family::new_with_constructor(provision_seconds as fn() -> Histogram),
             adapter_calls: Family::default(),
@@ -216,6 +218,7 @@ impl Metrics {
         all.register("statuses_waiting", "Statuses that PortaBilling has yet to take", self.statuses_waiting.clone());
         all.register("held", "1 while a group's operations are held back", self.held.clone());
         all.register("parked", "Operations that were parked", self.parked.clone());
+        all.register("late", "Operations that ended after their deadline", self.late.clone());
         all.register_with_unit("provision", "From the event to the end of its operation", Unit::Seconds, self.provision.clone());
         all.register("adapter_calls", "Questions to adapters", self.adapter_calls.clone());
         all.register_with_unit("adapter_call", "Time of a question to an adapter", Unit::Seconds, self.adapter_seconds.clone());
@@ -251,6 +254,7 @@ impl Metrics {
             }
             let of_group = OfGroup { group: name };
             present(&self.parked, &of_group);
+            present(&self.late, &of_group);
             present(&self.provision, &of_group);
             present(&self.adapter_seconds, &of_group);
             present(&self.request_seconds, &of_group);
@@ -281,6 +285,10 @@ impl Metrics {
 
     pub fn parked(&self, group: &Group) {
         self.parked.get_or_create(&OfGroup { group: group.0.clone() }).inc();
+    }
+
+    pub fn late(&self, group: &Group) {
+        self.late.get_or_create(&OfGroup { group: group.0.clone() }).inc();
     }
 
     pub fn held(&self, group: &Group, by: HeldBy, held: bool) {

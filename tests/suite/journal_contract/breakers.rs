@@ -42,14 +42,7 @@ async fn lanes_that_only_send_are_left_where_they_are_while_nothing_may_leave() 
             accept(journal, number, number.into()).await;
             step(journal, at(0), |operation| unchanged(Operation { due: at(4), stage, ..operation })).await;
         }
-        let claim = |owner: &str, senders| Claim {
-            group: hss(),
-            owner: owner.to_owned(),
-            most: 100,
-            senders,
-            now: at(5),
-            until: at(65),
-        };
+        let claim = |owner: &str, senders| Claim { senders, ..claim(owner, at(5)) };
         let accounts = |leased: Leased| -> Vec<u64> {
             leased.lanes.iter().map(|(_, held)| held.operation.lane.i_account.0).collect()
         };

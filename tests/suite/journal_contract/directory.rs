@@ -153,6 +153,18 @@ async fn a_directory_has_one_owner_at_a_time() {
 }
 
 #[tokio::test]
+async fn a_start_knows_when_a_host_last_ran() {
+    every_backend(async |backend| {
+        let journal = backend.open().await;
+        assert_eq!(journal.alive(at(1)).await.expect("written"), None, "the first one ever");
+        assert_eq!(journal.alive(at(5)).await.expect("written"), Some(at(1)));
+        drop(journal);
+        assert_eq!(backend.open().await.alive(at(9)).await.expect("written"), Some(at(5)));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_new_start_finds_every_lane_free() {
     let folder = harness::folder();
     let journal = open(folder.path()).expect("the journal opens");

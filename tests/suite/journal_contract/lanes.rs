@@ -128,8 +128,7 @@ async fn no_more_lanes_are_leased_than_asked_for_and_those_first_that_waited_lon
         }
         let mut leased = Vec::new();
         for most in [2, 0, 2, 2] {
-            let owner = "me".to_owned();
-            let claim = Claim { group: hss(), owner, most, senders: true, now: at(20), until: at(80) };
+            let claim = Claim { most, ..claim("me", at(20)) };
             let lanes = journal.lease(claim).await.expect("leases").lanes;
             let mut accounts: Vec<_> =
                 lanes.iter().map(|(_, held)| held.operation.lane.i_account.0).collect();
@@ -139,6 +138,41 @@ async fn no_more_lanes_are_leased_than_asked_for_and_those_first_that_waited_lon
         assert_eq!(leased, [vec![4, 5], vec![], vec![2, 3], vec![1]]);
     })
     .await;
+}
+
+/// After a long night thousands want to look for news, and one to be switched off.
+#[tokio::test]
+async fn those_that_only_look_for_news_come_last_unless_it_is_their_turn() {
+    every_journal(async |journal| {
+        for number in 1..=3 {
+            accept(journal, number, number.into()).await;
+            step(journal, at(0), |operation| waits(operation, 10 + number, &[])).await;
+        }
+        accept(journal, 4, 4).await;
+        let leased = async |owner: &str, most, looks_first| -> Vec<u64> {
+            let claim = Claim { most, looks_first, ..claim(owner, at(20)) };
+            let lanes = journal.lease(claim).await.expect("leases").lanes;
+            for (lease, _) in &lanes {
+                journal.release(lease, at(20)).await.expect("the lease holds");
+            }
+            let accounts: BTreeSet<u64> =
+                lanes.iter().map(|(_, held)| held.operation.lane.i_account.0).collect();
+            accounts.into_iter().collect()
+        };
+        assert_eq!(leased("a", 1, false).await, [4], "though it came last");
+        assert_eq!(leased("b", 1, true).await, [1], "the one that waited longest");
+        assert_eq!(leased("c", 100, false).await.len(), 4, "when there is room for all");
+        hear_signal(journal, "n1", 20, of_account(3)).await;
+        assert_eq!(leased("d", 2, false).await, [3, 4], "news are no look");
+        let next = journal.lease(Claim { most: 0, ..claim("e", at(5)) }).await.expect("leases").next_due;
+        assert_eq!(next, Some(at(0)), "whichever it is that falls due next");
+    })
+    .await;
+}
+
+fn of_account(number: u64) -> Signal {
+    let correlation = Correlation::IAccount(IAccount(number));
+    Signal { id: None, correlation, payload: json("{}"), otherwise: Otherwise::Keep }
 }
 
 #[tokio::test]
@@ -213,16 +247,9 @@ async fn an_operation_can_tell_when_its_lane_was_last_changed_before_it() {
 async fn a_living_owner_is_never_given_its_own_lane_again() {
     every_journal(async |journal| {
         accept(journal, 1, 189).await;
-        let claim = |now: Timestamp| Claim {
-            group: hss(),
-            owner: "the living one".to_owned(),
-            most: 100,
-            senders: true,
-            now,
-            until: now + TERM,
-        };
-        assert_eq!(journal.lease(claim(at(0))).await.expect("leases").lanes.len(), 1);
-        assert!(journal.lease(claim(at(9999))).await.expect("leases").lanes.is_empty());
+        let claim = |second| claim("the living one", at(second));
+        assert_eq!(journal.lease(claim(0)).await.expect("leases").lanes.len(), 1);
+        assert!(journal.lease(claim(9999)).await.expect("leases").lanes.is_empty());
         assert_eq!(lease(journal, at(9999)).await.len(), 1, "somebody else may take it over");
     })
     .await;

@@ -41,6 +41,7 @@ fn full(number: u32, stage: Stage) -> Operation {
             (service("PCRF"), Said { status: Status::Ok, message: None }),
         ]),
         waited: true,
+        retried: true,
         overdue: Some(said(Status::Failed, "no end was heard of within 600 s")),
         trouble: Some(trouble()),
         ..operation(&event, hss())
@@ -75,8 +76,8 @@ fn open_stages() -> Vec<Stage> {
         Stage::Ready { request: request(), by: by(), attempts: 4 },
         Stage::Ready { request: repeatable, by: by(), attempts: 0 },
         Stage::OnItsWay { request: request(), by: by(), attempts: 5, epoch: u64::MAX },
-        Stage::Waiting { waiting: waiting(Some(30)), by: by(), until: at(2) },
-        Stage::Waiting { waiting: waiting(None), by: by(), until: at(2) },
+        Stage::Waiting { waiting: waiting(Some(30)), by: by(), since: at(1), until: at(2) },
+        Stage::Waiting { waiting: waiting(None), by: by(), since: at(1), until: at(2) },
         Stage::Parked { trouble: trouble(), in_doubt: false },
     ]
 }
@@ -136,8 +137,8 @@ async fn what_is_closed_stays_closed_and_is_counted_by_its_stage() {
         let counts = overview(&*journal).await;
         let words: Vec<_> =
             counts.operations.iter().map(|((_, word), count)| (word.as_str(), *count)).collect();
-        assert_eq!(words, [("finished", 1), ("ignored", 1), ("parked", 1), ("superseded", 1)]);
-        assert_eq!(counts.oldest_open, BTreeMap::from([(hss(), at(0))]), "the parked one is open");
+        assert_eq!(words, [("finished", 1), ("ignored", 1), ("in-doubt", 1), ("superseded", 1)]);
+        assert_eq!(counts.oldest_open, BTreeMap::from([(hss(), at(0))]), "the one in doubt is open");
     })
     .await;
 }

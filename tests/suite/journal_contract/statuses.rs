@@ -135,6 +135,38 @@ async fn a_status_that_was_not_told_outlives_a_stop() {
     .await;
 }
 
+/// Several targets may stand behind one service: it is well when all of them are.
+#[tokio::test]
+async fn of_several_groups_the_worst_word_is_told_until_it_is_better() {
+    every_journal(async |journal| {
+        let event = event(1, 189);
+        let operations = [hss(), oms()].map(|group| operation(&event, group));
+        journal.accept(event, Work::Operations(operations.into())).await.expect("stored");
+        let say = async |group: Group, status| {
+            let (lease, held) = lease_in(journal, group, at(0)).await.lanes.remove(0);
+            save(journal, &lease, says(held.operation, "HSS", said(status, "so it is")), at(0)).await;
+            journal.release(&lease, at(0)).await.expect("the lease holds");
+            due_one(journal, at(0)).await.said.status
+        };
+        for (group, status, told) in [
+            (hss(), Status::Ok, Status::Ok),
+            (oms(), Status::InProgress, Status::InProgress),
+            (hss(), Status::Ok, Status::InProgress),
+            (oms(), Status::Retry, Status::Retry),
+            (hss(), Status::Failed, Status::Failed),
+            (oms(), Status::Ok, Status::Failed),
+            (hss(), Status::Ok, Status::Ok),
+            (oms(), Status::Failed, Status::Failed),
+        ] {
+            assert_eq!(say(group.clone(), status).await, told, "{group} says {status:?}");
+        }
+        assert_eq!(journal.hear_only(&[hss(), oms()]).await.expect("written"), 0);
+        assert_eq!(journal.hear_only(&[hss()]).await.expect("written"), 1, "a group that is no more");
+        assert_eq!(say(hss(), Status::Ok).await, Status::Ok);
+    })
+    .await;
+}
+
 /// The post of the word in the middle may have arrived, though nobody wrote down that it did.
 #[tokio::test]
 async fn what_was_told_is_not_known_while_a_word_is_on_its_way() {

@@ -29,10 +29,14 @@ where
             tokio::spawn(answer(client));
         }
     });
+    (address, targets(address, Duration::from_millis(500)))
+}
+
+fn targets(address: SocketAddr, timeout: Duration) -> Targets {
     let settings = Settings {
         url: format!("http://{address}"),
         auth: Auth::None,
-        timeout: Duration::from_millis(500),
+        timeout,
         answer_max: 1024,
         key_header: "Idempotency-Key".to_owned(),
         secrets: BTreeMap::new(),
@@ -42,7 +46,7 @@ where
         rate: None,
     };
     let world: Arc<dyn World> = Arc::new(SystemWorld);
-    (address, Targets::new([(Group("HSS".to_owned()), settings)], &world).expect("a target"))
+    Targets::new([(Group("HSS".to_owned()), settings)], &world).expect("a target")
 }
 
 async fn ask(targets: &Targets) -> Result<u16, SendError> {
@@ -116,4 +120,23 @@ async fn what_ends_before_its_end_is_no_answer() {
     .await;
     let answer = ask(&targets).await;
     assert!(matches!(answer, Err(SendError::Unanswered(_))), "{answer:?}");
+}
+
+/// Somebody listens and takes no connections: the system's queue for them is full.
+#[tokio::test]
+async fn what_finds_no_connection_in_time_surely_was_not_sent() {
+    harness::tls();
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("an address");
+    let listener = socket.listen(1).expect("it listens");
+    let address = listener.local_addr().expect("an address");
+    let mut queue = Vec::new();
+    while let Ok(Ok(caller)) =
+        tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await
+    {
+        queue.push(caller);
+        assert!(queue.len() < 100, "the queue is never full");
+    }
+    let answer = ask(&targets(address, Duration::from_secs(2))).await;
+    assert!(matches!(answer, Err(SendError::NotSent(_))), "{answer:?}");
 }

@@ -102,6 +102,20 @@ fn documents_keep_their_digits_and_lists_give_their_first() {
 }
 
 #[test]
+fn that_there_is_no_account_is_said_by_nothing_else() {
+    let of_account = &Query::defaults()[ACCOUNT];
+    let found = |answer: &str| document(&raw(answer), of_account, IAccount(7), Timestamp::default());
+    for absent in
+        ["{}", "[]", "null", r#"{"account_info":null}"#, r#"{"account_info":[]}"#, r#"{"account_info":{}}"#]
+    {
+        assert!(found(absent).expect(absent).is_none(), "{absent}");
+    }
+    for other in [r#"{"error":"no route"}"#, r#"{"success":1}"#, r#"{"message":"try later","account":{}}"#] {
+        assert!(found(other).is_err(), "{other}");
+    }
+}
+
+#[test]
 fn a_list_as_a_whole_leaves_out_what_is_not_ours_or_not_valid_now() {
     let now = utc("2026-11-24 12:00:00").expect("a time");
     let window = Window { from: "from".to_owned(), to: "to".to_owned() };

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use super::super::step::{Head, Next, Step, next};
 use super::super::{
-    AccountId, Body, Chance, Event, EventIdentity, Group, Header, IAccount, Patterns, Report, RetrySchedule,
-    Service, Status, Subscriber, Waiting, Wanted,
+    AccountId, Body, Chance, Delivery, Event, EventIdentity, Exchange, Group, Header, IAccount, Patterns,
+    Report, Request, RetrySchedule, Service, Status, Subscriber, Waiting, Wanted,
 };
 use super::*;
 
@@ -87,6 +87,12 @@ impl Story {
         self
     }
 
+    /// Its group was held back, or nobody ran, for so long before what comes next.
+    fn held_for(mut self, seconds: u32) -> Self {
+        self.operation = self.operation.given_back(Duration::from_secs(seconds.into()));
+        self
+    }
+
     fn says(self, progress: Progress) -> Self {
         self.then(Outcome::Decided { progress: Box::new(progress), by: Digest::of(b"adapter") })
     }
@@ -96,7 +102,7 @@ impl Story {
     }
 
     fn leaves(self) -> Self {
-        self.then(Outcome::Leaving { epoch: EPOCH, held: Duration::ZERO })
+        self.then(Outcome::Leaving { epoch: EPOCH })
     }
 
     fn sends(self, request: Request) -> Self {
@@ -288,7 +294,7 @@ fn every_outcome_leads_where_the_contract_says() {
     let held = || Outcome::Held { trouble: Trouble::new("adapter-not-loaded", "none"), until: at(5) };
     let refused = || Outcome::Refused(Reason::RequestRefused.trouble("never"));
     let too_large = || Outcome::Unreadable(Reason::AnswerTooLarge.trouble("too large"));
-    let leaving = || Outcome::Leaving { epoch: EPOCH, held: Duration::ZERO };
+    let leaving = || Outcome::Leaving { epoch: EPOCH };
     let answered = || Outcome::Answered(response(200));
     let (send, finish) = (|| Decision::Send(repeatable("create")), || Decision::Finish);
     let park = || Decision::Park(Trouble::new("profile-unknown", "no such profile"));

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::super::{Asked, Digest, Note, Said, Stage, Timestamp, Waiting};
+use super::super::{Asked, Digest, Note, Said, Stage, Status, Timestamp, Waiting};
 use super::Applying;
 
 impl Applying<'_> {
@@ -15,7 +15,7 @@ impl Applying<'_> {
         let wished = waiting.seconds.map(|seconds| self.now + Duration::from_secs(seconds.max(1).into()));
         let until = wished.map_or(latest, |wished| wished.min(latest));
         self.operation.waited = true;
-        self.operation.stage = Stage::Waiting { waiting, by, until };
+        self.operation.stage = Stage::Waiting { waiting, by, since: self.now, until };
         self.operation.due = until;
     }
 
@@ -28,6 +28,16 @@ impl Applying<'_> {
             self.operation.overdue = Some(Said { status: self.policy.on_deadline, message: Some(message) });
         }
         late
+    }
+
+    /// A success that comes after the deadline is taken all the same, and says so.
+    pub(super) fn marked(&self, said: Said) -> Said {
+        if self.operation.overdue.is_none() || said.status != Status::Ok {
+            return said;
+        }
+        let late = format!("late: after the deadline of {} s", self.policy.deadline.as_secs());
+        let message = said.message.map_or_else(|| late.clone(), |message| format!("{late}; {message}"));
+        Said { message: Some(message), ..said }
     }
 
     /// Strikes the entry that ended the wait before this one, and all that came after it.

@@ -42,25 +42,12 @@ pub fn lease(
     connection: &Connection,
     claim: &Claim,
 ) -> Result<(Vec<LeasedLane>, Option<Timestamp>), JournalError> {
-    let (group, now) = (&claim.group.0, claim.now.millis());
-    let most = i64::try_from(claim.most).unwrap_or(i64::MAX);
-    let unsent = held_back(claim);
-    let mut taken = connection
-        .prepare_cached(&format!(
-            "UPDATE lane SET owner = ?1, lease_until = ?2, epoch = epoch + 1
-             WHERE id IN (SELECT id FROM lane
-                          WHERE grp = ?3 AND due <= ?4 {unsent}
-                            AND (owner IS NULL OR (owner <> ?1 AND lease_until <= ?4))
-                          ORDER BY due LIMIT ?5)
-             RETURNING id, epoch",
-        ))
-        .map_err(sql)?;
-    let claimed: Vec<(i64, i64)> = taken
-        .query_map(params![claim.owner, claim.until.millis(), group, now, most], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .and_then(Iterator::collect)
-        .map_err(sql)?;
+    let now = claim.now.millis();
+    let mut claimed = Vec::new();
+    for which in kinds(claim) {
+        let most = claim.most.saturating_sub(claimed.len());
+        claimed.extend(take(connection, claim, which, most).map_err(sql)?);
+    }
     let mut lanes = Vec::with_capacity(claimed.len());
     for (lane, epoch) in claimed {
         match head(connection, lane)? {
@@ -73,20 +60,45 @@ pub fn lease(
     Ok((lanes, next_due))
 }
 
-/// Nothing leaves now: those that only wait for that are left where they are.
-const fn held_back(claim: &Claim) -> &'static str {
-    if claim.senders { "" } else { "AND sends = 0" }
+/// Which lanes, in what order; each has an index of its own. While nothing leaves, those that only
+/// wait for that are left where they are.
+const fn kinds(claim: &Claim) -> [&'static str; 2] {
+    const LOOKS: &str = "looks = 1";
+    let others = if claim.senders { "looks = 0" } else { "looks = 0 AND sends = 0" };
+    if claim.looks_first { [LOOKS, others] } else { [others, LOOKS] }
+}
+
+fn take(
+    connection: &Connection,
+    claim: &Claim,
+    which: &str,
+    most: usize,
+) -> rusqlite::Result<Vec<(i64, i64)>> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let mut taken = connection.prepare_cached(&format!(
+        "UPDATE lane SET owner = ?1, lease_until = ?2, epoch = epoch + 1
+         WHERE id IN (SELECT id FROM lane
+                      WHERE grp = ?3 AND due <= ?4 AND {which}
+                        AND (owner IS NULL OR (owner <> ?1 AND lease_until <= ?4))
+                      ORDER BY due LIMIT ?5)
+         RETURNING id, epoch",
+    ))?;
+    let values = params![claim.owner, claim.until.millis(), claim.group.0, claim.now.millis(), most];
+    taken.query_map(values, |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
 fn next_due(connection: &Connection, claim: &Claim) -> Result<Option<Timestamp>, JournalError> {
-    let unsent = held_back(claim);
-    connection
-        .prepare_cached(&format!(
-            "SELECT MIN(due) FROM lane WHERE grp = ?1 AND due IS NOT NULL AND lease_until IS NULL {unsent}",
-        ))
-        .and_then(|mut select| select.query_row([&claim.group.0], |row| row.get::<_, Option<i64>>(0)))
-        .map(|due| due.map(Timestamp::from_millis))
-        .map_err(sql)
+    let mut dues = Vec::new();
+    for which in kinds(claim) {
+        let due: Option<i64> = connection
+            .prepare_cached(&format!(
+                "SELECT MIN(due) FROM lane WHERE grp = ?1 AND due IS NOT NULL AND lease_until IS NULL AND {which}",
+            ))
+            .and_then(|mut select| select.query_row([&claim.group.0], |row| row.get(0)))
+            .map_err(sql)?;
+        dues.extend(due);
+    }
+    Ok(dues.into_iter().min().map(Timestamp::from_millis))
 }
 
 fn head(connection: &Connection, lane: i64) -> Result<Option<StoredHead>, JournalError> {
@@ -246,10 +258,10 @@ pub fn settle(connection: &Connection, lane: i64, now: i64) -> Result<(), Journa
         Some(head) => lane_due(connection, lane, head, now)?,
     };
     // One that has to make room does something else first.
-    let sends = head.is_some_and(|head| head.stage == "ready" && due == Some(head.due));
+    let only = |stage| head.as_ref().is_some_and(|head| head.stage == stage && due == Some(head.due));
     connection
-        .prepare_cached("UPDATE lane SET due = ?1, sends = ?2 WHERE id = ?3")
-        .and_then(|mut update| update.execute(params![due, sends, lane]))
+        .prepare_cached("UPDATE lane SET due = ?1, sends = ?2, looks = ?3 WHERE id = ?4")
+        .and_then(|mut update| update.execute(params![due, only("ready"), only("waiting"), lane]))
         .map_err(sql)?;
     Ok(())
 }
@@ -280,7 +292,7 @@ fn dates(connection: &Connection, lane: i64) -> Result<Option<Dates>, JournalErr
 fn lane_due(connection: &Connection, lane: i64, head: &Dates, now: i64) -> Result<Option<i64>, JournalError> {
     let newest = newest(connection, lane)?.filter(|newest| *newest != head.id);
     let by_itself = match head.stage.as_str() {
-        "parked" => None,
+        "parked" | "in-doubt" => None,
         "waiting" if has_kept_signal(connection, head.seq)? => Some(now),
         _ => Some(head.due),
     };

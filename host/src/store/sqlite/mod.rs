@@ -2,6 +2,7 @@
 //!
 //! Sealing and unsealing happen with the caller, so that the writer has nothing to do but write.
 
+mod alive;
 mod breakers;
 mod changes;
 mod events;
@@ -339,6 +340,15 @@ impl Journal for SqliteJournal {
     async fn keep_breaker(&self, group: &Group, breaker: &Breaker) -> Result<(), JournalError> {
         let (group, state) = (group.clone(), self.seal.pack(&breaker_place(group), breaker)?);
         self.writer.write_patiently(0, move |connection| breakers::keep(connection, &group, &state)).await
+    }
+
+    async fn alive(&self, now: Timestamp) -> Result<Option<Timestamp>, JournalError> {
+        self.writer.write_patiently(0, move |connection| alive::tell(connection, now)).await
+    }
+
+    async fn hear_only(&self, groups: &[Group]) -> Result<usize, JournalError> {
+        let groups = groups.to_vec();
+        self.writer.write_patiently(0, move |it| statuses::forget_others(it, &groups)).await
     }
 
     async fn ping(&self) -> Result<(), JournalError> {

@@ -33,6 +33,7 @@ fn read_rows(connection: &Connection) -> rusqlite::Result<Overview> {
     overview.signals_kept = one("SELECT COUNT(*) FROM signal WHERE fate = 'kept' AND operation IS NULL")?;
     overview.signals_parked = one("SELECT COUNT(*) FROM signal WHERE fate = 'parked'")?;
     overview.statuses_waiting = one("SELECT COUNT(*) FROM status WHERE due IS NOT NULL")?;
+    overview.statuses_given_up = one("SELECT COUNT(*) FROM status WHERE given_up = 1")?;
     overview.last_event = connection
         .prepare_cached("SELECT identity, received_at FROM event ORDER BY received_at DESC LIMIT 1")?
         .query_row([], |row| Ok((EventIdentity(row.get(0)?), Timestamp::from_millis(row.get(1)?))))

@@ -103,7 +103,8 @@ pub fn save(
     }
     write_notes(connection, seq, rows, now).map_err(sql)?;
     for (service, word, said) in &rows.statuses {
-        super::statuses::put(connection, rows.i_account, service, word, said, now).map_err(sql)?;
+        super::statuses::put(connection, &rows.group, rows.i_account, service, word, said, now)
+            .map_err(sql)?;
     }
     settle_signals(connection, seq, rows).map_err(sql)?;
     beside(connection, lease.lane, seq)
@@ -139,7 +140,7 @@ fn write_notes(connection: &Connection, seq: i64, rows: &SaveRows, now: Timestam
     if let Some(since) = rows.forgets_since {
         // A look that found no news leaves a count, or a day of looking would leave a book.
         connection
-            .prepare_cached("DELETE FROM timeline WHERE operation = ?1 AND at > ?2")?
+            .prepare_cached("DELETE FROM timeline WHERE operation = ?1 AND at > ?2 AND word <> 'overdue'")?
             .execute(params![seq, since.millis()])?;
     }
     let mut insert = connection

@@ -110,7 +110,6 @@ pub struct Oms {
 struct Shared {
     seed: u64,
     bearer: Option<String>,
-    answer_after: Duration,
     knobs: Mutex<Knobs>,
     orders: Mutex<Orders>,
     /// What the next requests for an order are answered.
@@ -127,6 +126,7 @@ struct Shared {
 /// The settings that can be changed while it runs.
 #[derive(Clone)]
 struct Knobs {
+    answer_after: Duration,
     notify: Option<Notify>,
     completes_after: Range<Duration>,
     fail_share: f64,
@@ -180,6 +180,11 @@ impl Oms {
         lock(&self.shared.knobs).fail_share = share;
     }
 
+    /// For whatever is asked from now on.
+    pub fn set_answer_after(&self, after: Duration) {
+        lock(&self.shared.knobs).answer_after = after;
+    }
+
     pub fn set_completes_after(&self, after: Range<Duration>) {
         lock(&self.shared.knobs).completes_after = after;
     }
@@ -231,8 +236,8 @@ impl Shared {
         Self {
             seed: settings.seed,
             bearer: settings.bearer,
-            answer_after: settings.answer_after,
             knobs: Mutex::new(Knobs {
+                answer_after: settings.answer_after,
                 notify: settings.notify,
                 completes_after: settings.completes_after,
                 fail_share: settings.fail_share,
@@ -249,6 +254,12 @@ impl Shared {
             client: http_client(NOTICE_TIMEOUT),
             tasks,
         }
+    }
+}
+
+impl Shared {
+    fn answer_after(&self) -> Duration {
+        lock(&self.knobs).answer_after
     }
 }
 

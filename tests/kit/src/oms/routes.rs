@@ -121,7 +121,7 @@ async fn create(
     let _unanswered = Unanswered::count(&shared.unanswered);
     let fate = draw_fate(&shared, &headers);
     if fate.busy {
-        tokio::time::sleep(shared.answer_after).await;
+        tokio::time::sleep(shared.answer_after()).await;
         return Refusal(StatusCode::SERVICE_UNAVAILABLE, "busy, ask again").into_response();
     }
     let order = match posted_order(dialect, &body) {
@@ -155,7 +155,7 @@ async fn create(
 }
 
 async fn give(shared: &Shared, fate: &Fate, answer: Response) -> Response {
-    tokio::time::sleep(shared.answer_after).await;
+    tokio::time::sleep(shared.answer_after()).await;
     released(&shared.hold_answers).await;
     if fate.loses_answer {
         return hang_up();
@@ -194,7 +194,7 @@ async fn list(
     State(shared): State<Arc<Shared>>,
     Query(mut query): Query<HashMap<String, String>>,
 ) -> Response {
-    tokio::time::sleep(shared.answer_after).await;
+    tokio::time::sleep(shared.answer_after()).await;
     let place = |name| query.get(name).and_then(|text| text.parse::<usize>().ok());
     let (offset, limit) = (place("offset"), place("limit"));
     let filter = Filter {
@@ -219,7 +219,7 @@ fn look(shared: &Shared, filter: &Filter) -> Vec<Value> {
 }
 
 async fn read(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
-    tokio::time::sleep(shared.answer_after).await;
+    tokio::time::sleep(shared.answer_after()).await;
     let document = lock(&shared.orders).document(&id);
     document.map(Json).ok_or(Refused::Unknown.into())
 }
@@ -230,7 +230,7 @@ async fn patch(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Response, Refusal> {
-    tokio::time::sleep(shared.answer_after).await;
+    tokio::time::sleep(shared.answer_after()).await;
     let change = json_of(&body)?;
     let state = change["state"].as_str().filter(|word| is_state(word));
     let state = state.ok_or(bad_request("only the state can be changed"))?;
@@ -251,7 +251,7 @@ async fn cancel(
     Extension(dialect): Extension<Dialect>,
     body: Bytes,
 ) -> Result<Response, Refusal> {
-    tokio::time::sleep(shared.answer_after).await;
+    tokio::time::sleep(shared.answer_after()).await;
     let task = json_of(&body)?;
     let id = task[dialect.order()]["id"].as_str();
     let id = id.ok_or(bad_request("the order's id is required"))?;
@@ -276,7 +276,7 @@ async fn cancel(
 /// The query of a registration is given back and never applied: there is only one
 /// kind of event.
 async fn register(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Response, Refusal> {
-    tokio::time::sleep(shared.answer_after).await;
+    tokio::time::sleep(shared.answer_after()).await;
     let registration = json_of(&body)?;
     let callback = registration["callback"].as_str();
     let callback = callback.ok_or(bad_request("callback is required"))?;
@@ -291,7 +291,7 @@ async fn register(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Resp
 }
 
 async fn unregister(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
-    tokio::time::sleep(shared.answer_after).await;
+    tokio::time::sleep(shared.answer_after()).await;
     let mut hubs = lock(&shared.hubs);
     let before = hubs.len();
     hubs.retain(|hub| hub.id != id);

@@ -9,12 +9,12 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use super::{Shared, StatusSeen, bearer};
+use super::{Shared, StatusDoor, StatusSeen, bearer};
 use crate::lock::lock;
 
 const WORDS: [&str; 4] = ["OK", "IN_PROGRESS", "RETRY", "FAILED"];
@@ -59,13 +59,29 @@ fn take_status(
             .filter(|i_account| world.accounts.contains_key(i_account))
             .ok_or_else(|| refusal(StatusCode::NOT_FOUND, "there is no such account"))?;
         let status = read_status(shared, i_account, headers, body)?;
+        admit(world.status_door, &status)?;
         world.ledger.statuses.push(status);
         Ok(())
     });
-    match taken {
+    let speaks_html = lock(&shared.world).status_door.speaks_html;
+    let answer = match taken {
         Ok(()) => StatusCode::OK.into_response(),
         Err(refusal) => refused(refusal),
+    };
+    match speaks_html {
+        true => (answer.status(), Html("<html><body>gateway</body></html>")).into_response(),
+        false => answer,
     }
+}
+
+fn admit(door: StatusDoor, status: &StatusSeen) -> Result<(), Refusal> {
+    if door.content_type.is_some_and(|only| status.content_type != only) {
+        return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "another content type is wanted"));
+    }
+    if status.message.is_some() && !door.takes_messages {
+        return Err(refusal(StatusCode::BAD_REQUEST, "the field `message` is not known"));
+    }
+    Ok(())
 }
 
 /// The body is JSON whatever its content type says, as the manual has it.

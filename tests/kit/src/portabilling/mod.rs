@@ -115,7 +115,25 @@ struct Shared {
 struct World {
     accounts: BTreeMap<u64, Account>,
     sessions: Sessions,
+    status_door: StatusDoor,
     ledger: Ledger,
+}
+
+/// What the status door takes: the real ones differ.
+#[derive(Clone, Copy, Debug)]
+pub struct StatusDoor {
+    /// The only content type; 415 for another one.
+    pub content_type: Option<&'static str>,
+    /// Without it a message is 400.
+    pub takes_messages: bool,
+    /// Says of an account that is not there, or of a status that is taken, what a gateway would say.
+    pub speaks_html: bool,
+}
+
+impl Default for StatusDoor {
+    fn default() -> Self {
+        Self { content_type: None, takes_messages: true, speaks_html: false }
+    }
 }
 
 impl PortaBilling {
@@ -127,6 +145,7 @@ impl PortaBilling {
             world: Mutex::new(World {
                 accounts: BTreeMap::new(),
                 sessions: Sessions::new(&settings.login, lifetime),
+                status_door: StatusDoor::default(),
                 ledger: Ledger::default(),
             }),
             settings,
@@ -156,6 +175,10 @@ impl PortaBilling {
 
     pub fn remove_account(&self, i_account: u64) {
         lock(&self.shared.world).accounts.remove(&i_account);
+    }
+
+    pub fn set_status_door(&self, door: StatusDoor) {
+        lock(&self.shared.world).status_door = door;
     }
 
     pub fn faults(&self) -> &Faults {

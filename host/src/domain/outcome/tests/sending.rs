@@ -93,9 +93,8 @@ fn what_is_held_back_has_so_much_more_time_and_has_not_left() {
 
 #[test]
 fn the_time_that_its_group_was_held_burns_no_attempts() {
-    let held = Duration::from_secs(2 * u64::from(DEADLINE));
     let story = Story::laid_down().decides(Decision::Send(repeatable("create"))).at(2 * DEADLINE);
-    let story = story.then(Outcome::Leaving { epoch: EPOCH, held }).then(Outcome::Unanswered(silence()));
+    let story = story.held_for(2 * DEADLINE).leaves().then(Outcome::Unanswered(silence()));
     assert_eq!((story.stage(), story.attempts()), ("ready", 1));
     let story = story.at(3 * DEADLINE).leaves().then(Outcome::Unanswered(silence()));
     assert_eq!(story.parked_for(), "attempts-spent");

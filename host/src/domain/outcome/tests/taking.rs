@@ -111,7 +111,7 @@ fn a_history_that_is_full_takes_no_more() {
         assert_eq!(story.stage(), stage, "{word}");
         if stage == "parked" && word != "park" {
             assert_eq!(story.parked_for(), "history-limit", "{word}");
-            assert!(matches!(&story.last.notes[..], [Note::Parked { trouble }]
+            assert!(matches!(&story.last.notes[..], [Note::Parked { trouble, .. }]
                 if trouble.message.contains("6 entries") && trouble.message.contains("limits.history")));
         }
     }

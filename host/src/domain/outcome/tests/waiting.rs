@@ -77,8 +77,34 @@ fn a_late_success_is_still_taken_and_told() {
     let done = Progress { reports: vec![report(None, Status::Ok)], ..saying(Decision::Finish) };
     let story = overdue.at(2 * DEADLINE).then(woken()).says(done);
     assert_eq!(story.stage(), "finished");
-    assert_eq!(story.told(), [("HSS", "OK")]);
-    assert!(story.operation.overdue.is_some(), "it can be seen that it was late");
+    assert_eq!(story.notes(), ["decided", "late"]);
+    let message = Some("late: after the deadline of 600 s".to_owned());
+    assert_eq!(story.last.statuses, BTreeMap::from([(hss(), Said { status: Status::Ok, message })]));
+}
+
+#[test]
+fn the_time_that_nobody_ran_burns_no_deadline() {
+    let two_days_later = 3 * DEADLINE;
+    let story = Story::waits().at(two_days_later).held_for(2 * DEADLINE).elapses();
+    assert_eq!(story.history(), ["elapsed"], "it looks at once, for news may have been lost");
+    let story = story.sends(repeatable("look")).answered(200).decides(wait_and_forget());
+    assert_eq!(story.notes(), ["decided", "forgotten", "overdue"], "the time that was its own is over");
+    let story = Story::waits().at(two_days_later).held_for(3 * DEADLINE).elapses();
+    let story = story.sends(repeatable("look")).answered(200).decides(wait(None));
+    assert_eq!((story.notes(), story.operation.due), (vec!["decided"], at(4 * DEADLINE)));
+}
+
+#[test]
+fn one_that_finishes_without_a_word_leaves_none_of_ours_behind() {
+    let finish = || saying(Decision::Finish);
+    let retried = || Story::laid_down().sends(repeatable("put")).then(Outcome::Unanswered(silence()));
+    for (row, story, told) in [
+        ("it waited", Story::waits().then(woken()).says(finish()), &[("HSS", "OK")][..]),
+        ("a request was sent again", retried().leaves().answered(200).says(finish()), &[("HSS", "OK")]),
+        ("nothing was ever told", Story::laid_down().says(finish()), &[]),
+    ] {
+        assert_eq!(story.told(), told, "{row}");
+    }
 }
 
 #[test]
