@@ -153,6 +153,57 @@ async fn a_target_has_its_own_authority_and_knows_us_by_our_certificate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_target_knows_us_by_a_password_or_by_a_header_of_its_own() {
+    for (demand, auth) in [
+        (
+            // punchdown:p:ssword
+            ("authorization", "Basic cHVuY2hkb3duOnA6c3N3b3Jk"),
+            "basic = { user = \"punchdown\", password = { file = \"secrets/known\" } }",
+        ),
+        (
+            ("x-api-key", "p:ssword"),
+            "header = { name = \"X-API-Key\", value = { file = \"secrets/known\" } }",
+        ),
+    ] {
+        let Some(adapter) = oms_adapter() else { return };
+        let folder = folder();
+        let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
+        let (name, value) = (demand.0.to_owned(), demand.1.to_owned());
+        let front = front(&stage, Demand::Header { name, value }).await;
+        secret(&stage, "known", "p:ssword");
+        rewrite(&stage, BEARER, &format!("auth = {{ {auth} }}"));
+        stage.open_accounts(1);
+        stage.start_host().await.expect("the host starts");
+        let espf = stage.espf(0.0);
+        new_accounts(&espf, 1);
+        until("OK", SOON, async || is_ok(&stage, 1).await).await;
+        assert_eq!(front.ledger().refused, 0, "{auth}");
+        stage.stop_host().await.expect("it stops");
+        assert!(!log(&stage).contains("p:ssword"), "{auth}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_requests_are_out_at_a_time_than_the_target_takes() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let settings = Settings { answer_after: Duration::from_millis(100), ..Settings::default() };
+    let mut stage = stage(folder.path(), &adapter, settings).await;
+    rewrite(&stage, "concurrency = 32", "concurrency = 3");
+    stage.open_accounts(30);
+    stage.start_host().await.expect("the host starts");
+    let espf = stage.espf(0.0);
+    new_accounts(&espf, 30);
+    let mut most = 0;
+    until("all are ordered", SOON, async || {
+        most = stage.oms.unanswered().max(most);
+        stage.oms.ledger().orders.len() == 30
+    })
+    .await;
+    assert!((1..=3).contains(&most), "{most} at a time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_in_the_query_is_never_shown() {
     let Some(adapter) = oms_adapter() else { return };
     let folder = folder();

@@ -38,6 +38,10 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub enum Demand {
     Bearer(String),
+    Header {
+        name: String,
+        value: String,
+    },
     Query {
         name: String,
         value: String,
@@ -130,6 +134,9 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let shows = match &demand {
         Demand::Bearer(token) => {
             request.headers().get(AUTHORIZATION).is_some_and(|value| *value == format!("Bearer {token}"))
+        }
+        Demand::Header { name, value } => {
+            request.headers().get(name).is_some_and(|shown| shown.as_bytes() == value.as_bytes())
         }
         Demand::Query { name, value } => query.split('&').any(|pair| pair == format!("{name}={value}")),
         Demand::Silence => {
