@@ -164,7 +164,7 @@ impl App {
         let intake = engine.intake();
         let events = http::events(&intake, settings.events, settings.nsps);
         let notifications = http::notifications(&intake, notify);
-        let admin = http::admin(&intake, settings.admin_tokens);
+        let admin = http::admin(&intake, engine.operators(), settings.admin_tokens);
         let mut rooms = vec![(ListenerName::Admin, settings.admin, admin)];
         if let Some(own) = settings.notifications {
             rooms.push((ListenerName::Notifications, own, notifications));

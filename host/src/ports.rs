@@ -18,8 +18,8 @@ use crate::domain::{
 use crate::secret::Secret;
 
 pub use journal::{
-    Acceptance, Claim, DeadLetter, Delivered, Held, JournalError, Kept, Lease, Leased, Overview,
-    StatusUpdate, Work,
+    Acceptance, Audit, Claim, DeadLetter, Delivered, Held, JournalError, Kept, Lease, Leased, Line, Overview,
+    Sought, StatusUpdate, Told, Work,
 };
 pub use lack::{Denial, Lack, Withheld};
 
@@ -118,6 +118,21 @@ pub trait Journal: Send + Sync {
     /// What other groups than these have said of any account counts no more. Gives how many words.
     async fn hear_only(&self, groups: &[Group]) -> Result<usize, JournalError>;
 
+    /// Operations for a person to see, the newest first.
+    async fn operations(&self, sought: Sought) -> Result<Vec<Line>, JournalError>;
+
+    /// One operation with all that is known of it.
+    async fn operation(&self, id: &OperationId) -> Result<Option<Told>, JournalError>;
+
+    /// Leases the lane of an operation, if that stands first in it and nobody moves it now.
+    async fn take(&self, id: &OperationId, claim: Claim) -> Result<Option<(Lease, Held)>, JournalError>;
+
+    /// Writes down what a person did.
+    async fn audit(&self, entry: Audit) -> Result<(), JournalError>;
+
+    /// What persons did, the newest first.
+    async fn audits(&self, most: usize) -> Result<Vec<Audit>, JournalError>;
+
     /// Whether it can be written.
     async fn ping(&self) -> Result<(), JournalError>;
 
@@ -169,6 +184,9 @@ pub enum BillingError {
 pub trait Adapters: Send + Sync {
     /// The queries whose documents the group's adapter needs, and the group's own configuration.
     fn needs(&self, group: &Group) -> Option<Needs>;
+
+    /// Names, beside the host's own, whose values nobody is shown.
+    fn secret_fields(&self, group: &Group) -> Vec<String>;
 
     async fn provision(&self, question: Question) -> Result<(Progress, Digest), AdapterError>;
 

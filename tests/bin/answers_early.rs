@@ -14,8 +14,8 @@ use punchdown::domain::{
 };
 use punchdown::lifecycle;
 use punchdown::ports::{
-    Acceptance, Claim, DeadLetter, Delivered, Held, Journal, JournalError, Kept, Lease, Leased, Overview,
-    StatusUpdate, Work,
+    Acceptance, Audit, Claim, DeadLetter, Delivered, Held, Journal, JournalError, Kept, Lease, Leased, Line,
+    Overview, Sought, StatusUpdate, Told, Work,
 };
 
 /// How long an answered event stays in memory alone.
@@ -133,6 +133,26 @@ impl Journal for Early {
 
     async fn hear_only(&self, groups: &[Group]) -> Result<usize, JournalError> {
         self.0.hear_only(groups).await
+    }
+
+    async fn operations(&self, sought: Sought) -> Result<Vec<Line>, JournalError> {
+        self.0.operations(sought).await
+    }
+
+    async fn operation(&self, id: &OperationId) -> Result<Option<Told>, JournalError> {
+        self.0.operation(id).await
+    }
+
+    async fn take(&self, id: &OperationId, claim: Claim) -> Result<Option<(Lease, Held)>, JournalError> {
+        self.0.take(id, claim).await
+    }
+
+    async fn audit(&self, entry: Audit) -> Result<(), JournalError> {
+        self.0.audit(entry).await
+    }
+
+    async fn audits(&self, most: usize) -> Result<Vec<Audit>, JournalError> {
+        self.0.audits(most).await
     }
 
     async fn ping(&self) -> Result<(), JournalError> {

@@ -8,6 +8,7 @@ mod directory;
 mod events;
 mod fan_outs;
 mod lanes;
+mod operators;
 mod signals;
 mod stages;
 mod statuses;

@@ -21,6 +21,7 @@ mod lanes;
 mod listeners;
 mod notifications;
 mod nsps;
+mod operators;
 mod orders;
 mod portabilling;
 mod sessions;

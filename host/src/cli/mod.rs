@@ -3,8 +3,10 @@
 mod check;
 #[cfg(feature = "simulators")]
 mod demo;
+mod door;
 #[cfg(feature = "simulators")]
 pub mod judge;
+mod operation;
 #[cfg(feature = "simulators")]
 mod sim;
 #[cfg(feature = "simulators")]
@@ -34,6 +36,12 @@ enum Command {
     Check(ConfigFile),
     /// Show what a running host has to do.
     Status(status::Arguments),
+    /// See operations one by one, and release those that are stuck.
+    #[command(subcommand)]
+    Operation(operation::Command),
+    /// Let a group rest, or work again.
+    #[command(subcommand)]
+    Target(operation::TargetCommand),
     /// Watch accounts being provisioned, by real servers on this machine alone.
     #[cfg(feature = "simulators")]
     Demo(demo::Arguments),
@@ -69,6 +77,8 @@ async fn run(command: Command) -> ExitCode {
         Command::Serve(file) => lifecycle::serve(&file.config).await,
         Command::Check(file) => check::run(&file.config).await,
         Command::Status(arguments) => status::run(&arguments).await,
+        Command::Operation(command) => operation::run(&command).await,
+        Command::Target(command) => operation::target(&command).await,
         #[cfg(feature = "simulators")]
         Command::Demo(arguments) => demo::run(&arguments).await,
         #[cfg(feature = "simulators")]

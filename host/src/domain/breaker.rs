@@ -56,6 +56,9 @@ pub struct Breaker {
     state: State,
     /// Since when the configuration holds the group.
     paused_since: Option<Timestamp>,
+    /// Since when a person does.
+    #[serde(default)]
+    rests_since: Option<Timestamp>,
     /// When its requests were held back, or nobody ran, the newest last.
     spans: Vec<(Timestamp, Timestamp)>,
 }
@@ -160,15 +163,25 @@ impl Breaker {
 
     /// The configuration holds the group, or does not any more. Whether that is new.
     pub fn pause(&mut self, paused: bool, now: Timestamp) -> bool {
-        match (self.paused_since, paused) {
-            (None, true) => self.paused_since = Some(now),
-            (Some(since), false) => {
-                self.paused_since = None;
-                self.remember((since, now));
-            }
-            (Some(_), true) | (None, false) => return false,
+        let ended = hold(&mut self.paused_since, paused, now);
+        ended.map(|span| self.end(span)).is_some()
+    }
+
+    /// The same of a person.
+    pub fn rest(&mut self, rests: bool, now: Timestamp) -> bool {
+        let ended = hold(&mut self.rests_since, rests, now);
+        ended.map(|span| self.end(span)).is_some()
+    }
+
+    /// Whether a person lets the group rest.
+    pub const fn rests(&self) -> bool {
+        self.rests_since.is_some()
+    }
+
+    fn end(&mut self, held: Option<(Timestamp, Timestamp)>) {
+        if let Some(span) = held {
+            self.remember(span);
         }
-        true
     }
 
     /// Nobody ran for so long.
@@ -194,6 +207,21 @@ impl Breaker {
         self.spans.push(span);
         let old = self.spans.len().saturating_sub(SPANS_MAX);
         self.spans.drain(..old);
+    }
+}
+
+/// Begins or ends a hold; the time that it lasted, when it ends. `None` when that is nothing new.
+fn hold(since: &mut Option<Timestamp>, held: bool, now: Timestamp) -> Option<Option<(Timestamp, Timestamp)>> {
+    match (*since, held) {
+        (None, true) => {
+            *since = Some(now);
+            Some(None)
+        }
+        (Some(began), false) => {
+            *since = None;
+            Some(Some((began, now)))
+        }
+        (Some(_), true) | (None, false) => None,
     }
 }
 

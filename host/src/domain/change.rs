@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Decision, Digest, Json, Operation, OperationId, Received, Response, Said, Service, Timestamp, Trouble,
-    Wanted,
+    Act, Decision, Digest, Json, Operation, OperationId, Person, Received, Response, Said, Service,
+    Timestamp, Trouble, Wanted,
 };
 
 /// An operation after an outcome, with all that becomes durable in the same transaction.
@@ -77,6 +77,10 @@ pub enum Note {
     Superseded {
         by: OperationId,
     },
+    ByPerson {
+        act: Act,
+        person: Person,
+    },
 }
 
 impl Note {
@@ -96,6 +100,7 @@ impl Note {
             Self::Late => "late",
             Self::Parked { .. } => "parked",
             Self::Superseded { .. } => "superseded",
+            Self::ByPerson { .. } => "by-person",
         }
     }
 }

@@ -19,6 +19,7 @@
 //! | signal | what the adapter read in a notification: whom it concerns, what it says |
 //! | report | what an adapter says of a service; a status is what PortaBilling is told |
 //! | trouble | a stable code and a sentence for a person |
+//! | person | who did something to an operation or a group by hand, and why |
 //! | errand | what is done for a whole group, and not for one account: logging in |
 //! | session | what a log-in brought: values that fill in requests, kept in memory alone |
 //! | breaker | what holds a group's requests back while its target answers nobody |
@@ -42,7 +43,9 @@ mod lane;
 mod notification;
 mod operation;
 pub mod outcome;
+mod person;
 mod retry;
+mod shown;
 mod status;
 pub mod step;
 mod subscriber;
@@ -63,7 +66,9 @@ pub use json::Json;
 pub use lane::{Behind, GivesWay, Lane, collapses, gives_way};
 pub use notification::{Correlation, Notification, Otherwise, QUIET, Reading, Signal, SystemChange};
 pub use operation::{Asked, LaidDown, Move, Operation, OperationId, Stage};
+pub use person::{Act, Person, may_act_on};
 pub use retry::{Chance, RetrySchedule, growing, renewed_after};
+pub use shown::{Veil, shortened};
 pub use status::{Said, Status, statuses};
 pub use subscriber::{Subscriber, Wanted};
 pub use time::Timestamp;

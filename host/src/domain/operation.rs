@@ -77,10 +77,14 @@ pub enum Stage {
     Superseded {
         by: OperationId,
     },
+    /// A person left it.
+    Skipped {
+        by: String,
+    },
 }
 
 impl Stage {
-    pub const WORDS: [&str; 10] = [
+    pub const WORDS: [&str; 11] = [
         "received",
         "asking",
         "ready",
@@ -91,6 +95,7 @@ impl Stage {
         "finished",
         "ignored",
         "superseded",
+        "skipped",
     ];
 
     pub const fn word(&self) -> &'static str {
@@ -105,12 +110,16 @@ impl Stage {
             Self::Finished => "finished",
             Self::Ignored { .. } => "ignored",
             Self::Superseded { .. } => "superseded",
+            Self::Skipped { .. } => "skipped",
         }
     }
 
     /// An open operation still stands in its lane. A parked one does, too.
     pub const fn is_open(&self) -> bool {
-        !matches!(self, Self::Finished | Self::Ignored { .. } | Self::Superseded { .. })
+        !matches!(
+            self,
+            Self::Finished | Self::Ignored { .. } | Self::Superseded { .. } | Self::Skipped { .. }
+        )
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::decision::{Entry, Happening, Progress, Received};
 use super::{
-    Asked, Behind, Chance, Change, Decision, Digest, Json, LaidDown, Move, Note, Operation, OperationId,
-    Policy, Reason, Response, Said, Stage, Timestamp, Trouble, Wanted, statuses,
+    Act, Asked, Behind, Chance, Change, Decision, Digest, Json, LaidDown, Move, Note, Operation, OperationId,
+    Person, Policy, Reason, Response, Said, Stage, Timestamp, Trouble, Wanted, statuses,
 };
 
 /// What the rules of the contract forbid, said as the trouble that it makes.
@@ -68,6 +68,7 @@ pub enum Outcome {
     Unreadable(Trouble),
     Woken(Json),
     Elapsed,
+    ByPerson(Act, Person),
 }
 
 /// Applies one outcome. `chance` is what jitter is made of.
@@ -85,8 +86,8 @@ pub fn apply(
     next.operation.retried |= is_retried(&next.operation.stage);
     let mut statuses = statuses(&next.operation);
     statuses.retain(|service, said| before.get(service) != Some(said));
-    // What gave way has no more to say: the newer one speaks.
-    if matches!(next.operation.stage, Stage::Superseded { .. }) {
+    // What gave way has no more to say: the newer one speaks. What a person left has said it.
+    if matches!(next.operation.stage, Stage::Superseded { .. } | Stage::Skipped { .. }) {
         statuses.clear();
     }
     let Applying { operation, notes, applied, keys, forgets_since, .. } = next;
@@ -131,6 +132,7 @@ impl<'a> Applying<'a> {
             Outcome::NotSent(trouble) => self.send_later(trouble, None),
             Outcome::Unanswered(trouble) => self.unanswered(trouble),
             Outcome::Unreadable(trouble) => self.unreadable(trouble),
+            Outcome::ByPerson(act, person) => self.by_person(act, person),
             Outcome::Woken(payload) => {
                 self.notes.push(Note::Notified { payload: payload.clone() });
                 self.end_wait(Happening::Notified(payload));
@@ -296,6 +298,33 @@ impl<'a> Applying<'a> {
         self.notes.push(Note::Retrying { trouble: trouble.clone(), at });
         self.operation.trouble = Some(trouble);
         self.operation.due = at;
+    }
+
+    fn by_person(&mut self, act: Act, person: Person) {
+        let by = person.who.clone();
+        self.notes.push(Note::ByPerson { act: act.clone(), person });
+        match act {
+            Act::Retry => self.retry_now(),
+            Act::Restart { to } => self.give_way(to),
+            Act::Skip => self.operation.stage = Stage::Skipped { by },
+        }
+    }
+
+    /// Whoever says so has mended something: it has all its time again.
+    fn retry_now(&mut self) {
+        self.operation.deadline = self.operation.deadline.max(self.now + self.policy.deadline);
+        match self.operation.stage.clone() {
+            Stage::Parked { .. } if self.operation.laid_down.is_none() => {
+                self.operation.readings = 0;
+                self.go_on(Stage::Received { attempts: 0 });
+            }
+            Stage::Parked { .. } => self.go_on(Stage::Asking),
+            Stage::Waiting { waiting, by, since, .. } => {
+                self.operation.stage = Stage::Waiting { waiting, by, since, until: self.now };
+                self.operation.due = self.now;
+            }
+            _ => self.operation.due = self.now,
+        }
     }
 
     fn go_on(&mut self, stage: Stage) {

@@ -86,7 +86,7 @@ fn own_word(operation: &Operation) -> Option<Said> {
             let message = why.map(|trouble| format!("{}: {}", trouble.code, trouble.message));
             Some(Said { status: Status::Retry, message })
         }
-        Stage::Finished | Stage::Ignored { .. } | Stage::Superseded { .. } => None,
+        Stage::Finished | Stage::Ignored { .. } | Stage::Superseded { .. } | Stage::Skipped { .. } => None,
         Stage::Received { .. }
         | Stage::Asking
         | Stage::Ready { .. }

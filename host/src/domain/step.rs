@@ -72,9 +72,11 @@ pub fn next(head: &Head<'_>, policy: &Policy, now: Timestamp) -> Next {
             None if now >= *until => Next::Do(Step::Elapse),
             None => Next::RestUntil(*until),
         },
-        Stage::Parked { .. } | Stage::Finished | Stage::Ignored { .. } | Stage::Superseded { .. } => {
-            Next::Rest
-        }
+        Stage::Parked { .. }
+        | Stage::Finished
+        | Stage::Ignored { .. }
+        | Stage::Superseded { .. }
+        | Stage::Skipped { .. } => Next::Rest,
         Stage::Received { .. } | Stage::Asking | Stage::Ready { .. } if now < operation.due => {
             Next::RestUntil(operation.due)
         }

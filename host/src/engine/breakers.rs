@@ -52,8 +52,9 @@ impl Core {
                 self.keep(group, &breaker).await;
             }
             self.metrics.held(group, HeldBy::Breaker, breaker.open().is_some());
-            self.metrics.held(group, HeldBy::Paused, settings.paused);
-            if settings.paused {
+            let paused = settings.paused || breaker.rests();
+            self.metrics.held(group, HeldBy::Paused, paused);
+            if paused {
                 tracing::warn!(%group, "the group is paused: its events and notifications are taken, nothing else moves");
             }
         }
@@ -62,6 +63,19 @@ impl Core {
     async fn keep(&self, group: &Group, breaker: &Breaker) {
         if let Err(error) = self.ports.journal.keep_breaker(group, breaker).await {
             tracing::error!(%group, %error, "cannot keep a breaker");
+        }
+    }
+
+    /// Whether its section, or a person, holds the group.
+    pub(super) async fn is_paused(&self, settings: &GroupSettings) -> bool {
+        settings.paused || self.breakers.0[&settings.group].lock().await.rests()
+    }
+
+    /// A person lets the group rest, or work again.
+    pub(super) async fn pause(&self, group: &Group, paused: bool) {
+        let mut breaker = self.breakers.0[group].lock().await;
+        if breaker.rest(paused, self.ports.world.now()) {
+            self.keep(group, &breaker).await;
         }
     }
 
@@ -117,8 +131,9 @@ impl Core {
     pub(super) async fn group_states(&self) -> Vec<GroupState> {
         let mut states = Vec::with_capacity(self.groups.len());
         for (group, settings) in &self.groups {
-            let open = self.breakers.0[group].lock().await.open().cloned();
-            states.push(GroupState { group: group.clone(), paused: settings.paused, open });
+            let breaker = self.breakers.0[group].lock().await;
+            let paused = settings.paused || breaker.rests();
+            states.push(GroupState { group: group.clone(), paused, open: breaker.open().cloned() });
         }
         states
     }

@@ -8,6 +8,7 @@ mod begin;
 mod breakers;
 mod fan_out;
 mod intake;
+mod operators;
 mod perform;
 mod sessions;
 mod statuses;
@@ -32,6 +33,7 @@ use crate::telemetry::Metrics;
 
 pub use breakers::GroupState;
 pub use intake::{Accepted, Intake, IntakeError};
+pub use operators::{Operators, Refused, Wish};
 
 /// A lease outlives the longest step; each save prolongs it.
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -108,12 +110,17 @@ impl Engine {
         Intake::new(Arc::clone(&self.core))
     }
 
+    /// What persons see and do.
+    pub fn operators(&self) -> Operators {
+        Operators::new(Arc::clone(&self.core))
+    }
+
     /// Runs until `stop`, then finishes the steps under way and returns.
     pub async fn run(self, stop: CancellationToken) {
         self.core.begin().await;
         self.core.come_back().await;
         let loops = TaskTracker::new();
-        for settings in self.core.groups.values().filter(|settings| !settings.paused) {
+        for settings in self.core.groups.values() {
             let (core, settings, stop) = (Arc::clone(&self.core), settings.clone(), stop.clone());
             loops.spawn(async move { core.move_lanes(settings, stop).await });
         }
@@ -175,7 +182,7 @@ impl Core {
         most: usize,
         looks_first: bool,
     ) -> (Vec<(Lease, Held)>, Duration) {
-        if most == 0 {
+        if most == 0 || self.is_paused(settings).await {
             return (Vec::new(), LOOK_EVERY);
         }
         let senders = self.admits(&settings.group).await;

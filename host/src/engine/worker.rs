@@ -64,7 +64,8 @@ async fn steps(
         };
         let step = match next(&head, &settings.policy, world.now()) {
             // A request that was marked is sent even now, or it would be in doubt.
-            Next::Do(step) if step == Step::Send || !stop.is_cancelled() => step,
+            Next::Do(step) if step == Step::Send => step,
+            Next::Do(step) if !stop.is_cancelled() && !core.is_paused(settings).await => step,
             Next::Do(_) | Next::RestUntil(_) | Next::Rest => return Ok(()),
         };
         // While the group is held back its requests stay where they are, and no attempt is counted.

@@ -32,10 +32,10 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::any;
 
 use crate::domain::Group;
-use crate::engine::Intake;
+use crate::engine::{Intake, Operators};
 use crate::telemetry::{Limit, ListenerName};
 
 pub use admin::AdminToken;
@@ -125,14 +125,8 @@ pub async fn nothing_here() -> Response {
 }
 
 /// The operators' listener.
-pub fn admin(intake: &Intake, tokens: Vec<AdminToken>) -> Router {
-    let door = Arc::new(admin::Door { intake: intake.clone(), tokens });
-    Router::new()
-        .route("/livez", get(async || StatusCode::OK))
-        .route("/readyz", get(admin::ready))
-        .route("/metrics", get(admin::metrics))
-        .route("/admin/v1/status", get(admin::status))
-        .with_state(door)
+pub fn admin(intake: &Intake, operators: Operators, tokens: Vec<AdminToken>) -> Router {
+    admin::routes(admin::Door { intake: intake.clone(), operators, tokens })
 }
 
 /// The ESPF deletes an event that is answered 4xx. A wrong address is ours to mend, so the

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::domain::{
-    Behind, EventIdentity, Group, IAccount, Json, Notification, Operation, Response, Said, Service, Timestamp,
+    Behind, EventIdentity, Group, IAccount, Json, Note, Notification, Operation, OperationId, Person,
+    Response, Said, Service, Timestamp,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -137,4 +138,52 @@ pub struct Overview {
     pub statuses_waiting: u64,
     /// PortaBilling had no such account.
     pub statuses_given_up: u64,
+}
+
+/// Which operations a person wants to see.
+#[derive(Clone, Debug, Default)]
+pub struct Sought {
+    pub group: Option<Group>,
+    /// By its word.
+    pub stage: Option<String>,
+    pub i_account: Option<IAccount>,
+    /// Only what is parked, in doubt or overdue.
+    pub problems: bool,
+    /// Those that came before that one.
+    pub before: Option<u64>,
+    pub most: usize,
+}
+
+/// An operation in one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Its place among all; what a list is continued by.
+    pub seq: u64,
+    pub id: OperationId,
+    pub group: Group,
+    pub i_account: IAccount,
+    pub event: String,
+    pub stage: String,
+    pub received_at: Timestamp,
+    pub changed_at: Timestamp,
+    pub due: Timestamp,
+}
+
+/// All that is known of an operation.
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub operation: Operation,
+    pub timeline: Vec<(Timestamp, Note)>,
+    /// The head of its lane, when that is another one.
+    pub stands_behind: Option<OperationId>,
+}
+
+/// What a person did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audit {
+    pub at: Timestamp,
+    pub person: Person,
+    pub what: String,
+    /// An operation's id, or a group.
+    pub about: String,
 }

@@ -51,6 +51,11 @@ impl Adapters for Catalog {
         })
     }
 
+    fn secret_fields(&self, group: &Group) -> Vec<String> {
+        let serving = self.groups.get(group);
+        serving.map(|(serving, _)| serving.adapter.description().secret_fields.clone()).unwrap_or_default()
+    }
+
     async fn provision(&self, question: Question) -> Result<(Progress, Digest), AdapterError> {
         let (serving, slots) = self.serving(&question.group)?;
         let _slot = slots.acquire().await;

@@ -2,6 +2,7 @@
 
 mod doubt;
 mod lane;
+mod person;
 mod sending;
 mod taking;
 mod waiting;

@@ -101,7 +101,7 @@ fn next_due(connection: &Connection, claim: &Claim) -> Result<Option<Timestamp>,
     Ok(dues.into_iter().min().map(Timestamp::from_millis))
 }
 
-fn head(connection: &Connection, lane: i64) -> Result<Option<StoredHead>, JournalError> {
+pub fn head(connection: &Connection, lane: i64) -> Result<Option<StoredHead>, JournalError> {
     let found = connection
         .prepare_cached(
             "SELECT o.seq, o.id, l.grp, l.i_account, o.due, o.event, e.body, o.laid_down, o.state
@@ -115,7 +115,7 @@ fn head(connection: &Connection, lane: i64) -> Result<Option<StoredHead>, Journa
     Ok(Some(StoredHead { operation, beside }))
 }
 
-fn stored_operation(row: &Row<'_>) -> rusqlite::Result<(i64, StoredOperation)> {
+pub fn stored_operation(row: &Row<'_>) -> rusqlite::Result<(i64, StoredOperation)> {
     let operation = StoredOperation {
         id: row.get(1)?,
         group: row.get(2)?,
@@ -222,7 +222,7 @@ pub fn release(connection: &Connection, lease: &Lease, now: Timestamp) -> Result
     settle_and_free(connection, lease.lane, now.millis())
 }
 
-fn settle_and_free(connection: &Connection, lane: i64, now: i64) -> Result<(), JournalError> {
+pub fn settle_and_free(connection: &Connection, lane: i64, now: i64) -> Result<(), JournalError> {
     connection
         .prepare_cached("UPDATE lane SET owner = NULL, lease_until = NULL WHERE id = ?1")
         .and_then(|mut update| update.execute([lane]))

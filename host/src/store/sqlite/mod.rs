@@ -9,6 +9,7 @@ mod events;
 mod fan_outs;
 mod lanes;
 mod notifications;
+mod operators;
 mod overview;
 mod save;
 mod schema;
@@ -39,8 +40,8 @@ use crate::domain::{
     Response, SystemChange, Timestamp,
 };
 use crate::ports::{
-    Acceptance, Claim, DeadLetter, Delivered, Held, Journal, JournalError, Kept, Lease, Leased, Overview,
-    StatusUpdate, Work,
+    Acceptance, Audit, Claim, DeadLetter, Delivered, Held, Journal, JournalError, Kept, Lease, Leased, Line,
+    Overview, Sought, StatusUpdate, Told, Work,
 };
 
 /// An error of SQLite in words of the port.
@@ -88,7 +89,7 @@ impl SqliteJournal {
         self.failed.clone()
     }
 
-    async fn take(&self, event: &Event, work: &Work) -> Result<Taken, JournalError> {
+    async fn put(&self, event: &Event, work: &Work) -> Result<Taken, JournalError> {
         let body = self.seal.pack(&event_place(&event.identity.0), event)?;
         let (work, bytes) = match work {
             Work::Operations(operations) => {
@@ -129,7 +130,7 @@ impl SqliteJournal {
 impl Journal for SqliteJournal {
     async fn accept(&self, mut event: Event, mut work: Work) -> Result<Acceptance, JournalError> {
         loop {
-            match self.take(&event, &work).await? {
+            match self.put(&event, &work).await? {
                 Taken::New => return Ok(Acceptance::New),
                 Taken::Known => return Ok(Acceptance::Repeated),
                 Taken::OfAnother => {
@@ -349,6 +350,31 @@ impl Journal for SqliteJournal {
     async fn hear_only(&self, groups: &[Group]) -> Result<usize, JournalError> {
         let groups = groups.to_vec();
         self.writer.write_patiently(0, move |it| statuses::forget_others(it, &groups)).await
+    }
+
+    async fn operations(&self, sought: Sought) -> Result<Vec<Line>, JournalError> {
+        self.read(&self.counter, move |connection| operators::lines(connection, &sought)).await
+    }
+
+    async fn operation(&self, id: &OperationId) -> Result<Option<Told>, JournalError> {
+        let id = id.0.clone();
+        let stored = self.read(&self.counter, move |connection| operators::told(connection, &id)).await?;
+        stored.map(|stored| stored.read(&self.seal)).transpose()
+    }
+
+    async fn take(&self, id: &OperationId, claim: Claim) -> Result<Option<(Lease, Held)>, JournalError> {
+        let (id, owner, term) = (id.0.clone(), claim.owner.clone(), claim.until.since(claim.now));
+        let work = move |connection: &Connection| operators::take(connection, &id, &claim);
+        let Some((lane, epoch, head)) = self.writer.write_patiently(0, work).await? else { return Ok(None) };
+        Ok(Some((Lease { lane, owner, epoch, term }, head.read(&self.seal)?)))
+    }
+
+    async fn audit(&self, entry: Audit) -> Result<(), JournalError> {
+        self.writer.write_patiently(0, move |connection| operators::audit(connection, &entry)).await
+    }
+
+    async fn audits(&self, most: usize) -> Result<Vec<Audit>, JournalError> {
+        self.read(&self.counter, move |connection| operators::audits(connection, most)).await
     }
 
     async fn ping(&self) -> Result<(), JournalError> {

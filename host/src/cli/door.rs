@@ -1,0 +1,146 @@
+//! The operators' door of a running host, as commands reach it.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use reqwest::{Certificate, Identity, Method, StatusCode};
+use serde_json::Value;
+
+use crate::config::{self, Settings};
+use crate::http::AdminToken;
+use crate::lifecycle::refuse;
+use crate::secret::Secret;
+use crate::web;
+
+/// The host cannot be reached.
+const EXIT_UNREACHABLE: u8 = 69;
+/// The host does not admit us.
+const EXIT_NOT_PERMITTED: u8 = 77;
+
+#[derive(clap::Args)]
+pub struct Door {
+    /// The configuration file of the running host: it says where its door is, and the token.
+    #[arg(long, value_name = "FILE", default_value = "punchdown.toml")]
+    config: PathBuf,
+    /// A file with the token, where the configuration does not name one: it may know only digests.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Where the operators' listener is reached, when that is not where it listens: by the name in
+    /// its certificate, or through a proxy.
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// Certificates in PEM, one of which must stand behind that of the host. Without it those of
+    /// the system are believed.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Our own certificate and its key, in PEM, where the listener asks for one.
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// How to print it.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+impl Door {
+    /// Asks, and prints the answer as text of its own or as it is.
+    pub async fn show(&self, path: &str, text: impl Fn(&Value) -> String) -> ExitCode {
+        self.print(self.ask(Method::GET, path, None).await, text)
+    }
+
+    /// Lets something be done.
+    pub async fn act(&self, path: &str, body: &Value, text: impl Fn(&Value) -> String) -> ExitCode {
+        self.print(self.ask(Method::POST, path, Some(body)).await, text)
+    }
+
+    fn print(&self, answer: Result<Value, ExitCode>, text: impl Fn(&Value) -> String) -> ExitCode {
+        match (answer, self.output) {
+            (Ok(answer), Output::Text) => print!("{}", text(&answer)),
+            (Ok(answer), Output::Json) => println!("{answer:#}"),
+            (Err(code), _) => return code,
+        }
+        ExitCode::SUCCESS
+    }
+
+    /// What is wrong was said already when this is an error.
+    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ExitCode> {
+        let settings = config::load(&self.config).map_err(|problems| refuse(&problems.into()))?;
+        let say = |code: u8| {
+            move |why: String| {
+                eprintln!("{why}");
+                ExitCode::from(code)
+            }
+        };
+        let token = self.token(&settings).map_err(say(EXIT_NOT_PERMITTED))?;
+        let base = self.url.clone().unwrap_or_else(|| settings.admin.url());
+        let url = format!("{}/admin/v1/{path}", base.trim_end_matches('/'));
+        let client = self.client().map_err(say(1))?;
+        let mut request = client.request(method, &url).bearer_auth(token.expose());
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.map_err(|error| say(EXIT_UNREACHABLE)(unreached(&url, &error)))?;
+        let status = answer.status();
+        if status == StatusCode::UNAUTHORIZED {
+            let whose = self.token_file.as_ref().unwrap_or(&self.config);
+            return Err(say(EXIT_NOT_PERMITTED)(format!(
+                "{url} does not take the token of {}",
+                whose.display()
+            )));
+        }
+        let said: Value =
+            answer.json().await.map_err(|error| say(EXIT_UNREACHABLE)(unreached(&url, &error)))?;
+        match status.is_success() {
+            true => Ok(said),
+            false if status.is_server_error() => Err(say(EXIT_UNREACHABLE)(message(&said, status))),
+            false => Err(say(1)(message(&said, status))),
+        }
+    }
+
+    fn client(&self) -> Result<reqwest::Client, String> {
+        let mut client = web::builder(Duration::from_secs(10));
+        if let Some(file) = &self.ca {
+            client = client.tls_certs_only(from_pem(file, Certificate::from_pem_bundle)?);
+        }
+        if let Some(file) = &self.identity {
+            client = client.identity(from_pem(file, Identity::from_pem)?);
+        }
+        client.build().map_err(|error| format!("cannot set up TLS: {}", web::reason(&error)))
+    }
+
+    /// The token to show: the one that was given, or else the first whose text the configuration knows.
+    fn token(&self, settings: &Settings) -> Result<Secret, String> {
+        if let Some(file) = &self.token_file {
+            let text = std::fs::read_to_string(file);
+            let text = text.map_err(|error| format!("cannot read the token {}: {error}", file.display()))?;
+            return Ok(Secret::new(text.trim_end_matches(['\r', '\n'])));
+        }
+        let known = settings.admin_tokens.iter().find_map(AdminToken::known);
+        known.cloned().ok_or_else(|| {
+            "the configuration names no token that could be shown: say --token-file FILE, \
+             or add `{ file = \"secrets/admin\" }` to admin.tokens"
+                .to_owned()
+        })
+    }
+}
+
+fn unreached(url: &str, error: &reqwest::Error) -> String {
+    let tls =
+        if url.starts_with("https:") { " Does --ca name who stands behind its certificate?" } else { "" };
+    format!("cannot ask {url}: {}; is the host running?{tls}", web::reason(error))
+}
+
+fn message(said: &Value, status: StatusCode) -> String {
+    said["message"].as_str().map_or_else(|| format!("the host answers {status}"), str::to_owned)
+}
+
+fn from_pem<T>(file: &Path, read: fn(&[u8]) -> reqwest::Result<T>) -> Result<T, String> {
+    let pem = std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    read(&pem).map_err(|error| format!("cannot use {}: {}", file.display(), web::reason(&error)))
+}

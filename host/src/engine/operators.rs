@@ -1,0 +1,183 @@
+//! What persons see and do: operations one by one, groups that rest. Whatever they change is written down
+//! with who and why.
+
+use std::sync::Arc;
+
+use super::{Core, GroupSettings, LEASE};
+use crate::domain::outcome::{Outcome, apply};
+use crate::domain::{
+    Act, Event, EventIdentity, Group, Json, Operation, OperationId, Person, Veil, may_act_on,
+};
+use crate::ports::{Audit, Claim, Held, JournalError, Lease, Line, Sought, Told, Work};
+use crate::telemetry::HeldBy;
+
+#[derive(Clone)]
+pub struct Operators {
+    core: Arc<Core>,
+}
+
+/// What is wanted of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wish {
+    Retry,
+    Restart,
+    Skip,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    #[error("there is no {0}")]
+    Unknown(String),
+    /// Not as things stand; the sentence says what to do first.
+    #[error("{0}")]
+    NotNow(String),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl Operators {
+    pub(super) fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    pub async fn operations(&self, sought: Sought) -> Result<Vec<Line>, JournalError> {
+        self.core.ports.journal.operations(sought).await
+    }
+
+    /// An operation, and what of its group's data must not be shown.
+    pub async fn operation(&self, id: &OperationId) -> Result<Option<(Told, Veil)>, JournalError> {
+        let Some(told) = self.core.ports.journal.operation(id).await? else { return Ok(None) };
+        let veil = Veil::new(&self.core.ports.adapters.secret_fields(&told.operation.lane.group));
+        Ok(Some((told, veil)))
+    }
+
+    pub async fn audits(&self, most: usize) -> Result<Vec<Audit>, JournalError> {
+        self.core.ports.journal.audits(most).await
+    }
+
+    /// Does to an operation what a person wants; the one that takes its place, if one does.
+    ///
+    /// # Errors
+    /// When there is no such operation, or when it is not to be touched now.
+    pub async fn act(
+        &self,
+        id: &OperationId,
+        wish: Wish,
+        person: Person,
+    ) -> Result<Option<OperationId>, Refused> {
+        let core = &self.core;
+        let unknown = || Refused::Unknown(format!("operation {id}"));
+        let told = core.ports.journal.operation(id).await?.ok_or_else(unknown)?;
+        may_act_on(&told.operation).map_err(Refused::NotNow)?;
+        if let Some(head) = told.stands_behind {
+            return Err(Refused::NotNow(format!("it stands behind {head}: see to that one first")));
+        }
+        let group = &told.operation.lane.group;
+        let settings = core.groups.get(group).ok_or_else(|| {
+            Refused::NotNow(format!(
+                "no section of the configuration names its group, {group}: bring it back"
+            ))
+        })?;
+        let now = core.ports.world.now();
+        let claim = Claim {
+            group: group.clone(),
+            owner: core.ports.world.new_id(),
+            most: 1,
+            senders: true,
+            looks_first: false,
+            now,
+            until: now + LEASE,
+        };
+        let taken = core.ports.journal.take(id, claim).await?;
+        let Some((lease, held)) = taken else {
+            return Err(Refused::NotNow("it is being moved at this very moment: try again".to_owned()));
+        };
+        let done = core.lay_hands_on(settings, &lease, held, wish, person).await;
+        core.ports.journal.release(&lease, core.ports.world.now()).await?;
+        core.hints.lanes[group].notify_one();
+        core.hints.statuses.notify_one();
+        done
+    }
+
+    /// Lets a group rest, or work again. Its events and notifications are taken all the while.
+    ///
+    /// # Errors
+    /// When there is no such group, or when it is its section that holds it.
+    pub async fn pause(&self, group: &Group, paused: bool, person: Person) -> Result<(), Refused> {
+        let core = &self.core;
+        let unknown = || Refused::Unknown(format!("group {group}"));
+        let settings = core.groups.get(group).ok_or_else(unknown)?;
+        if settings.paused {
+            return Err(Refused::NotNow(format!(
+                "`paused` of its section holds group {group}: change the configuration"
+            )));
+        }
+        core.pause(group, paused).await;
+        core.metrics.held(group, HeldBy::Paused, paused);
+        let what = if paused { "pause" } else { "resume" };
+        core.audit(what, &group.0, person).await?;
+        core.hints.lanes[group].notify_one();
+        Ok(())
+    }
+}
+
+impl Core {
+    async fn lay_hands_on(
+        &self,
+        settings: &GroupSettings,
+        lease: &Lease,
+        held: Held,
+        wish: Wish,
+        person: Person,
+    ) -> Result<Option<OperationId>, Refused> {
+        may_act_on(&held.operation).map_err(Refused::NotNow)?;
+        let (id, successor) = (held.operation.id.clone(), self.successor(settings, &held.operation, wish));
+        let act = match (&successor, wish) {
+            (Some((_, successor)), _) => Act::Restart { to: successor.id.clone() },
+            (None, Wish::Skip) => Act::Skip,
+            (None, _) => Act::Retry,
+        };
+        let word = act.word();
+        let to = successor.as_ref().map(|(_, successor)| successor.id.clone());
+        if let Some((event, successor)) = successor {
+            self.ports.journal.accept(event, Work::Operations(vec![successor])).await?;
+        }
+        let now = self.ports.world.now();
+        let outcome = Outcome::ByPerson(act, person.clone());
+        let change = apply(held.operation, outcome, &settings.policy, now, self.ports.world.chance());
+        self.ports.journal.save(lease, change, now).await?;
+        self.audit(word, &id.0, person).await?;
+        Ok(to)
+    }
+
+    /// The one that begins anew, for the same event under a name of its own.
+    fn successor(
+        &self,
+        settings: &GroupSettings,
+        operation: &Operation,
+        wish: Wish,
+    ) -> Option<(Event, Operation)> {
+        if wish != Wish::Restart {
+            return None;
+        }
+        let identity = format!("restart-{}", self.ports.world.new_id());
+        let event = Event {
+            identity: EventIdentity(identity.clone()),
+            id: identity,
+            received_at: self.ports.world.now(),
+            // What was true then need not be now.
+            enclosed: Json::empty_object(),
+            ..operation.event.clone()
+        };
+        let successor = self.operation(settings, &event, operation.lane.i_account);
+        Some((event, successor))
+    }
+
+    async fn audit(&self, what: &str, about: &str, person: Person) -> Result<(), JournalError> {
+        tracing::warn!(what, about, who = person.who, why = person.why, "a person changed something");
+        let at = self.ports.world.now();
+        let (what, about) = (what.to_owned(), about.to_owned());
+        self.ports.journal.audit(Audit { at, person, what, about }).await
+    }
+}

@@ -1,0 +1,212 @@
+//! Operations, as a person sees them and lays hands on them.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Door, Problem};
+use crate::domain::{Group, IAccount, Operation, OperationId, Person, Stage, Timestamp, Veil};
+use crate::engine::Wish;
+use crate::ports::{Line, Sought, Told};
+
+/// Lines that one answer has at most, and when nobody says how many.
+const LINES_MAX: usize = 1000;
+const LINES: usize = 100;
+/// Of who and why.
+const CHARS_MAX: usize = 200;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    group: Option<String>,
+    stage: Option<String>,
+    i_account: Option<u64>,
+    #[serde(default)]
+    problems: bool,
+    before: Option<u64>,
+    limit: Option<usize>,
+}
+
+/// The newest first; `before` continues where the last answer ended.
+pub async fn list(
+    State(door): State<Arc<Door>>,
+    filter: Result<Query<Filter>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Query(filter) = filter.map_err(|why| Problem(StatusCode::BAD_REQUEST, why.body_text()))?;
+    if let Some(unknown) = filter.stage.as_ref().filter(|stage| !Stage::WORDS.contains(&stage.as_str())) {
+        let known = Stage::WORDS.join(", ");
+        return Err(Problem(StatusCode::BAD_REQUEST, format!("`{unknown}` is no stage: {known}")));
+    }
+    let most = filter.limit.unwrap_or(LINES).clamp(1, LINES_MAX);
+    let sought = Sought {
+        group: filter.group.map(Group),
+        stage: filter.stage,
+        i_account: filter.i_account.map(IAccount),
+        problems: filter.problems,
+        before: filter.before,
+        most,
+    };
+    let lines = door.operators.operations(sought).await?;
+    let before = lines.last().filter(|_| lines.len() == most).map(|line| line.seq);
+    let lines: Vec<Value> = lines.iter().map(line).collect();
+    Ok(Json(json!({ "operations": lines, "before": before })))
+}
+
+fn line(line: &Line) -> Value {
+    json!({
+        "id": line.id.0,
+        "group": line.group.0,
+        "i_account": line.i_account.0,
+        "event": line.event,
+        "stage": line.stage,
+        "received_at": line.received_at.to_string(),
+        "changed_at": line.changed_at.to_string(),
+        "due": line.due.to_string(),
+    })
+}
+
+pub async fn show(State(door): State<Arc<Door>>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    let found = door.operators.operation(&OperationId(id.clone())).await?;
+    let (told, veil) =
+        found.ok_or_else(|| Problem(StatusCode::NOT_FOUND, format!("there is no operation {id}")))?;
+    Ok(Json(shown(&told, &veil)))
+}
+
+/// All that is known, without what nobody is to see.
+fn shown(told: &Told, veil: &Veil) -> Value {
+    let operation = &told.operation;
+    let timeline: Vec<Value> = told
+        .timeline
+        .iter()
+        .map(
+            |(at, note)| json!({ "at": at.to_string(), "what": note.word(), "note": veil.over(json!(note)) }),
+        )
+        .collect();
+    let said: Value = operation
+        .said
+        .iter()
+        .map(|(service, said)| {
+            let told = json!({ "status": said.status.word(), "message": said.message });
+            (service.0.clone(), veil.over(told))
+        })
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    json!({
+        "id": operation.id.0,
+        "group": operation.lane.group.0,
+        "service": operation.service.0,
+        "i_account": operation.lane.i_account.0,
+        "event": {
+            "id": operation.event.id,
+            "name": operation.event.name,
+            "received_at": operation.event.received_at.to_string(),
+            "stored_as": operation.event.identity.0,
+        },
+        "stage": operation.stage.word(),
+        "in_doubt": operation.is_in_doubt(),
+        "overdue": operation.overdue.is_some(),
+        "due": date(operation, operation.due),
+        "deadline": date(operation, operation.deadline),
+        "trouble": trouble(operation, veil),
+        "keys": veil.over(json!(operation.keys)),
+        "adapter": operation.by.as_ref().map(ToString::to_string),
+        "said": said,
+        "stands_behind": told.stands_behind.as_ref().map(|head| head.0.clone()),
+        "timeline": timeline,
+    })
+}
+
+/// What is closed has no date any more.
+fn date(operation: &Operation, at: Timestamp) -> Option<String> {
+    operation.stage.is_open().then(|| at.to_string())
+}
+
+/// Why it does not go on, or why its last attempt did not succeed.
+fn trouble(operation: &Operation, veil: &Veil) -> Option<Value> {
+    let trouble = match &operation.stage {
+        Stage::Parked { trouble, .. } => Some(trouble),
+        _ => operation.trouble.as_ref(),
+    };
+    trouble.map(|trouble| veil.over(json!(trouble)))
+}
+
+/// Who does it, and why.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signed {
+    who: String,
+    why: String,
+}
+
+impl Signed {
+    fn person(self) -> Result<Person, Problem> {
+        for (name, text) in [("who", &self.who), ("why", &self.why)] {
+            let length = text.trim().chars().count();
+            if !(1..=CHARS_MAX).contains(&length) || text.chars().any(char::is_control) {
+                let why =
+                    format!("`{name}` is a line of 1 to {CHARS_MAX} characters: it is kept with what you do");
+                return Err(Problem(StatusCode::BAD_REQUEST, why));
+            }
+        }
+        Ok(Person { who: self.who.trim().to_owned(), why: self.why.trim().to_owned() })
+    }
+}
+
+type Body<T> = Result<Json<T>, axum::extract::rejection::JsonRejection>;
+
+fn signed(body: Body<Signed>) -> Result<Person, Problem> {
+    let Json(signed) = body.map_err(|why| Problem(StatusCode::BAD_REQUEST, why.body_text()))?;
+    signed.person()
+}
+
+pub async fn act(
+    State(door): State<Arc<Door>>,
+    Path((id, wish)): Path<(String, String)>,
+    body: Body<Signed>,
+) -> Result<Json<Value>, Problem> {
+    let wish: Wish = serde_json::from_value(json!(wish)).map_err(|_| {
+        Problem(StatusCode::NOT_FOUND, format!("`{wish}` cannot be done: retry, restart and skip can"))
+    })?;
+    let person = signed(body)?;
+    let to = door.operators.act(&OperationId(id.clone()), wish, person).await?;
+    Ok(Json(json!({ "id": id, "successor": to.map(|to| to.0) })))
+}
+
+pub async fn pause(
+    State(door): State<Arc<Door>>,
+    Path((group, wish)): Path<(String, String)>,
+    body: Body<Signed>,
+) -> Result<Json<Value>, Problem> {
+    let paused = match wish.as_str() {
+        "pause" => true,
+        "resume" => false,
+        other => {
+            let why = format!("`{other}` cannot be done to a group: pause and resume can");
+            return Err(Problem(StatusCode::NOT_FOUND, why));
+        }
+    };
+    let person = signed(body)?;
+    door.operators.pause(&Group(group.clone()), paused, person).await?;
+    Ok(Json(json!({ "group": group, "paused": paused })))
+}
+
+pub async fn audit(State(door): State<Arc<Door>>) -> Result<Json<Value>, Problem> {
+    let entries = door.operators.audits(LINES_MAX).await?;
+    let entries: Vec<Value> = entries
+        .into_iter()
+        .map(|entry| {
+            json!({
+                "at": entry.at.to_string(),
+                "who": entry.person.who,
+                "why": entry.person.why,
+                "what": entry.what,
+                "about": entry.about,
+            })
+        })
+        .collect();
+    Ok(Json(json!({ "audit": entries })))
+}

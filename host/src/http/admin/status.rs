@@ -1,0 +1,85 @@
+//! What the host has to do, in counts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+
+use super::{Door, Problem};
+use crate::domain::breaker::Open;
+use crate::engine::GroupState;
+use crate::ports::Overview;
+
+pub async fn status(State(door): State<Arc<Door>>) -> Result<Json<Status>, Problem> {
+    let overview = door.intake.overview().await?;
+    Ok(Json(Status::of(&overview, door.intake.groups().await)))
+}
+
+#[derive(Serialize)]
+pub struct Status {
+    groups: BTreeMap<String, GroupStatus>,
+    events: u64,
+    last_event_at: Option<String>,
+    fan_outs: u64,
+    dead_letters: u64,
+    notifications_unread: u64,
+    signals_unmatched: u64,
+    signals_parked: u64,
+    statuses_waiting: u64,
+    statuses_given_up: u64,
+}
+
+#[derive(Default, Serialize)]
+struct GroupStatus {
+    operations: BTreeMap<String, u64>,
+    oldest_open_at: Option<String>,
+    paused: bool,
+    /// Absent while it is closed.
+    breaker: Option<OpenBreaker>,
+}
+
+#[derive(Serialize)]
+struct OpenBreaker {
+    open_since: String,
+    probe_at: String,
+    code: String,
+    why: String,
+}
+
+impl OpenBreaker {
+    fn of(open: Open) -> Self {
+        let (open_since, probe_at) = (open.since.to_string(), open.probe_at.to_string());
+        Self { open_since, probe_at, code: open.trouble.code, why: open.trouble.message }
+    }
+}
+
+impl Status {
+    fn of(overview: &Overview, states: Vec<GroupState>) -> Self {
+        let mut groups: BTreeMap<String, GroupStatus> = BTreeMap::new();
+        for ((group, stage), count) in &overview.operations {
+            groups.entry(group.0.clone()).or_default().operations.insert(stage.clone(), *count);
+        }
+        for (group, oldest) in &overview.oldest_open {
+            groups.entry(group.0.clone()).or_default().oldest_open_at = Some(oldest.to_string());
+        }
+        for state in states {
+            let group = groups.entry(state.group.0).or_default();
+            group.paused = state.paused;
+            group.breaker = state.open.map(OpenBreaker::of);
+        }
+        Self {
+            groups,
+            events: overview.events,
+            last_event_at: overview.last_event.as_ref().map(|(_, at)| at.to_string()),
+            fan_outs: overview.fan_outs,
+            dead_letters: overview.dead_letters,
+            notifications_unread: overview.notifications_unread,
+            signals_unmatched: overview.signals_kept,
+            signals_parked: overview.signals_parked,
+            statuses_waiting: overview.statuses_waiting,
+            statuses_given_up: overview.statuses_given_up,
+        }
+    }
+}

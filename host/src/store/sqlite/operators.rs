@@ -1,0 +1,162 @@
+//! What operators look at, and what they did.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
+
+use super::super::rows::{StoredOperation, i_account, timeline_place};
+use super::super::seal::Seal;
+use super::lanes::{self, StoredHead};
+use super::sql;
+use crate::domain::{Group, Note, Operation, OperationId, Person, Timestamp};
+use crate::ports::{Audit, Claim, JournalError, Line, Sought, Told};
+
+/// The newest first.
+pub fn lines(connection: &Connection, sought: &Sought) -> Result<Vec<Line>, JournalError> {
+    let mut conditions = vec!["TRUE".to_owned()];
+    let mut values: Vec<Value> = Vec::new();
+    let mut also = |condition: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            values.push(value);
+            conditions.push(condition.replace('?', &format!("?{}", values.len())));
+        }
+    };
+    also("l.grp = ?", sought.group.as_ref().map(|group| group.0.clone().into()));
+    also("o.stage = ?", sought.stage.clone().map(Value::from));
+    also("l.i_account = ?", sought.i_account.map(|account| account.0.cast_signed().into()));
+    also("o.seq < ?", sought.before.map(|seq| seq.cast_signed().into()));
+    // What is parked or overdue gives way to anything newer.
+    also("o.open = 1 AND (o.gives_way = ? OR o.stage = 'in-doubt')", sought.problems.then(|| 1.into()));
+    let most = i64::try_from(sought.most).unwrap_or(i64::MAX);
+    let text = format!(
+        "SELECT o.seq, o.id, l.grp, l.i_account, e.name, o.stage, o.received_at, o.changed_at, o.due
+         FROM operation o JOIN lane l ON l.id = o.lane JOIN event e ON e.identity = o.event
+         WHERE {} ORDER BY o.seq DESC LIMIT {most}",
+        conditions.join(" AND ")
+    );
+    connection
+        .prepare(&text)
+        .and_then(|mut select| {
+            select
+                .query_map(params_from_iter(values), |row| {
+                    Ok(Line {
+                        seq: row.get::<_, i64>(0)?.cast_unsigned(),
+                        id: OperationId(row.get(1)?),
+                        group: Group(row.get(2)?),
+                        i_account: i_account(row.get(3)?),
+                        event: row.get(4)?,
+                        stage: row.get(5)?,
+                        received_at: Timestamp::from_millis(row.get(6)?),
+                        changed_at: Timestamp::from_millis(row.get(7)?),
+                        due: Timestamp::from_millis(row.get(8)?),
+                    })
+                })
+                .and_then(Iterator::collect)
+        })
+        .map_err(sql)
+}
+
+/// An operation with its timeline, still sealed.
+pub struct StoredTold {
+    operation: StoredOperation,
+    notes: Vec<(i64, Vec<u8>)>,
+    head: Option<String>,
+}
+
+pub fn told(connection: &Connection, id: &str) -> Result<Option<StoredTold>, JournalError> {
+    let found = connection
+        .prepare_cached(
+            "SELECT o.seq, o.id, l.grp, l.i_account, o.due, o.event, e.body, o.laid_down, o.state
+             FROM operation o JOIN lane l ON l.id = o.lane JOIN event e ON e.identity = o.event WHERE o.id = ?1",
+        )
+        .and_then(|mut select| select.query_row([id], lanes::stored_operation).optional())
+        .map_err(sql)?;
+    let Some((seq, operation)) = found else { return Ok(None) };
+    let notes = connection
+        .prepare_cached("SELECT at, note FROM timeline WHERE operation = ?1 ORDER BY id")
+        .and_then(|mut select| {
+            select.query_map([seq], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<Vec<_>, _>>()
+        })
+        .map_err(sql)?;
+    let head = head_beside(connection, seq)?;
+    Ok(Some(StoredTold { operation, notes, head }))
+}
+
+fn head_beside(connection: &Connection, seq: i64) -> Result<Option<String>, JournalError> {
+    let Some(head) = lanes::open_head_beside(connection, seq)? else { return Ok(None) };
+    connection
+        .prepare_cached("SELECT id FROM operation WHERE seq = ?1")
+        .and_then(|mut select| select.query_row([head], |row| row.get(0)).optional())
+        .map_err(sql)
+}
+
+impl StoredTold {
+    pub fn read(self, seal: &Seal) -> Result<Told, JournalError> {
+        let operation: Operation = self.operation.read(seal)?;
+        let place = timeline_place(&operation.id.0);
+        let note = |(at, sealed): (i64, Vec<u8>)| {
+            Ok((Timestamp::from_millis(at), seal.unpack::<Note>(&place, &sealed)?))
+        };
+        let timeline = self.notes.into_iter().map(note).collect::<Result<_, JournalError>>()?;
+        let stands_behind =
+            self.head.map(OperationId).filter(|head| operation.stage.is_open() && *head != operation.id);
+        Ok(Told { operation, timeline, stands_behind })
+    }
+}
+
+/// Takes the lane of an operation, if that stands first in it and nobody moves it.
+pub fn take(
+    connection: &Connection,
+    id: &str,
+    claim: &Claim,
+) -> Result<Option<(i64, u64, StoredHead)>, JournalError> {
+    let lane: Option<(i64, i64)> = connection
+        .prepare_cached(
+            "UPDATE lane SET owner = ?1, lease_until = ?2, epoch = epoch + 1
+             WHERE id = (SELECT lane FROM operation WHERE id = ?3) AND (owner IS NULL OR lease_until <= ?4)
+             RETURNING id, epoch",
+        )
+        .and_then(|mut take| {
+            let values = params![claim.owner, claim.until.millis(), id, claim.now.millis()];
+            take.query_row(values, |row| Ok((row.get(0)?, row.get(1)?))).optional()
+        })
+        .map_err(sql)?;
+    let Some((lane, epoch)) = lane else { return Ok(None) };
+    match lanes::head(connection, lane)? {
+        Some(head) if head.operation.id == id => Ok(Some((lane, epoch.cast_unsigned(), head))),
+        _ => {
+            lanes::settle_and_free(connection, lane, claim.now.millis())?;
+            Ok(None)
+        }
+    }
+}
+
+pub fn audit(connection: &Connection, entry: &Audit) -> Result<(), JournalError> {
+    connection
+        .prepare_cached("INSERT INTO audit (at, who, why, what, about) VALUES (?1, ?2, ?3, ?4, ?5)")
+        .and_then(|mut insert| {
+            let Audit { at, person, what, about } = entry;
+            insert.execute(params![at.millis(), person.who, person.why, what, about])
+        })
+        .map_err(sql)?;
+    Ok(())
+}
+
+/// The newest first.
+pub fn audits(connection: &Connection, most: usize) -> Result<Vec<Audit>, JournalError> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached("SELECT at, who, why, what, about FROM audit ORDER BY id DESC LIMIT ?1")
+        .and_then(|mut select| {
+            select
+                .query_map([most], |row| {
+                    Ok(Audit {
+                        at: Timestamp::from_millis(row.get(0)?),
+                        person: Person { who: row.get(1)?, why: row.get(2)? },
+                        what: row.get(3)?,
+                        about: row.get(4)?,
+                    })
+                })
+                .and_then(Iterator::collect)
+        })
+        .map_err(sql)
+}

@@ -1,0 +1,103 @@
+//! What persons see, take into their hands, and did.
+
+use punchdown::domain::Person;
+use punchdown::ports::{Audit, Sought};
+
+use super::*;
+
+fn sought(most: usize) -> Sought {
+    Sought { most, ..Sought::default() }
+}
+
+async fn accounts(journal: &dyn Journal, sought: Sought) -> Vec<u64> {
+    let lines = journal.operations(sought).await.expect("reads");
+    lines.iter().map(|line| line.i_account.0).collect()
+}
+
+#[tokio::test]
+async fn operations_are_listed_the_newest_first_by_what_is_wanted() {
+    every_journal(async |journal| {
+        let stages = [
+            Stage::Finished,
+            Stage::Parked { trouble: trouble(), in_doubt: false },
+            Stage::Parked { trouble: trouble(), in_doubt: true },
+        ];
+        for (number, stage) in (1..).zip(stages) {
+            accept(journal, number, number.into()).await;
+            step(journal, at(0), |operation| in_stage(operation, stage)).await;
+        }
+        accept(journal, 4, 4).await;
+        let event = event(5, 4);
+        let other = operation(&event, oms());
+        journal.accept(event, Work::Operations(vec![other])).await.expect("stored");
+
+        assert_eq!(accounts(journal, sought(100)).await, [4, 4, 3, 2, 1]);
+        assert_eq!(accounts(journal, Sought { group: Some(oms()), ..sought(100) }).await, [4]);
+        assert_eq!(accounts(journal, Sought { i_account: Some(IAccount(2)), ..sought(100) }).await, [2]);
+        assert_eq!(accounts(journal, Sought { problems: true, ..sought(100) }).await, [3, 2]);
+        let parked = Sought { stage: Some("parked".to_owned()), ..sought(100) };
+        assert_eq!(accounts(journal, parked).await, [2]);
+        // Page by page.
+        let first = journal.operations(sought(2)).await.expect("reads");
+        let next = Sought { before: first.last().map(|line| line.seq), ..sought(2) };
+        assert_eq!(accounts(journal, next).await, [3, 2]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_is_shown_with_its_timeline_and_with_whom_it_stands_behind() {
+    every_journal(async |journal| {
+        let [first, second] = [accept(journal, 1, 189).await, accept(journal, 2, 189).await];
+        step(journal, at(0), |operation| waits(operation, 5, &["k"])).await;
+        let told = async |id: &OperationId| journal.operation(id).await.expect("reads").expect("it is there");
+        let head = told(&first.id).await;
+        assert_eq!((head.operation.stage.word(), head.stands_behind), ("waiting", None));
+        assert!(matches!(&head.timeline[..], [(when, Note::Decided { .. })] if *when == at(0)));
+        assert_eq!(told(&second.id).await.stands_behind, Some(first.id));
+        assert!(journal.operation(&OperationId("01NONE".to_owned())).await.expect("reads").is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_person_gets_the_head_of_a_lane_that_nobody_moves() {
+    every_journal(async |journal| {
+        let [first, second] = [accept(journal, 1, 189).await, accept(journal, 2, 189).await];
+        let take = async |id: &OperationId, second| {
+            journal.take(id, claim("a person", at(second))).await.expect("written")
+        };
+        assert!(take(&second.id, 0).await.is_none(), "it stands behind another one");
+        let (worker, _) = lease_one(journal, at(0)).await;
+        assert!(take(&first.id, 0).await.is_none(), "somebody moves it");
+        journal.release(&worker, at(0)).await.expect("the lease holds");
+        let (lease, held) = take(&first.id, 0).await.expect("it is free");
+        assert_eq!(held.operation.id, first.id);
+        assert!(super::lease(journal, at(0)).await.is_empty(), "nobody else moves it meanwhile");
+        save(journal, &lease, in_stage(held.operation, Stage::Finished), at(0)).await;
+        journal.release(&lease, at(0)).await.expect("the lease holds");
+        assert_eq!(lease_one(journal, at(0)).await.1.operation.id, second.id);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_persons_did_is_kept_over_a_stop() {
+    every_backend(async |backend| {
+        let entry = |second, what: &str| Audit {
+            at: at(second),
+            person: Person { who: "ann".to_owned(), why: "mended".to_owned() },
+            what: what.to_owned(),
+            about: "HSS".to_owned(),
+        };
+        let journal = backend.open().await;
+        for audit in [entry(1, "pause"), entry(2, "resume")] {
+            journal.audit(audit).await.expect("written");
+        }
+        drop(journal);
+        let journal = backend.open().await;
+        assert_eq!(journal.audits(100).await.expect("reads"), [entry(2, "resume"), entry(1, "pause")]);
+        assert_eq!(journal.audits(1).await.expect("reads"), [entry(2, "resume")]);
+    })
+    .await;
+}
