@@ -17,8 +17,8 @@ const SOON: Duration = Duration::from_secs(20);
 const BY_BREAKER: &str = "punchdown_held{group=\"HSS\",by=\"breaker\"}";
 const BY_PAUSE: &str = "punchdown_held{group=\"HSS\",by=\"paused\"}";
 
-fn operations(stage: &str) -> String {
-    format!("punchdown_operations{{group=\"HSS\",stage=\"{stage}\"}}")
+fn operations(state: &str) -> String {
+    format!("punchdown_operations{{group=\"HSS\",state=\"{state}\"}}")
 }
 
 /// A front that is silent, and a breaker that opens after three.
@@ -53,7 +53,7 @@ async fn a_restart_begins_no_storm_over_a_target_that_answers_nobody() {
     let espf = stage.espf(0.0);
     new_accounts(&espf, 20);
     until("the breaker opens", SOON, async || counted(&stage, BY_BREAKER).await == 1).await;
-    until("all are held back", SOON, async || counted(&stage, &operations("ready")).await == 20).await;
+    until("all are held back", SOON, async || counted(&stage, &operations("held")).await == 20).await;
     let asked = front.ledger().unanswered;
     assert!((3..=20).contains(&asked), "{asked} requests");
 
@@ -65,7 +65,7 @@ async fn a_restart_begins_no_storm_over_a_target_that_answers_nobody() {
         espf.emit("Account/New", json!({ "i_account": i_account }));
     }
     assert!(espf.drained(SOON).await, "events are taken all the time");
-    until("the new ones are held, too", SOON, async || counted(&stage, &operations("ready")).await == 30)
+    until("the new ones are held, too", SOON, async || counted(&stage, &operations("held")).await == 30)
         .await;
     assert_eq!(counted(&stage, BY_BREAKER).await, 1, "it is open as before");
     assert_eq!((front.ledger().passed, front.ledger().unanswered), (0, asked), "nothing has left");
@@ -110,7 +110,7 @@ async fn a_paused_group_keeps_taking_work_in() {
     let espf = stage.espf(0.0);
     new_accounts(&espf, 5);
     until("five orders are open", SOON, async || {
-        stage.oms.waiting() == 5 && counted(&stage, &operations("waiting")).await == 5
+        stage.oms.waiting() == 5 && counted(&stage, &operations("awaiting-notification")).await == 5
     })
     .await;
     stage.stop_host().await.expect("it stops");
@@ -129,7 +129,7 @@ async fn a_paused_group_keeps_taking_work_in() {
     .await;
     assert_eq!(counted(&stage, BY_PAUSE).await, 1);
     assert_eq!(counted(&stage, &operations("received")).await, 5, "unstarted");
-    assert_eq!(counted(&stage, &operations("finished")).await, 0, "what they say is taken later");
+    assert_eq!(counted(&stage, &operations("done")).await, 0, "what they say is taken later");
     assert_eq!(stage.oms.ledger().requests.values().sum::<u64>(), requests, "nothing was sent");
     assert!(status(&stage, "text").contains("group HSS (paused)"), "{}", status(&stage, "text"));
     stage.stop_host().await.expect("it stops");

@@ -71,7 +71,7 @@ async fn what_stands_of_closed_accounts_is_taken_away() {
     espf.emit("Customer/Status/Closed", json!({ "billing_entity_id": CUSTOMER.to_string() }));
     until("the service is taken away", SOON, async || stage.oms.ledger().orders.len() == 2).await;
     until("the end", SOON, async || counted(&stage, "punchdown_fan_outs ").await == 0).await;
-    let finished = "punchdown_operations{group=\"HSS\",stage=\"finished\"} ";
+    let finished = "punchdown_operations{group=\"HSS\",state=\"done\"} ";
     until("all are looked after", SOON, async || counted(&stage, finished).await == 4).await;
     assert_eq!(stage.oms.ledger().orders.len(), 2, "nothing stood of the others");
 }

@@ -101,7 +101,7 @@ async fn the_operators_door_wants_a_token_but_for_health_and_metrics() {
         "punchdown_events_total{door=\"espf\",result=\"accepted\"} 0",
         "punchdown_events_total{door=\"nsps\",result=\"accepted\"} 0",
         "punchdown_requests_total{group=\"HSS\",result=\"unanswered\"} 0",
-        "punchdown_operations{group=\"HSS\",stage=\"parked\"} 0",
+        "punchdown_operations{group=\"HSS\",state=\"parked\"} 0",
     ] {
         assert!(metrics.contains(series), "no `{series}` in\n{metrics}");
     }

@@ -13,8 +13,8 @@ use crate::harness::{PROGRAM, counted, folder, front, log, new_accounts, stage_o
 
 const SOON: Duration = Duration::from_secs(20);
 
-fn in_stage(stage: &str) -> String {
-    format!("punchdown_operations{{group=\"HSS\",stage=\"{stage}\"}}")
+fn in_state(state: &str) -> String {
+    format!("punchdown_operations{{group=\"HSS\",state=\"{state}\"}}")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,7 +31,7 @@ async fn what_may_have_arrived_is_not_sent_again_and_gives_way_to_nobody() {
     let said = stage.billing.final_status(1, "HSS").and_then(|seen| seen.message).expect("a message");
     assert!(said.starts_with("in-doubt: in doubt, a request may have arrived"), "{said}");
     assert_eq!(front.ledger().unanswered, 1, "once");
-    assert_eq!(counted(&stage, &in_stage("in-doubt")).await, 1);
+    assert_eq!(counted(&stage, &in_state("in-doubt")).await, 1);
     assert!(log(&stage).contains("\"in_doubt\":true"));
 
     // A newer one does not take its place, and nobody else waits for it.
@@ -39,7 +39,7 @@ async fn what_may_have_arrived_is_not_sent_again_and_gives_way_to_nobody() {
     espf.emit("Account/New", json!({ "i_account": 2 }));
     until("the other account is served", SOON, async || front.ledger().unanswered == 2).await;
     assert!(is_still(&stage, "in-doubt", 2).await);
-    assert_eq!(counted(&stage, &in_stage("received")).await, 1, "the newer one waits");
+    assert_eq!(counted(&stage, &in_state("received")).await, 1, "the newer one waits");
 
     // Nor does a stop settle it.
     stage.stop_host().await.expect("it stops");
@@ -50,7 +50,7 @@ async fn what_may_have_arrived_is_not_sent_again_and_gives_way_to_nobody() {
 
 /// So many stand there, and a second later still do.
 async fn is_still(stage: &Stage, word: &str, count: u64) -> bool {
-    until("they stand there", SOON, async || counted(stage, &in_stage(word)).await == count).await;
+    until("they stand there", SOON, async || counted(stage, &in_state(word)).await == count).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    counted(stage, &in_stage(word)).await == count
+    counted(stage, &in_state(word)).await == count
 }

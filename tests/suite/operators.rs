@@ -66,7 +66,7 @@ async fn what_is_parked_is_seen_and_begun_anew() {
     ends(&stage, 2, "OK").await;
 
     let [problem] = &operations(&stage, &["--problems"]).await[..] else { panic!("one is stuck") };
-    assert_eq!((&problem["i_account"], &problem["stage"]), (&json!(1), &json!("parked")));
+    assert_eq!((&problem["i_account"], &problem["state"]), (&json!(1), &json!("parked")));
     let shown = asked(&stage, &["operation", "show", &id(problem)]).await;
     assert_eq!(shown["trouble"]["code"], "refused");
     let steps: Vec<_> =
@@ -87,10 +87,10 @@ async fn what_is_parked_is_seen_and_begun_anew() {
     let restart = ["operation", "restart", &id(problem), "--why", "the profile is there now", "--who", "ann"];
     let done = asked(&stage, &restart).await;
     ends(&stage, 1, "OK").await;
-    let finished = operations(&stage, &["--account", "1", "--stage", "finished"]).await;
+    let finished = operations(&stage, &["--account", "1", "--state", "done"]).await;
     assert_eq!(finished.iter().map(id).collect::<Vec<_>>(), [done["successor"].as_str().expect("one")]);
     let shown = asked(&stage, &["operation", "show", &id(problem)]).await;
-    assert_eq!(shown["stage"], "superseded");
+    assert_eq!(shown["state"], "superseded");
     assert!(shown["timeline"].to_string().contains("the profile is there now"), "who and why are kept");
     assert!(operations(&stage, &["--problems"]).await.is_empty());
 }
@@ -109,8 +109,8 @@ async fn what_is_in_doubt_is_released_by_a_person_alone() {
     espf.emit("Account/Blocked", json!({ "i_account": 1 }));
     until("both are there", SOON, async || operations(&stage, &[]).await.len() == 2).await;
 
-    let [doubt] = &operations(&stage, &["--stage", "in-doubt"]).await[..] else { panic!("one is in doubt") };
-    let [newer] = &operations(&stage, &["--stage", "received"]).await[..] else { panic!("one waits") };
+    let [doubt] = &operations(&stage, &["--state", "in-doubt"]).await[..] else { panic!("one is in doubt") };
+    let [newer] = &operations(&stage, &["--state", "received"]).await[..] else { panic!("one waits") };
     let behind = said(&stage, &["operation", "skip", &id(newer), "--why", "wrong one", "--who", "ann"]).await;
     assert_eq!(behind.status.code(), Some(1));
     let words = String::from_utf8_lossy(&behind.stderr).into_owned();
@@ -120,7 +120,7 @@ async fn what_is_in_doubt_is_released_by_a_person_alone() {
     assert!(said(&stage, &skip).await.status.success());
     until("the newer one moves", SOON, async || front.ledger().unanswered == 2).await;
     let shown = asked(&stage, &["operation", "show", &id(doubt)]).await;
-    assert_eq!((&shown["stage"], &shown["due"]), (&json!("skipped"), &Value::Null));
+    assert_eq!((&shown["state"], &shown["due"]), (&json!("skipped"), &Value::Null));
     let again = said(&stage, &skip).await;
     assert!(String::from_utf8_lossy(&again.stderr).contains("it is skipped"), "{again:?}");
 }
@@ -154,8 +154,7 @@ async fn who_says_too_little_or_asks_for_what_is_not_there_is_told_so() {
     let espf = stage.espf(0.0);
     new_accounts(&espf, 1);
     ends(&stage, 1, "OK").await;
-    until("it is finished", SOON, async || operations(&stage, &["--stage", "finished"]).await.len() == 1)
-        .await;
+    until("it is finished", SOON, async || operations(&stage, &["--state", "done"]).await.len() == 1).await;
     let finished = id(&operations(&stage, &[]).await[0]);
     for (arguments, words) in [
         (&["operation", "skip", &finished, "--why", "x", "--who", "ann"][..], "it is finished"),
@@ -165,7 +164,7 @@ async fn who_says_too_little_or_asks_for_what_is_not_there_is_told_so() {
             "there is no operation ../status",
         ),
         (&["operation", "skip", &finished, "--why", " ", "--who", "ann"], "`why` is a line of 1 to 200"),
-        (&["operation", "list", "--stage", "stuck"], "`stuck` is no stage"),
+        (&["operation", "list", "--state", "stuck"], "`stuck` is no state"),
         (&["target", "pause", "IPTV", "--why", "x", "--who", "ann"], "there is no group IPTV"),
     ] {
         let output = said(&stage, arguments).await;

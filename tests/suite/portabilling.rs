@@ -82,7 +82,7 @@ async fn a_refused_log_in_is_not_hammered_and_fails_no_operation() {
         .await
         .expect("it runs");
     let status: Value = serde_json::from_slice(&status.stdout).expect("JSON");
-    assert_eq!(status["groups"]["HSS"]["operations"], serde_json::json!({ "received": 10 }), "they wait");
+    assert_eq!(status["groups"]["HSS"]["operations"], serde_json::json!({ "held": 10 }), "they wait");
 }
 
 #[tokio::test(flavor = "multi_thread")]

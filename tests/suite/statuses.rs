@@ -122,7 +122,7 @@ async fn the_latest_word_counts_and_the_same_is_not_told_twice() {
     let after = told(&stage, 1).len();
     espf.emit("Account/Terminated", json!({ "i_account": 1 }));
     until("nothing is left to do", SOON, async || {
-        counted(&stage, "punchdown_operations{group=\"HSS\",stage=\"finished\"}").await == 3
+        counted(&stage, "punchdown_operations{group=\"HSS\",state=\"done\"}").await == 3
     })
     .await;
     until("it is settled", SOON, async || counted(&stage, "punchdown_statuses_waiting").await == 0).await;
@@ -156,7 +156,7 @@ config = {{ specification = "mobile-line", poll-seconds = 1 }}
     let espf = stage.espf(0.0);
     new_accounts(&espf, 1);
     until("the first has done its part", SOON, async || {
-        counted(&stage, "punchdown_operations{group=\"HSS\",stage=\"finished\"}").await == 1
+        counted(&stage, "punchdown_operations{group=\"HSS\",state=\"done\"}").await == 1
     })
     .await;
     until("it is told", SOON, async || counted(&stage, "punchdown_statuses_waiting").await == 0).await;

@@ -261,7 +261,7 @@ async fn tokens_are_granted_once_and_renewed_when_they_are_refused() {
     until("a refused grant", SOON, async || front.ledger().grants_refused > 0).await;
     assert!(espf.drained(SOON).await, "events are taken all the time");
     until("all are held back", SOON, async || {
-        counted(&stage, "punchdown_operations{group=\"HSS\",stage=\"ready\"}").await == 20
+        counted(&stage, "punchdown_operations{group=\"HSS\",state=\"held\"}").await == 20
     })
     .await;
     let ledger = front.ledger();

@@ -7,7 +7,7 @@ mod rules;
 use std::path::Path;
 
 use punchdown::config;
-use punchdown::domain::{Group, Reason, Stage, Timestamp};
+use punchdown::domain::{Group, Reason, State, Timestamp};
 use punchdown::ports::Overview;
 use punchdown::telemetry::Metrics;
 
@@ -124,9 +124,9 @@ fn every_metric_is_documented() {
 }
 
 #[test]
-fn every_reason_for_parking_and_every_stage_is_documented() {
+fn every_reason_for_parking_and_every_state_is_documented() {
     none(&undocumented(&operating(), Reason::ALL.into_iter().map(Reason::code)));
-    none(&undocumented(&operating(), Stage::WORDS.into_iter()));
+    none(&undocumented(&operating(), State::ALL.into_iter().map(State::word)));
 }
 
 fn operating() -> String {

@@ -36,9 +36,9 @@ pub struct Filter {
     /// Of this group.
     #[arg(long)]
     group: Option<String>,
-    /// At this stage: `waiting`, `parked`, …
+    /// In this state: `awaiting-notification`, `parked`, …
     #[arg(long)]
-    stage: Option<String>,
+    state: Option<String>,
     /// Of this account, by its i_account.
     #[arg(long, value_name = "I_ACCOUNT")]
     account: Option<u64>,
@@ -98,7 +98,7 @@ impl Filter {
         let mut path = format!("operations?limit={}&problems={}", self.limit, self.problems);
         for (name, value) in [
             ("group", self.group.as_deref().map(encoded)),
-            ("stage", self.stage.as_deref().map(encoded)),
+            ("state", self.state.as_deref().map(encoded)),
             ("i_account", self.account.map(|account| account.to_string())),
             ("before", self.before.map(|place| place.to_string())),
         ] {
@@ -135,15 +135,15 @@ fn word(value: &Value) -> String {
 
 fn lines(answer: &Value) -> String {
     let row = |cells: [&str; 6]| {
-        let [id, group, account, stage, changed, event] = cells;
-        format!("{id:<26}  {group:<12} {account:>12}  {stage:<10}  {changed:<24}  {event}\n")
+        let [id, group, account, state, changed, event] = cells;
+        format!("{id:<26}  {group:<12} {account:>12}  {state:<21}  {changed:<24}  {event}\n")
     };
-    let mut text = row(["OPERATION", "GROUP", "I_ACCOUNT", "STAGE", "CHANGED AT", "EVENT"]);
+    let mut text = row(["OPERATION", "GROUP", "I_ACCOUNT", "STATE", "CHANGED AT", "EVENT"]);
     for line in answer["operations"].as_array().into_iter().flatten() {
         let cell = |name: &str| word(&line[name]);
         let (id, group, account) = (cell("id"), cell("group"), cell("i_account"));
-        let (stage, changed, event) = (cell("stage"), cell("changed_at"), cell("event"));
-        text += &row([&id, &group, &account, &stage, &changed, &event]);
+        let (state, changed, event) = (cell("state"), cell("changed_at"), cell("event"));
+        text += &row([&id, &group, &account, &state, &changed, &event]);
     }
     if let Some(before) = answer["before"].as_u64() {
         let _ = writeln!(text, "there may be more: --before {before}");
@@ -160,7 +160,7 @@ fn told(answer: &Value) -> String {
         ("operation", "id"),
         ("group", "group"),
         ("i_account", "i_account"),
-        ("stage", "stage"),
+        ("state", "state"),
         ("due", "due"),
         ("deadline", "deadline"),
         ("adapter", "adapter"),

@@ -11,6 +11,7 @@
 //! | operation | one account, in one group, for one event; the unit of work |
 //! | lane | one account in one group; its oldest operation alone may move |
 //! | stage | where an operation stands |
+//! | state | the same in the words of a person: what is waited for |
 //! | step | the one thing to do next |
 //! | outcome | what a step brought |
 //! | move | a decision that was acted on, with the entry that ended it |
@@ -46,6 +47,7 @@ pub mod outcome;
 mod person;
 mod retry;
 mod shown;
+mod state;
 mod status;
 pub mod step;
 mod subscriber;
@@ -69,6 +71,7 @@ pub use operation::{Asked, LaidDown, Move, Operation, OperationId, Stage};
 pub use person::{Act, Person, may_act_on};
 pub use retry::{Chance, RetrySchedule, growing, renewed_after};
 pub use shown::{Veil, shortened};
+pub use state::State;
 pub use status::{Said, Status, statuses};
 pub use subscriber::{Subscriber, Wanted};
 pub use time::Timestamp;

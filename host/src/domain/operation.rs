@@ -84,20 +84,6 @@ pub enum Stage {
 }
 
 impl Stage {
-    pub const WORDS: [&str; 11] = [
-        "received",
-        "asking",
-        "ready",
-        "on-its-way",
-        "waiting",
-        "parked",
-        "in-doubt",
-        "finished",
-        "ignored",
-        "superseded",
-        "skipped",
-    ];
-
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Received { .. } => "received",

@@ -1,5 +1,6 @@
 //! Takes what the doors received: writes it down, then wakes whoever works on it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -148,8 +149,14 @@ impl Intake {
         self.core.group_states().await
     }
 
+    /// The groups whose requests do not leave now.
+    pub async fn held(&self) -> BTreeSet<Group> {
+        let states = self.groups().await.into_iter();
+        states.filter(|state| state.paused || state.open.is_some()).map(|state| state.group).collect()
+    }
+
     pub async fn overview(&self) -> Result<Overview, JournalError> {
-        self.core.ports.journal.overview().await
+        Ok(self.core.ports.journal.overview().await?.held_back(&self.held().await))
     }
 }
 

@@ -1,11 +1,11 @@
 //! What the journal is given, and what it gives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::domain::{
     Behind, EventIdentity, Group, IAccount, Json, Note, Notification, Operation, OperationId, Person,
-    Response, Said, Service, Timestamp,
+    Response, Said, Service, State, Timestamp,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,22 @@ pub enum Work {
     Operations(Vec<Operation>),
     /// It names only a customer: its accounts have yet to be found, for each of these groups.
     FanOut(Vec<Group>),
+}
+
+impl Overview {
+    /// What only waits to be sent is held in groups whose requests do not leave.
+    #[must_use]
+    pub fn held_back(mut self, groups: &BTreeSet<Group>) -> Self {
+        for group in groups {
+            for state in [State::Sending, State::Retrying] {
+                let place = |state: State| (group.clone(), state.word().to_owned());
+                if let Some(count) = self.operations.remove(&place(state)) {
+                    *self.operations.entry(place(state.held_back())).or_default() += count;
+                }
+            }
+        }
+        self
+    }
 }
 
 impl Work {
@@ -123,7 +139,7 @@ pub struct StatusUpdate {
 
 #[derive(Clone, Debug, Default)]
 pub struct Overview {
-    /// Operations by group and stage.
+    /// Operations by group and the word of their state.
     pub operations: BTreeMap<(Group, String), u64>,
     /// When the oldest unfinished operation of a group was received.
     pub oldest_open: BTreeMap<Group, Timestamp>,
@@ -144,8 +160,7 @@ pub struct Overview {
 #[derive(Clone, Debug, Default)]
 pub struct Sought {
     pub group: Option<Group>,
-    /// By its word.
-    pub stage: Option<String>,
+    pub state: Option<State>,
     pub i_account: Option<IAccount>,
     /// Only what is parked, in doubt or overdue.
     pub problems: bool,
@@ -163,7 +178,9 @@ pub struct Line {
     pub group: Group,
     pub i_account: IAccount,
     pub event: String,
-    pub stage: String,
+    pub state: State,
+    /// It only has its request to send.
+    pub ready: bool,
     pub received_at: Timestamp,
     pub changed_at: Timestamp,
     pub due: Timestamp,

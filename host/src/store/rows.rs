@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::seal::Seal;
 use crate::domain::{
     Digest, Event, GivesWay, Group, IAccount, LaidDown, Lane, Move, Operation, OperationId, Said, Service,
-    Stage, Timestamp, Trouble, gives_way,
+    Stage, State as StateWord, Timestamp, Trouble, gives_way,
 };
 use crate::ports::JournalError;
 
@@ -70,6 +70,8 @@ struct State {
 pub struct OperationRow {
     pub id: String,
     pub stage: &'static str,
+    /// Its state's.
+    pub word: &'static str,
     pub open: bool,
     /// 0: to none; 1: to anything newer; 2: to another state, once PortaBilling was asked.
     pub gives_way: u8,
@@ -105,6 +107,7 @@ impl OperationRow {
         Ok(Self {
             id: id.clone(),
             stage: operation.stage.word(),
+            word: StateWord::of(operation).word(),
             open: operation.stage.is_open(),
             gives_way: match gives_way(operation) {
                 GivesWay::ToNone => 0,

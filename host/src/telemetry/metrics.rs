@@ -16,7 +16,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::listeners::Listeners;
-use crate::domain::{EventSource, Group, Stage, Status, Timestamp};
+use crate::domain::{EventSource, Group, State, Status, Timestamp};
 use crate::ports::Overview;
 
 /// From a millisecond to ten seconds: what one call may take.
@@ -42,9 +42,9 @@ struct OfGroup {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct GroupStage {
+struct GroupState {
     group: String,
-    stage: &'static str,
+    state: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -114,7 +114,7 @@ pub struct Metrics {
     events: Family<DoorResult, Counter>,
     last_event: Gauge,
     notifications: Family<GroupResult, Counter>,
-    operations: Family<GroupStage, Gauge>,
+    operations: Family<GroupState, Gauge>,
     oldest_open: Family<OfGroup, Gauge>,
     fan_outs: Gauge,
     dead_letters: Gauge,
@@ -342,10 +342,10 @@ impl Metrics {
     pub fn render(&self, overview: &Overview, now: Timestamp) -> String {
         let integer = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         for group in self.groups.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            for stage in Stage::WORDS {
-                let count = overview.operations.get(&(group.clone(), stage.to_owned())).copied().unwrap_or(0);
+            for state in State::ALL.map(State::word) {
+                let count = overview.operations.get(&(group.clone(), state.to_owned())).copied().unwrap_or(0);
                 self.operations
-                    .get_or_create(&GroupStage { group: group.0.clone(), stage })
+                    .get_or_create(&GroupState { group: group.0.clone(), state })
                     .set(integer(count));
             }
             let age = overview.oldest_open.get(group).map_or(0, |oldest| now.since(*oldest).as_secs());

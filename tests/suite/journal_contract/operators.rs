@@ -1,6 +1,6 @@
 //! What persons see, take into their hands, and did.
 
-use punchdown::domain::Person;
+use punchdown::domain::{Person, State};
 use punchdown::ports::{Audit, Sought};
 
 use super::*;
@@ -35,7 +35,7 @@ async fn operations_are_listed_the_newest_first_by_what_is_wanted() {
         assert_eq!(accounts(journal, Sought { group: Some(oms()), ..sought(100) }).await, [4]);
         assert_eq!(accounts(journal, Sought { i_account: Some(IAccount(2)), ..sought(100) }).await, [2]);
         assert_eq!(accounts(journal, Sought { problems: true, ..sought(100) }).await, [3, 2]);
-        let parked = Sought { stage: Some("parked".to_owned()), ..sought(100) };
+        let parked = Sought { state: Some(State::Parked), ..sought(100) };
         assert_eq!(accounts(journal, parked).await, [2]);
         // Page by page.
         let first = journal.operations(sought(2)).await.expect("reads");

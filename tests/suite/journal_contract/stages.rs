@@ -137,7 +137,7 @@ async fn what_is_closed_stays_closed_and_is_counted_by_its_stage() {
         let counts = overview(&*journal).await;
         let words: Vec<_> =
             counts.operations.iter().map(|((_, word), count)| (word.as_str(), *count)).collect();
-        assert_eq!(words, [("finished", 1), ("ignored", 1), ("in-doubt", 1), ("superseded", 1)]);
+        assert_eq!(words, [("done", 1), ("ignored", 1), ("in-doubt", 1), ("superseded", 1)]);
         assert_eq!(counts.oldest_open, BTreeMap::from([(hss(), at(0))]), "the one in doubt is open");
     })
     .await;

@@ -1,15 +1,16 @@
 //! Operations, as a person sees them and lays hands on them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{self, Path, Query};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Door, Problem};
-use crate::domain::{Group, IAccount, Operation, OperationId, Person, Stage, Timestamp, Veil};
+use crate::domain::{Group, IAccount, Operation, OperationId, Person, Stage, State, Timestamp, Veil};
 use crate::engine::Wish;
 use crate::ports::{Line, Sought, Told};
 
@@ -23,7 +24,7 @@ const CHARS_MAX: usize = 200;
 #[serde(deny_unknown_fields)]
 pub struct Filter {
     group: Option<String>,
-    stage: Option<String>,
+    state: Option<String>,
     i_account: Option<u64>,
     #[serde(default)]
     problems: bool,
@@ -33,18 +34,15 @@ pub struct Filter {
 
 /// The newest first; `before` continues where the last answer ended.
 pub async fn list(
-    State(door): State<Arc<Door>>,
+    extract::State(door): extract::State<Arc<Door>>,
     filter: Result<Query<Filter>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Query(filter) = filter.map_err(|why| Problem(StatusCode::BAD_REQUEST, why.body_text()))?;
-    if let Some(unknown) = filter.stage.as_ref().filter(|stage| !Stage::WORDS.contains(&stage.as_str())) {
-        let known = Stage::WORDS.join(", ");
-        return Err(Problem(StatusCode::BAD_REQUEST, format!("`{unknown}` is no stage: {known}")));
-    }
+    let state = filter.state.as_deref().map(state).transpose()?;
     let most = filter.limit.unwrap_or(LINES).clamp(1, LINES_MAX);
     let sought = Sought {
         group: filter.group.map(Group),
-        stage: filter.stage,
+        state,
         i_account: filter.i_account.map(IAccount),
         problems: filter.problems,
         before: filter.before,
@@ -52,33 +50,50 @@ pub async fn list(
     };
     let lines = door.operators.operations(sought).await?;
     let before = lines.last().filter(|_| lines.len() == most).map(|line| line.seq);
-    let lines: Vec<Value> = lines.iter().map(line).collect();
+    let held = door.intake.held().await;
+    let lines: Vec<Value> = lines.iter().map(|it| line(it, &held)).collect();
     Ok(Json(json!({ "operations": lines, "before": before })))
 }
 
-fn line(line: &Line) -> Value {
+fn state(word: &str) -> Result<State, Problem> {
+    State::from_word(word).ok_or_else(|| {
+        let known = State::ALL.map(State::word).join(", ");
+        Problem(StatusCode::BAD_REQUEST, format!("`{word}` is no state: {known}"))
+    })
+}
+
+fn line(line: &Line, held: &BTreeSet<Group>) -> Value {
+    let is_held = line.ready && held.contains(&line.group);
+    let state = if is_held { line.state.held_back() } else { line.state };
     json!({
         "id": line.id.0,
         "group": line.group.0,
         "i_account": line.i_account.0,
         "event": line.event,
-        "stage": line.stage,
+        "state": state.word(),
         "received_at": line.received_at.to_string(),
         "changed_at": line.changed_at.to_string(),
         "due": line.due.to_string(),
     })
 }
 
-pub async fn show(State(door): State<Arc<Door>>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+pub async fn show(
+    extract::State(door): extract::State<Arc<Door>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
     let found = door.operators.operation(&OperationId(id.clone())).await?;
     let (told, veil) =
         found.ok_or_else(|| Problem(StatusCode::NOT_FOUND, format!("there is no operation {id}")))?;
-    Ok(Json(shown(&told, &veil)))
+    let is_held = matches!(told.operation.stage, Stage::Ready { .. })
+        && door.intake.held().await.contains(&told.operation.lane.group);
+    Ok(Json(shown(&told, &veil, is_held)))
 }
 
 /// All that is known, without what nobody is to see.
-fn shown(told: &Told, veil: &Veil) -> Value {
+fn shown(told: &Told, veil: &Veil, is_held: bool) -> Value {
     let operation = &told.operation;
+    let state = State::of(operation);
+    let state = if is_held { state.held_back() } else { state };
     let timeline: Vec<Value> = told
         .timeline
         .iter()
@@ -106,7 +121,7 @@ fn shown(told: &Told, veil: &Veil) -> Value {
             "received_at": operation.event.received_at.to_string(),
             "stored_as": operation.event.identity.0,
         },
-        "stage": operation.stage.word(),
+        "state": state.word(),
         "in_doubt": operation.is_in_doubt(),
         "overdue": operation.overdue.is_some(),
         "due": date(operation, operation.due),
@@ -164,7 +179,7 @@ fn signed(body: Body<Signed>) -> Result<Person, Problem> {
 }
 
 pub async fn act(
-    State(door): State<Arc<Door>>,
+    extract::State(door): extract::State<Arc<Door>>,
     Path((id, wish)): Path<(String, String)>,
     body: Body<Signed>,
 ) -> Result<Json<Value>, Problem> {
@@ -177,7 +192,7 @@ pub async fn act(
 }
 
 pub async fn pause(
-    State(door): State<Arc<Door>>,
+    extract::State(door): extract::State<Arc<Door>>,
     Path((group, wish)): Path<(String, String)>,
     body: Body<Signed>,
 ) -> Result<Json<Value>, Problem> {
@@ -194,7 +209,7 @@ pub async fn pause(
     Ok(Json(json!({ "group": group, "paused": paused })))
 }
 
-pub async fn audit(State(door): State<Arc<Door>>) -> Result<Json<Value>, Problem> {
+pub async fn audit(extract::State(door): extract::State<Arc<Door>>) -> Result<Json<Value>, Problem> {
     let entries = door.operators.audits(LINES_MAX).await?;
     let entries: Vec<Value> = entries
         .into_iter()

@@ -1,6 +1,16 @@
 -- The journal, version 7: what operators look at, and what they did.
 
-CREATE INDEX operation_stage ON operation (stage, seq);
+-- Where it stands, in a person's word. Those that stood there before have theirs from their next step on.
+ALTER TABLE operation ADD COLUMN word TEXT NOT NULL DEFAULT 'received';
+
+UPDATE operation SET word = CASE stage
+    WHEN 'received' THEN 'received' WHEN 'waiting' THEN 'awaiting-notification' WHEN 'parked' THEN 'parked'
+    WHEN 'finished' THEN 'done' WHEN 'ignored' THEN 'ignored' WHEN 'superseded' THEN 'superseded' ELSE 'sending' END;
+
+DROP INDEX operation_counts;
+CREATE INDEX operation_counts ON operation (lane, word, open, received_at);
+CREATE INDEX operation_word ON operation (word, seq);
+CREATE INDEX operation_event ON operation (event);
 
 -- What a person changed. It outlives whatever it speaks of.
 CREATE TABLE audit (

@@ -90,15 +90,16 @@ fn insert_row(connection: &Connection, lane: i64, event: &Event, row: &Operation
     let received_at = event.received_at.millis();
     connection
         .prepare_cached(
-            "INSERT INTO operation (id, lane, event, stage, open, gives_way, compare_at, due, received_at, changed_at,
+            "INSERT INTO operation (id, lane, event, stage, word, open, gives_way, compare_at, due, received_at, changed_at,
                                     laid_down, state)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?8, ?9, ?10)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?9, ?10, ?11)",
         )?
         .execute(params![
             row.id,
             lane,
             event.identity.0,
             row.stage,
+            row.word,
             row.open,
             row.gives_way,
             row.due,

@@ -7,7 +7,7 @@ use super::super::rows::{StoredOperation, i_account, timeline_place};
 use super::super::seal::Seal;
 use super::lanes::{self, StoredHead};
 use super::sql;
-use crate::domain::{Group, Note, Operation, OperationId, Person, Timestamp};
+use crate::domain::{Group, Note, Operation, OperationId, Person, State, Timestamp};
 use crate::ports::{Audit, Claim, JournalError, Line, Sought, Told};
 
 /// The newest first.
@@ -21,14 +21,16 @@ pub fn lines(connection: &Connection, sought: &Sought) -> Result<Vec<Line>, Jour
         }
     };
     also("l.grp = ?", sought.group.as_ref().map(|group| group.0.clone().into()));
-    also("o.stage = ?", sought.stage.clone().map(Value::from));
+    also("o.word = ?", sought.state.map(|state| state.word().to_owned().into()));
     also("l.i_account = ?", sought.i_account.map(|account| account.0.cast_signed().into()));
     also("o.seq < ?", sought.before.map(|seq| seq.cast_signed().into()));
-    // What is parked or overdue gives way to anything newer.
-    also("o.open = 1 AND (o.gives_way = ? OR o.stage = 'in-doubt')", sought.problems.then(|| 1.into()));
+    also("o.open = ? AND o.word IN ('parked', 'in-doubt', 'overdue')", sought.problems.then(|| 1.into()));
     let most = i64::try_from(sought.most).unwrap_or(i64::MAX);
     let text = format!(
-        "SELECT o.seq, o.id, l.grp, l.i_account, e.name, o.stage, o.received_at, o.changed_at, o.due
+        "SELECT o.seq, o.id, l.grp, l.i_account, e.name, o.word, o.received_at, o.changed_at, o.due,
+                l.owner IS NOT NULL AND o.stage = 'received'
+                AND o.seq = (SELECT MIN(p.seq) FROM operation p WHERE p.lane = o.lane AND p.open = 1),
+                o.stage = 'ready'
          FROM operation o JOIN lane l ON l.id = o.lane JOIN event e ON e.identity = o.event
          WHERE {} ORDER BY o.seq DESC LIMIT {most}",
         conditions.join(" AND ")
@@ -44,7 +46,8 @@ pub fn lines(connection: &Connection, sought: &Sought) -> Result<Vec<Line>, Jour
                         group: Group(row.get(2)?),
                         i_account: i_account(row.get(3)?),
                         event: row.get(4)?,
-                        stage: row.get(5)?,
+                        state: state(row)?,
+                        ready: row.get(10)?,
                         received_at: Timestamp::from_millis(row.get(6)?),
                         changed_at: Timestamp::from_millis(row.get(7)?),
                         due: Timestamp::from_millis(row.get(8)?),
@@ -53,6 +56,13 @@ pub fn lines(connection: &Connection, sought: &Sought) -> Result<Vec<Line>, Jour
                 .and_then(Iterator::collect)
         })
         .map_err(sql)
+}
+
+/// Whoever moves a lane whose head was not read yet reads it now.
+fn state(row: &rusqlite::Row<'_>) -> rusqlite::Result<State> {
+    let (word, is_read): (String, bool) = (row.get(5)?, row.get(9)?);
+    let known = State::from_word(&word).unwrap_or(State::Received);
+    Ok(if is_read { State::Querying } else { known })
 }
 
 /// An operation with its timeline, still sealed.

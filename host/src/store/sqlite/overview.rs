@@ -13,8 +13,8 @@ pub fn read(connection: &Connection) -> Result<Overview, JournalError> {
 fn read_rows(connection: &Connection) -> rusqlite::Result<Overview> {
     let mut overview = Overview::default();
     let mut counts = connection.prepare_cached(
-        "SELECT l.grp, o.stage, COUNT(*), MIN(CASE WHEN o.open = 1 THEN o.received_at END)
-         FROM operation o JOIN lane l ON l.id = o.lane GROUP BY l.grp, o.stage",
+        "SELECT l.grp, o.word, COUNT(*), MIN(CASE WHEN o.open = 1 THEN o.received_at END)
+         FROM operation o JOIN lane l ON l.id = o.lane GROUP BY l.grp, o.word",
     )?;
     let mut rows = counts.query([])?;
     while let Some(row) = rows.next()? {

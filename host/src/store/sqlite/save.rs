@@ -114,7 +114,7 @@ fn update_operation(connection: &Connection, rows: &SaveRows, now: Timestamp) ->
     let row = &rows.operation;
     connection
         .prepare_cached(
-            "UPDATE operation SET stage = ?1, open = ?2, gives_way = ?3, due = ?4, changed_at = ?5, compared = ?9, compare_at = ?10,
+            "UPDATE operation SET stage = ?1, word = ?11, open = ?2, gives_way = ?3, due = ?4, changed_at = ?5, compared = ?9, compare_at = ?10,
                     laid_down = COALESCE(?6, laid_down), state = ?7
              WHERE id = ?8 RETURNING seq",
         )
@@ -129,7 +129,8 @@ fn update_operation(connection: &Connection, rows: &SaveRows, now: Timestamp) ->
                 row.state,
                 row.id,
                 row.compared,
-                row.compare_at
+                row.compare_at,
+                row.word
             ];
             update.query_row(values, |row| row.get(0))
         })
