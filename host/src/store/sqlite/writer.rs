@@ -18,8 +18,9 @@ const BATCH_BYTES_MAX: usize = 1 << 20;
 const WAITING_MAX: usize = 4096;
 const LOOK_FOR_A_PLACE: Duration = Duration::from_millis(2);
 
-/// Runs in the transaction; gives what is to be done once the commit is known.
-type Work = Box<dyn FnOnce(&Connection) -> Answer + Send>;
+/// Runs in the transaction, or learns that there is none; gives what is to be done once it is known
+/// how that ended.
+type Work = Box<dyn FnOnce(Option<&Connection>) -> Answer + Send>;
 type Answer = Box<dyn FnOnce(Option<&JournalError>)>;
 
 struct Item {
@@ -90,7 +91,7 @@ fn item<T: Send + 'static>(
 ) -> (Item, Answered<T>) {
     let (answer, answered) = oneshot::channel();
     let work: Work = Box::new(move |connection| {
-        let result = in_savepoint(connection, work);
+        let result = connection.map_or_else(|| Err(stopped()), |connection| in_savepoint(connection, work));
         Box::new(move |failure| {
             let _ = answer.send(match failure {
                 None => result,
@@ -154,18 +155,36 @@ fn drain(first: Item, items: &Receiver<Item>) -> Vec<Item> {
     batch
 }
 
+/// An error is one after which nobody knows what the disk holds.
 fn write_batch(connection: &Connection, batch: Vec<Item>) -> Result<(), JournalError> {
     let begun = connection.execute_batch("BEGIN IMMEDIATE");
-    let mut answers = Vec::with_capacity(batch.len());
-    if begun.is_ok() {
-        answers.extend(batch.into_iter().map(|item| (item.work)(connection)));
-    }
+    let is_held = begun.as_ref().is_err_and(is_held_by_another);
+    let transaction = begun.is_ok().then_some(connection);
+    let answers: Vec<Answer> = batch.into_iter().map(|item| (item.work)(transaction)).collect();
     let committed = begun.and_then(|()| connection.execute_batch("COMMIT"));
-    let failure = committed.err().map(|error| JournalError::Failed(error.to_string()));
+    let failure = committed.err().map(|error| match is_held {
+        true => JournalError::Failed(format!(
+            "the database is held by another process ({error}); end what else has it open"
+        )),
+        false => JournalError::Failed(error.to_string()),
+    });
     for answer in answers {
         answer(failure.as_ref());
     }
-    failure.map_or(Ok(()), Err)
+    match failure {
+        // Nothing was begun, so the disk holds what it held.
+        Some(error) if is_held => {
+            tracing::error!(%error, "nothing is written now");
+            Ok(())
+        }
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+fn is_held_by_another(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+    matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked))
 }
 
 /// A savepoint an item, so that one that fails does not take its neighbours with it.
@@ -181,5 +200,65 @@ fn in_savepoint<T>(
             connection.execute_batch("ROLLBACK TO item; RELEASE item").map_err(sql)?;
             Err(error)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection(file: &std::path::Path) -> Connection {
+        let connection = Connection::open(file).expect("a database");
+        connection.busy_timeout(Duration::from_millis(50)).expect("set");
+        connection
+    }
+
+    fn rows(connection: &Connection) -> i64 {
+        connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).expect("a number")
+    }
+
+    async fn add(writer: &Writer, sql: &'static str) -> Result<(), JournalError> {
+        let failed = |error: rusqlite::Error| JournalError::Failed(error.to_string());
+        writer.write(1, move |connection| connection.execute_batch(sql).map_err(failed)).await
+    }
+
+    /// A database with a table, its writer, and a connection of somebody else.
+    fn set(folder: &std::path::Path) -> (Writer, CancellationToken, Connection) {
+        let file = folder.join("t.db");
+        let other = connection(&file);
+        other
+            .execute_batch("CREATE TABLE t (x PRIMARY KEY, y REFERENCES t DEFERRABLE INITIALLY DEFERRED)")
+            .expect("a table");
+        let ours = connection(&file);
+        ours.execute_batch("PRAGMA foreign_keys = ON").expect("set");
+        let failed = CancellationToken::new();
+        (Writer::start(ours, failed.clone()).expect("a writer"), failed, other)
+    }
+
+    #[tokio::test]
+    async fn while_another_holds_the_database_writes_fail_and_the_writer_goes_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (writer, failed, other) = set(folder.path());
+        other.execute_batch("BEGIN IMMEDIATE").expect("held");
+        for _ in 0..2 {
+            let refused = add(&writer, "INSERT INTO t VALUES (1, NULL)").await.expect_err("it is held");
+            assert!(refused.to_string().contains("held by another process"), "{refused}");
+        }
+        other.execute_batch("ROLLBACK").expect("given back");
+        assert!(!failed.is_cancelled(), "what the disk holds is known");
+        add(&writer, "INSERT INTO t VALUES (1, NULL)").await.expect("written");
+        assert_eq!(rows(&other), 1, "what was refused was not written");
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_fails_stops_the_writer() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (writer, failed, other) = set(folder.path());
+        // Found out at the commit alone.
+        add(&writer, "INSERT INTO t VALUES (1, 2)").await.expect_err("nobody is 2");
+        failed.cancelled().await;
+        add(&writer, "INSERT INTO t VALUES (3, NULL)").await.expect_err("it has stopped");
+        drop(writer);
+        assert_eq!(rows(&other), 0);
     }
 }
