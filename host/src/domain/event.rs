@@ -13,6 +13,9 @@ mod pb_data;
 
 pub use pb_data::Enriched;
 
+/// PortaBilling's longest names have half as many characters. A name stands in every log line.
+const NAME_LENGTH_MAX: usize = 128;
+
 /// What makes two deliveries the same event: `<i_env>-<i_event>`, whoever brings it.
 /// An event without `i_env` comes from the only environment there is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -88,10 +91,14 @@ impl EventSource {
 /// Why a body can never become an event. Worth a dead letter: the ESPF will not send it again.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAnEvent {
-    #[error("the body is not JSON: {0}")]
-    NotJson(String),
+    #[error("the body is not JSON: {what} in line {line}, column {column}")]
+    NotJson { what: &'static str, line: usize, column: usize },
+    #[error("the body is not a JSON object in which each name stands once")]
+    NotAnObject,
     #[error("`event_type` is missing or not text")]
     NoName,
+    #[error("`event_type` has more than {NAME_LENGTH_MAX} characters")]
+    LongName,
     #[error("`variables` is missing or not an object")]
     NoVariables,
     #[error(
@@ -116,6 +123,22 @@ struct Envelope<'a> {
     variables: Option<&'a RawValue>,
 }
 
+/// Reads an object. Of a list serde would take one field after the other, and what it says of an error
+/// may quote the body, which is nobody's business where that is told.
+fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, NotAnEvent> {
+    use serde_json::error::Category;
+    let read = serde_json::from_slice(body).map_err(|error| {
+        let what = match error.classify() {
+            Category::Data => return NotAnEvent::NotAnObject,
+            Category::Eof => "it ends too soon",
+            Category::Syntax | Category::Io => "it is wrongly written",
+        };
+        NotAnEvent::NotJson { what, line: error.line(), column: error.column() }
+    })?;
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first == Some(&b'{') { Ok(read) } else { Err(NotAnEvent::NotAnObject) }
+}
+
 impl Event {
     /// Reads what the ESPF posts. Ids may be numbers or decimal text: its own documents show both.
     ///
@@ -127,11 +150,13 @@ impl Event {
 
     /// `other_id`: by what its sender knows it, should it have no `i_event`.
     fn read(body: &[u8], received_at: Timestamp, other_id: Option<&str>) -> Result<Self, NotAnEvent> {
-        let envelope: Envelope<'_> =
-            serde_json::from_slice(body).map_err(|error| NotAnEvent::NotJson(error.to_string()))?;
+        let envelope: Envelope<'_> = object(body)?;
         let name = envelope.event_type.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
         let name = name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
         let name = name.ok_or(NotAnEvent::NoName)?;
+        if name.chars().count() > NAME_LENGTH_MAX {
+            return Err(NotAnEvent::LongName);
+        }
         let variables = envelope.variables.ok_or(NotAnEvent::NoVariables)?;
         let serde_json::Value::Object(known) =
             serde_json::from_str(variables.get()).map_err(|_| NotAnEvent::NoVariables)?
@@ -284,9 +309,16 @@ mod tests {
 
     #[test]
     fn what_can_never_be_an_event_says_why() {
-        let not_json = parse("<event/>").expect_err("XML");
-        assert!(matches!(not_json, NotAnEvent::NotJson(_)));
+        let long = "x".repeat(NAME_LENGTH_MAX + 1);
+        let wrong = |line, column| NotAnEvent::NotJson { what: "it is wrongly written", line, column };
         for (body, why) in [
+            ("<event/>", wrong(1, 1)),
+            ("{\n\"event_type\": s3cret}", wrong(2, 15)),
+            (r#"{"event_type":"A""#, NotAnEvent::NotJson { what: "it ends too soon", line: 1, column: 17 }),
+            (r#"["Account/New",{"i_account":1,"i_event":1}]"#, NotAnEvent::NotAnObject),
+            (r#" "s3cret""#, NotAnEvent::NotAnObject),
+            (r#"{"event_type":"A","event_type":"B","variables":{"i_event":1}}"#, NotAnEvent::NotAnObject),
+            (&format!(r#"{{"event_type":"{long}","variables":{{"i_event":1}}}}"#), NotAnEvent::LongName),
             (r#"{"variables":{"i_event":1}}"#, NotAnEvent::NoName),
             (r#"{"event_type":5,"variables":{"i_event":1}}"#, NotAnEvent::NoName),
             (r#"{"event_type":"A"}"#, NotAnEvent::NoVariables),
@@ -298,7 +330,13 @@ mod tests {
                 NotAnEvent::BadId("i_account"),
             ),
         ] {
-            assert_eq!(parse(body).expect_err(body), why, "{body}");
+            let found = parse(body).expect_err(body);
+            assert_eq!(found, why, "{body}");
+            let told = found.to_string();
+            assert!(told.len() < 128 && !told.contains("s3cret"), "nothing of the body is told: {told}");
         }
+        let longest = &long[1..];
+        let event = format!(r#"{{"event_type":"{longest}","variables":{{"i_event":1}}}}"#);
+        assert_eq!(parse(&event).expect("an event").name, longest);
     }
 }

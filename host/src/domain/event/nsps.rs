@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::Digest as _;
 
-use super::{Event, Json, NotAnEvent, Timestamp, hex};
+use super::{Event, Json, NotAnEvent, Timestamp, hex, object};
 
 /// NSPS names an event by a UUID.
 const ID_LENGTH_MAX: usize = 64;
@@ -48,8 +48,7 @@ struct Enclosed<'a> {
 /// An event has the identity that it has when the ESPF itself brings it, so that it is one event
 /// whichever way it comes.
 pub fn read(body: &[u8], received_at: Timestamp) -> Result<Event, NotAnEvent> {
-    let envelope: Envelope<'_> =
-        serde_json::from_slice(body).map_err(|error| NotAnEvent::NotJson(error.to_string()))?;
+    let envelope: Envelope<'_> = object(body)?;
     let data = envelope.data.filter(|data| data.get().starts_with('{')).ok_or(NotAnEvent::NoData)?;
     let event = Event::read(data.get().as_bytes(), received_at, envelope.id().as_deref())?;
     Ok(Event { enclosed: envelope.enclosed(), ..event })
@@ -57,7 +56,7 @@ pub fn read(body: &[u8], received_at: Timestamp) -> Result<Event, NotAnEvent> {
 
 /// The rest of the envelope may change from one attempt to the next.
 pub fn letter_id(body: &[u8]) -> String {
-    let id = serde_json::from_slice::<Envelope<'_>>(body).ok().and_then(|envelope| envelope.id());
+    let id = object::<Envelope<'_>>(body).ok().and_then(|envelope| envelope.id());
     let digest = sha2::Sha256::digest(id.as_deref().map_or(body, str::as_bytes));
     format!("nsps-{}", hex(&digest[..16]))
 }
@@ -127,8 +126,12 @@ mod tests {
         ] {
             assert_eq!(parse(body).expect_err(body), why, "{body}");
         }
-        for body in ["", "[]", "<event/>", r#"{"data":{}"#] {
-            assert!(matches!(parse(body), Err(NotAnEvent::NotJson(_))), "{body}");
+        for body in ["", "<event/>", r#"{"data":{}"#] {
+            assert!(matches!(parse(body), Err(NotAnEvent::NotJson { .. })), "{body}");
+        }
+        let listed = r#"["a",{"event_type":"A","variables":{"i_event":1}},null,null]"#;
+        for body in ["[]", "7", listed] {
+            assert_eq!(parse(body), Err(NotAnEvent::NotAnObject), "{body}");
         }
     }
 
