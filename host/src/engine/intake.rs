@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Core, GroupSettings, GroupState};
 use crate::domain::{
@@ -14,6 +14,8 @@ use crate::telemetry::{AdapterQuestion, Metrics};
 
 /// Of what can never become an event so much is kept.
 const DEAD_LETTER_BYTES_MAX: usize = 64 << 10;
+/// For a delivery to be stored. Who waits longer has given up, and sends it again.
+const STORED_WITHIN: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
 pub struct Intake {
@@ -50,12 +52,17 @@ impl Intake {
         self.core.ports.world.now()
     }
 
-    /// Takes one delivery. `Ok` means durable.
+    /// Takes one delivery. `Ok` means durable. What is late may be stored all the same; it is known
+    /// when it comes again.
     pub async fn event(&self, source: EventSource, body: &[u8]) -> Result<Accepted, JournalError> {
+        within(STORED_WITHIN, self.judge(source, body)).await
+    }
+
+    async fn judge(&self, source: EventSource, body: &[u8]) -> Result<Accepted, JournalError> {
         let served = self.core.ports.billing.environment();
         match source.read(body, self.now()).and_then(|event| event.of_environment(served)) {
             Ok(event) => self.accept(source, event).await,
-            Err(why) => self.bury(source, body, why).await,
+            Err(why) => self.keep_letter(source, body, why).await,
         }
     }
 
@@ -92,6 +99,15 @@ impl Intake {
         body: &[u8],
         why: NotAnEvent,
     ) -> Result<Accepted, JournalError> {
+        within(STORED_WITHIN, self.keep_letter(source, body, why)).await
+    }
+
+    async fn keep_letter(
+        &self,
+        source: EventSource,
+        body: &[u8],
+        why: NotAnEvent,
+    ) -> Result<Accepted, JournalError> {
         let id = source.letter_id(body).unwrap_or_else(|| self.core.ports.world.new_id());
         let body = body[..body.len().min(DEAD_LETTER_BYTES_MAX)].to_vec();
         let letter = DeadLetter { id, at: self.now(), why: why.to_string(), body };
@@ -115,7 +131,7 @@ impl Intake {
         }
         let id = self.core.ports.world.new_id();
         let delivered = Delivered { id: id.clone(), group: group.clone(), sender_id, raw: raw.clone() };
-        let reply = match self.core.ports.journal.keep_notification(delivered).await? {
+        let reply = match within(STORED_WITHIN, self.core.ports.journal.keep_notification(delivered)).await? {
             Kept::New => {
                 let read = self.core.read_notification(group, &id, &raw).await.unwrap_or_else(|error| {
                     // It is stored, and will be read again.
@@ -141,7 +157,7 @@ impl Intake {
 
     /// Whether an event could be stored now.
     pub async fn ready(&self) -> Result<(), JournalError> {
-        self.core.ports.journal.ping().await
+        within(STORED_WITHIN, self.core.ports.journal.ping()).await
     }
 
     /// How the groups stand.
@@ -158,6 +174,14 @@ impl Intake {
     pub async fn overview(&self) -> Result<Overview, JournalError> {
         Ok(self.core.ports.journal.overview().await?.held_back(&self.held().await))
     }
+}
+
+async fn within<T>(
+    limit: Duration,
+    storing: impl Future<Output = Result<T, JournalError>>,
+) -> Result<T, JournalError> {
+    let late = |_| JournalError::Failed(format!("the journal did not answer within {limit:?}"));
+    tokio::time::timeout(limit, storing).await.map_err(late)?
 }
 
 /// Whom an event names, for the log.
@@ -242,5 +266,19 @@ impl Core {
         self.hints.lanes[group].notify_one();
         self.hints.changes.notify_one();
         Ok(Some(reply))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_journal_without_end() {
+        let limit = Duration::from_millis(10);
+        let never = within(limit, std::future::pending::<Result<(), JournalError>>()).await;
+        let error = never.expect_err("it is late").to_string();
+        assert!(error.contains("did not answer within 10ms"), "{error}");
+        within(limit, async { Ok(()) }).await.expect("what is in time is as it was");
     }
 }
