@@ -222,14 +222,19 @@ fn body(said: wit::Body) -> Body {
 
 pub fn reading(said: wit::Reading) -> Taken<Reading> {
     Ok(Reading {
-        reply: Response {
-            status: said.reply.status,
-            headers: headers(said.reply.headers),
-            body: body(said.reply.body),
-        },
+        reply: reply(said.reply)?,
         signals: said.signals.into_iter().map(signal).collect::<Taken<_>>()?,
         unread: said.unread.map(trouble),
     })
+}
+
+/// What the sender is answered: to the end, so nothing that only announces an answer.
+fn reply(said: wit::Response) -> Taken<Response> {
+    let status = said.status;
+    if !(200..=599).contains(&status) {
+        return Err(refused(format!("a reply has the status {status}, and must have one from 200 to 599")));
+    }
+    Ok(Response { status, headers: headers(said.headers), body: body(said.body) })
 }
 
 fn signal(said: wit::Signal) -> Taken<Signal> {
@@ -266,4 +271,25 @@ pub fn description(said: wit::Description) -> Taken<Description> {
 
 pub fn problems(said: Vec<wit::Problem>) -> Vec<Problem> {
     said.into_iter().map(|problem| Problem { at: problem.at, message: problem.message }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_is_an_answer_to_the_end() {
+        let with = |status| {
+            let reply = wit::Response { status, headers: Vec::new(), body: wit::Body::Empty };
+            reading(wit::Reading { reply, signals: Vec::new(), unread: None })
+        };
+        for status in [200, 204, 302, 404, 599] {
+            assert_eq!(with(status).expect("taken").reply.status, status);
+        }
+        for status in [0, 42, 100, 101, 199, 600, 999, u16::MAX] {
+            let trouble = with(status).expect_err("refused");
+            assert!(trouble.message.contains(&format!("status {status},")), "{trouble:?}");
+            assert_eq!(trouble.code, Reason::AdapterRefused.code());
+        }
+    }
 }
