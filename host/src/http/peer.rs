@@ -38,7 +38,7 @@ impl TrustedProxies {
         match (forwarded, listed) {
             (Some(one), Some(other)) if one != other => None,
             (Some(origin), _) | (None, Some(origin)) => origin,
-            (None, None) => Some(from),
+            (None, None) => None,
         }
     }
 
@@ -99,7 +99,7 @@ mod tests {
         const LIST: &str = "x-forwarded-for";
         for (from, headers, expected) in [
             ("192.0.2.9", &[(LIST, "198.51.100.1")][..], "192.0.2.9"),
-            ("10.0.0.1", &[], "10.0.0.1"),
+            ("10.0.0.1", &[], "nobody knows"),
             ("10.0.0.1", &[(LIST, "198.51.100.1")], "198.51.100.1"),
             ("10.0.0.1", &[(LIST, "203.0.113.66, 198.51.100.1")], "198.51.100.1"),
             ("10.0.0.1", &[(LIST, "203.0.113.66, 198.51.100.1 ,10.1.1.1")], "198.51.100.1"),
