@@ -126,6 +126,7 @@ impl App {
         catalog: Catalog,
         wrap: impl FnOnce(Box<dyn Journal>) -> Box<dyn Journal>,
     ) -> Result<Self, StartError> {
+        let notify = notify_settings(&settings);
         let journal = store::open(&settings.store)?;
         let journal_failed = journal.failed();
         let world: Arc<dyn World> = Arc::new(SystemWorld);
@@ -144,15 +145,6 @@ impl App {
         };
         let metrics = Arc::new(Metrics::new());
         metrics.expect_groups(settings.groups.iter().map(|group| group.group().clone()));
-        let notify = NotifySettings {
-            listener: settings
-                .notifications
-                .as_ref()
-                .map_or(ListenerName::Events, |_| ListenerName::Notifications),
-            groups: notify_doors(&settings.groups),
-            body_max: settings.events.body_max,
-            body_timeout: settings.events.body_timeout,
-        };
         warn_of_strays(ports.journal.as_ref(), &settings.groups).await;
         let known: Vec<Group> = settings.groups.iter().map(|group| group.group().clone()).collect();
         ports.journal.hear_only(&known).await.map_err(StartError::Silenced)?;
@@ -163,12 +155,13 @@ impl App {
         );
         let intake = engine.intake();
         let events = http::events(&intake, settings.events, settings.nsps);
+        let elsewhere = http::elsewhere(notify.clone());
         let notifications = http::notifications(&intake, notify);
         let admin = http::admin(&intake, engine.operators(), settings.admin_tokens);
         let mut rooms = vec![(ListenerName::Admin, settings.admin, admin)];
         if let Some(own) = settings.notifications {
             rooms.push((ListenerName::Notifications, own, notifications));
-            rooms.push((ListenerName::Events, settings.public, events.fallback(http::nothing_here)));
+            rooms.push((ListenerName::Events, settings.public, events.merge(elsewhere)));
         } else {
             rooms.push((ListenerName::Events, settings.public, events.merge(notifications)));
         }
@@ -207,6 +200,18 @@ async fn warn_of_strays(journal: &dyn Journal, groups: &[GroupSettings]) {
         overview.oldest_open.keys().filter(|group| groups.iter().all(|known| known.group() != *group))
     {
         tracing::warn!(%group, "operations stand open, and no section of the configuration names their group");
+    }
+}
+
+fn notify_settings(settings: &Settings) -> NotifySettings {
+    let own = settings.notifications.as_ref();
+    NotifySettings {
+        listener: own.map_or(ListenerName::Events, |_| ListenerName::Notifications),
+        groups: notify_doors(&settings.groups),
+        body_max: settings.events.body_max,
+        body_timeout: settings.events.body_timeout,
+        concurrency: own
+            .map_or_else(|| NotifySettings::share(&settings.public.limits), |own| own.limits.concurrency),
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! The attacks are drawn by chance; `PUNCHDOWN_SEED` plays those of a run again.
 
-mod attacks;
+pub mod attacks;
 mod crowd;
 mod honest;
 
@@ -46,7 +46,7 @@ const RESIDENT_MORE_MAX: u64 = 32 << 20;
 const SOON: Duration = Duration::from_secs(30);
 
 /// Short times, so that the run is short; small bodies are too large, and the crowd is soon too many.
-const LIMITS: &str = "header-timeout = \"3s\"\nbody-timeout = \"3s\"\nbody-max = \"64KiB\"\nconnections = 768\nconnections-per-address = 192";
+const LIMITS: &str = "header-timeout = \"3s\"\nbody-timeout = \"3s\"\nbody-max = \"64KiB\"\nconnections = 768\nconcurrency = 128\nconnections-per-address = 192";
 
 /// So many as operators need.
 const FOR_OPERATORS: &str = "header-timeout = \"3s\"\nconnections = 128\nconnections-per-address = 32";
@@ -80,6 +80,7 @@ async fn a_hostile_world_is_borne_and_counted_and_an_honest_sender_does_not_noti
     let honest = honest::Sender::start(stage.public, folder.path());
     until("honest events are taken", SOON, async || honest.sent() >= 10).await;
     let resident_before = resident(&stage);
+    let slow = crowd::dribble_notifications(stage.public).await;
     let crowd = tokio::spawn(crowd::gather(listeners(&stage), CROWD));
     let mut expected = attack_all(&stage, seed).await;
     let crowds = crowd.await.expect("the crowd was borne");
@@ -87,6 +88,9 @@ async fn a_hostile_world_is_borne_and_counted_and_an_honest_sender_does_not_noti
     println!("seed {seed}: {sent} honest events, the host took {slowest:?} at most");
 
     add(&mut expected, &attacks::event("espf", "accepted"), sent);
+    for (limit, count) in [("body-time", slow.waited_for), ("concurrency", slow.shed)] {
+        add(&mut expected, &limited("events", limit), count);
+    }
     // One of the crowd is cut off by whichever limit it meets first.
     for (listener, count) in crowds {
         add(&mut expected, &cut_off(listener), count);
@@ -157,7 +161,7 @@ fn cut_off(listener: &str) -> String {
     limited(listener, "header-time, per-address, connections")
 }
 
-pub fn limited(listener: &str, limit: &str) -> String {
+fn limited(listener: &str, limit: &str) -> String {
     format!("punchdown_limited_total{{listener=\"{listener}\",limit=\"{limit}\"}}")
 }
 

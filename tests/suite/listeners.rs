@@ -10,9 +10,16 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::harness::{PROGRAM, counted, folder, oms_adapter, stage, stage_of, until, with_settings};
+use crate::harness::{
+    PROGRAM, counted, folder, log, oms_adapter, rewrite, stage, stage_of, until, with_settings,
+};
+use crate::hostile::attacks;
 
+const PATIENCE: Duration = Duration::from_secs(30);
 const CREDENTIAL: &str = "Authorization: Basic ZXNwZjpzdGFnZS1lc3BmLXBhc3N3b3Jk";
+
+/// All of a request but its headers.
+const POST: &str = "POST /espf/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
 
 /// A host whose events listener has these settings.
 async fn running(events: &str) -> Option<(TempDir, Stage)> {
@@ -31,12 +38,26 @@ pub async fn caller(last: u8, door: SocketAddr) -> TcpStream {
     socket.connect(door).await.expect("a connection")
 }
 
+/// A caller who has a place and keeps it: his body of 100 bytes is waited for, and the host has said so.
+/// `head` is all of his request that comes before its length.
+pub async fn holding(last: u8, door: SocketAddr, head: &str) -> TcpStream {
+    const GO_ON: &str = "HTTP/1.1 100 Continue\r\n\r\n";
+    let mut caller = caller(last, door).await;
+    let words = format!("{head}Expect: 100-continue\r\nContent-Length: 100\r\n\r\n");
+    caller.write_all(words.as_bytes()).await.expect("sent");
+    let mut heard = [0; GO_ON.len()];
+    let said = tokio::time::timeout(PATIENCE, caller.read_exact(&mut heard)).await.expect("it is answered");
+    said.expect("he may go on");
+    assert_eq!(String::from_utf8_lossy(&heard), GO_ON);
+    caller
+}
+
 /// What is heard until the host hangs up.
-async fn heard(mut caller: TcpStream) -> String {
+pub async fn heard(mut caller: TcpStream) -> String {
     let mut heard = Vec::new();
     let end = caller.read_to_end(&mut heard);
     // A host that hangs up on what it has not read resets the connection.
-    let _ = tokio::time::timeout(Duration::from_secs(5), end).await.expect("the host hangs up");
+    let _ = tokio::time::timeout(PATIENCE, end).await.expect("the host hangs up");
     String::from_utf8_lossy(&heard).into_owned()
 }
 
@@ -48,6 +69,12 @@ async fn said(door: SocketAddr, words: &str) -> String {
 
 async fn limited(stage: &Stage, limit: &str) -> u64 {
     counted(stage, &format!("punchdown_limited_total{{listener=\"events\",limit=\"{limit}\"}}")).await
+}
+
+/// A caller may see the end of his connection before it is counted.
+async fn is_limited(stage: &Stage, limit: &str, count: u64) {
+    until("it is counted", PATIENCE, async || limited(stage, limit).await >= count).await;
+    assert_eq!(limited(stage, limit).await, count, "{limit}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,8 +106,10 @@ async fn what_hyper_says_by_itself_is_come_again_at_the_events_listener() {
     assert!(twice.ends_with("content-length: 0\r\n\r\n") && twice.contains("HTTP/1.1 503 "), "{twice}");
     assert_eq!(said(stage.public, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await, "", "there is no HTTP/2 here");
 
-    assert!(limited(&stage, "header-size").await >= 3);
-    assert!(limited(&stage, "malformed").await >= 7);
+    until("they are counted", PATIENCE, async || {
+        limited(&stage, "header-size").await >= 3 && limited(&stage, "malformed").await >= 7
+    })
+    .await;
     let refused = said(stage.admin, "what is this\r\n\r\n").await;
     assert!(refused.starts_with("HTTP/1.1 400 "), "no event is lost at the operators' door: {refused}");
 }
@@ -92,40 +121,78 @@ async fn no_address_has_more_connections_than_it_may() {
     };
     let open = "punchdown_connections{listener=\"events\"}";
     let (one, two) = (caller(2, stage.public).await, caller(2, stage.public).await);
-    until("two are open", Duration::from_secs(2), async || counted(&stage, open).await == 2).await;
+    until("two are open", PATIENCE, async || counted(&stage, open).await == 2).await;
     assert_eq!(heard(caller(2, stage.public).await).await, "", "the third of one address");
-    assert_eq!(limited(&stage, "per-address").await, 1);
+    is_limited(&stage, "per-address", 1).await;
     let others = (caller(3, stage.public).await, caller(4, stage.public).await);
-    until("four are open", Duration::from_secs(2), async || counted(&stage, open).await == 4).await;
+    until("four are open", PATIENCE, async || counted(&stage, open).await == 4).await;
     assert_eq!(heard(caller(5, stage.public).await).await, "", "the fifth in all");
-    assert_eq!(limited(&stage, "connections").await, 1);
+    is_limited(&stage, "connections", 1).await;
 
     drop((one, two, others));
-    until("all have left", Duration::from_secs(2), async || counted(&stage, open).await == 0).await;
+    until("all have left", PATIENCE, async || counted(&stage, open).await == 0).await;
     let request = "POST /espf/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     assert!(said(stage.public, request).await.starts_with("HTTP/1.1 401 "), "there is room again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn load_is_shed_before_anybody_looks_at_a_credential() {
-    let settings = "concurrency = 1\nbody-timeout = \"5s\"\nbody-max = \"1KiB\"";
-    let Some((_folder, stage)) = running(settings).await else { return };
-    let head = format!("POST /espf/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{CREDENTIAL}\r\n");
-    let mut slow = caller(2, stage.public).await;
-    slow.write_all(format!("{head}Content-Length: 100\r\n\r\n{{").as_bytes()).await.expect("sent");
-    let shed = async || {
-        let answer = said(stage.public, "POST /espf/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        let answer = answer.await;
-        answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 1\r\n")
-    };
-    until("a request is shed, not called unauthorised", Duration::from_secs(4), shed).await;
-    assert!(limited(&stage, "concurrency").await >= 1);
-    assert!(heard(slow).await.starts_with("HTTP/1.1 503 "), "it may come again");
-    assert_eq!(limited(&stage, "body-time").await, 1);
+    let Some((_folder, stage)) = running("concurrency = 1\nbody-timeout = \"60s\"").await else { return };
+    let slow = holding(2, stage.public, &format!("{POST}{CREDENTIAL}\r\n")).await;
+    let answer = said(stage.public, &format!("{POST}\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "it is shed, not called unauthorised: {answer}");
+    assert!(answer.contains("retry-after: 1\r\n"), "{answer}");
+    is_limited(&stage, "concurrency", 1).await;
+    drop(slow);
+    let room = async || said(stage.public, &format!("{POST}\r\n")).await.starts_with("HTTP/1.1 401 ");
+    until("there is room again", PATIENCE, room).await;
+}
 
-    let large = said(stage.public, &format!("{head}Content-Length: 2000\r\n\r\n{}", "x".repeat(2000))).await;
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_has_its_time_and_its_size() {
+    let settings = "body-timeout = \"1s\"\nbody-max = \"1KiB\"";
+    let Some((_folder, stage)) = running(settings).await else { return };
+    let slow = said(stage.public, &format!("{POST}{CREDENTIAL}\r\nContent-Length: 100\r\n\r\n{{")).await;
+    assert!(slow.starts_with("HTTP/1.1 503 "), "it may come again: {slow}");
+    is_limited(&stage, "body-time", 1).await;
+    let large = format!("{POST}{CREDENTIAL}\r\nContent-Length: 2000\r\n\r\n{}", "x".repeat(2000));
+    let large = said(stage.public, &large).await;
     assert!(large.starts_with("HTTP/1.1 400 "), "{large}");
-    assert_eq!(limited(&stage, "body-size").await, 1);
+    is_limited(&stage, "body-size", 1).await;
+    let line =
+        log(&stage).lines().find(|line| line.contains("an event was told to come again")).map(str::to_owned);
+    assert!(line.is_some_and(|line| line.contains("the body came too slowly")), "the slow one is logged");
+}
+
+/// Who signs proves it with his body. Until he has, he could be anybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_notifications_leave_events_their_room_and_strangers_cost_a_head() {
+    let Some((_folder, stage)) = running("concurrency = 2\nbody-timeout = \"60s\"").await else { return };
+    let notify = "POST /notify/HSS/tmf HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+    let hook = |at| attacks::hook("a", at, b"", b"a key of somebody else");
+    let now = std::time::SystemTime::now();
+    let slow = holding(2, stage.public, &format!("{notify}{}", hook(now))).await;
+    let half = "Content-Length: 100\r\n\r\n{";
+    let second = said(stage.public, &format!("{notify}{}{half}", hook(now))).await;
+    assert!(second.starts_with("HTTP/1.1 503 ") && second.contains("retry-after: 1\r\n"), "{second}");
+    is_limited(&stage, "concurrency", 1).await;
+    let event = said(stage.public, &format!("{POST}{CREDENTIAL}\r\nContent-Length: 2\r\n\r\n{{}}")).await;
+    assert!(event.starts_with("HTTP/1.1 400 "), "an event has room: {event}");
+    // They are refused before the place that they would not get.
+    for (what, headers) in [
+        ("unsigned", String::new()),
+        ("signed yesterday", hook(now - Duration::from_secs(86_400))),
+        ("signed by half", hook(now).replace("=\r\n", "\r\n")),
+    ] {
+        let stranger = said(stage.public, &format!("{notify}{headers}{half}")).await;
+        assert!(stranger.starts_with("HTTP/1.1 401 "), "{what}: {stranger}");
+    }
+    drop(slow);
+    let room = async || {
+        let forged = format!("{notify}{}Content-Length: 2\r\n\r\n{{}}", hook(now));
+        said(stage.public, &forged).await.starts_with("HTTP/1.1 401 ")
+    };
+    until("there is room again", PATIENCE, room).await;
 }
 
 /// Whoever is still speaking when the host hangs up may never see its answer, and sends it again.
@@ -136,7 +203,7 @@ async fn who_says_too_much_is_heard_to_the_end_and_answered() {
     let head = format!("POST /espf/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{CREDENTIAL}\r\n");
     let answer = said(stage.public, &format!("{head}Content-Length: {}\r\n\r\n{much}", much.len())).await;
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
-    assert_eq!(limited(&stage, "body-size").await, 1);
+    is_limited(&stage, "body-size", 1).await;
 }
 
 /// Services begin with few files, and may have more.
@@ -157,20 +224,20 @@ async fn the_host_may_open_as_many_files_as_the_system_allows() {
         callers.push(caller(2, stage.public).await);
     }
     let open = "punchdown_connections{listener=\"events\"}";
-    until("all have come in", Duration::from_secs(5), async || counted(&stage, open).await == 100).await;
+    until("all have come in", PATIENCE, async || counted(&stage, open).await == 100).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_has_its_time_from_the_first_moment_and_on_a_kept_connection() {
     let Some((_folder, stage)) = running("header-timeout = \"1s\"").await else { return };
     assert_eq!(heard(caller(1, stage.public).await).await, "", "nothing was said");
-    assert_eq!(limited(&stage, "header-time").await, 1);
+    is_limited(&stage, "header-time", 1).await;
     let kept =
         said(stage.public, "POST /espf/events HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\nPOST /es")
             .await;
     assert!(kept.starts_with("HTTP/1.1 401 "), "{kept}");
     assert_eq!(kept.matches("HTTP/1.1").count(), 1, "half a head is not answered: {kept}");
-    assert_eq!(limited(&stage, "header-time").await, 2);
+    is_limited(&stage, "header-time", 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,25 +256,53 @@ async fn who_asks_and_never_hears_the_answer_is_cut_off() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trusted_proxy_says_for_whom_it_speaks_and_nobody_else_does() {
-    let settings = "trusted-proxies = [\"127.0.0.2\"]\nconnections-per-address = 1\nbody-timeout = \"2s\"";
+    let settings = "trusted-proxies = [\"127.0.0.2\"]\nconnections-per-address = 1\nbody-timeout = \"60s\"";
     let Some((_folder, stage)) = running(settings).await else { return };
-    let post = "POST /espf/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
-    let from = async |last: u8, forwarded: &str, rest: &str| {
+    let from = async |last: u8, forwarded: &str| {
         let mut caller = caller(last, stage.public).await;
-        let words = format!("{post}X-Forwarded-For: {forwarded}\r\n{rest}\r\n");
+        let words = format!("{POST}{forwarded}\r\n");
         caller.write_all(words.as_bytes()).await.expect("sent");
-        caller
+        heard(caller).await
     };
-    let _slow = from(2, "192.0.2.1", &format!("{CREDENTIAL}\r\nContent-Length: 9\r\n")).await;
-    let again = async || heard(from(2, "192.0.2.1", "").await).await.starts_with("HTTP/1.1 503 ");
-    until("a second request of one address is shed", Duration::from_secs(1), again).await;
-    let other = heard(from(2, "203.0.113.9, 192.0.2.2", "").await).await;
+    let slow = format!("{POST}X-Forwarded-For: 192.0.2.1\r\n{CREDENTIAL}\r\n");
+    let _slow = holding(2, stage.public, &slow).await;
+    let again = from(2, "X-Forwarded-For: 192.0.2.1\r\n").await;
+    assert!(again.starts_with("HTTP/1.1 503 "), "a second request of one address is shed: {again}");
+    is_limited(&stage, "per-address", 1).await;
+    let other = from(2, "X-Forwarded-For: 203.0.113.9, 192.0.2.2\r\n").await;
     assert!(other.starts_with("HTTP/1.1 401 "), "the proxy itself has room for others: {other}");
-    assert!(heard(from(3, "192.0.2.3", "").await).await.starts_with("HTTP/1.1 401 "));
+    assert!(from(3, "X-Forwarded-For: 192.0.2.3\r\n").await.starts_with("HTTP/1.1 401 "));
+    assert!(from(2, "").await.starts_with("HTTP/1.1 401 "));
 
     let log = std::fs::read_to_string(stage.log()).expect("a log");
     assert!(log.contains("\"from\":\"192.0.2.2\"") && log.contains("\"from\":\"127.0.0.3\""), "{log}");
     assert!(!log.contains("203.0.113.9") && !log.contains("192.0.2.3"), "{log}");
+    assert!(!log.contains("\"from\":\"127.0.0.2\""), "a proxy speaks for others, named or not: {log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_a_proxy_does_not_name_is_not_let_in_as_the_proxy() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
+    with_settings(&stage, "events", "trusted-proxies = [\"127.0.0.2\"]");
+    let signed = "auth = { standard-webhooks = { secret = { file = \"secrets/oms-hook\" } } }";
+    rewrite(&stage, signed, "auth = { addresses = [\"127.0.0.0/8\"] }");
+    stage.start_host().await.expect("the host starts");
+    for (last, forwarded, status) in [
+        (3, "", 202),
+        (2, "", 401),
+        (2, "X-Forwarded-For: unknown\r\n", 401),
+        (2, "X-Forwarded-For: 192.0.2.1\r\n", 401),
+        (2, "X-Forwarded-For: 127.0.0.9\r\n", 202),
+    ] {
+        let mut caller = caller(last, stage.public).await;
+        let first = "POST /notify/HSS/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+        let words = format!("{first}{forwarded}Content-Length: 2\r\n\r\n{{}}");
+        caller.write_all(words.as_bytes()).await.expect("sent");
+        let answer = heard(caller).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{last} {forwarded}: {answer}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -226,5 +321,10 @@ async fn notifications_can_have_a_listener_of_their_own() {
     assert!(said(own, &post("/espf/events")).await.starts_with("HTTP/1.1 503 "), "no events here");
     assert!(said(stage.public, &post("/espf/events")).await.starts_with("HTTP/1.1 401 "));
     assert!(said(stage.public, &post("/notify/HSS/tmf")).await.starts_with("HTTP/1.1 503 "), "not here");
+    let long = format!("/notify/{}", "x".repeat(1000));
+    assert!(said(stage.public, &post(&long)).await.starts_with("HTTP/1.1 503 "));
+    let log = log(&stage);
+    assert!(log.contains("\"path\":\"/notify/HSS/tmf\""), "a wrong address is ours to mend: {log}");
+    assert!(log.contains(&format!("\"path\":\"{}\"", &long[..256])), "its beginning: {log}");
     assert!(said(own, "what is this\r\n\r\n").await.starts_with("HTTP/1.1 400 "), "no event is lost here");
 }

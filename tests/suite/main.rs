@@ -12,6 +12,7 @@ mod customers;
 mod doors;
 mod doubt;
 mod downtime;
+mod espf_door;
 mod events;
 mod guests;
 mod happy_path;

@@ -58,7 +58,8 @@ pub async fn receive(State(door): State<Arc<Door>>, request: Request) -> Respons
 /// Whether an event could be stored now.
 pub async fn health(State(door): State<Arc<Door>>, method: Method) -> Response {
     if !matches!(method, Method::GET | Method::HEAD) {
-        return nothing_here().await;
+        tracing::warn!(%method, "health is asked by GET");
+        return nothing_here();
     }
     match door.intake.ready().await {
         Ok(()) => Json(json!({ "message": "ready" })).into_response(),
@@ -111,7 +112,10 @@ impl Door {
                 let status = answer.status().as_u16();
                 tracing::warn!(status, from, "an event with a wrong credential was refused");
             }
-            Fate::ComeAgain(_) => self.intake.metrics().event(self.dialect.source(), "refused"),
+            Fate::ComeAgain(why) => {
+                self.intake.metrics().event(self.dialect.source(), "refused");
+                tracing::warn!(why, from, "an event was told to come again");
+            }
             // Counted as they were stored.
             Fate::Stored | Fate::Known | Fate::DeadLetter(_) => {}
         }

@@ -5,14 +5,15 @@
 //! is cut off; only then is the router asked.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::http::header::CONNECTION;
-use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{HeaderName, HeaderValue, Method, Request};
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::{Service as _, service_fn};
@@ -32,6 +33,7 @@ use super::peer::{Peer, TrustedProxies};
 use super::places::{Place, Places};
 use super::rewording::{OURS, Reworded};
 use super::tls::{ClientCertificate, Keeper, Tls};
+use super::too_much;
 use crate::ports::World;
 use crate::telemetry::{Limit, ListenerName, Metrics, Open};
 
@@ -288,8 +290,27 @@ impl Hall {
 
     fn shed(&self, limit: Limit) -> Response {
         self.limited(limit);
-        (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "1")], "too much at once\n").into_response()
+        too_much()
     }
+}
+
+/// What went wrong with one connection alone says nothing of the next, so that nobody waits for it.
+fn is_of_one_caller(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted, NetworkDown,
+        NetworkUnreachable,
+    };
+    const PROTOCOL: i32 = 71;
+    matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionRefused
+            | ConnectionReset
+            | HostUnreachable
+            | Interrupted
+            | NetworkDown
+            | NetworkUnreachable
+    ) || error.raw_os_error() == Some(PROTOCOL)
 }
 
 /// The next connection; `None` at the end.
@@ -304,11 +325,36 @@ async fn accept(socket: &TcpListener, stop: &CancellationToken) -> Option<(TcpSt
                 let _ = stream.set_nodelay(true);
                 return Some((stream, from.ip().to_canonical()));
             }
+            Err(error) if is_of_one_caller(&error) => {
+                tracing::debug!(%error, "a caller went before he was in");
+            }
             // Out of file descriptors, most likely: a pause lets others give some back.
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_ails_the_host_itself_holds_up_the_next_caller() {
+        for (number, name, of_one) in [
+            (103, "ECONNABORTED", true),
+            (104, "ECONNRESET", true),
+            (4, "EINTR", true),
+            (71, "EPROTO", true),
+            (113, "EHOSTUNREACH", true),
+            (24, "EMFILE", false),
+            (23, "ENFILE", false),
+            (105, "ENOBUFS", false),
+            (12, "ENOMEM", false),
+        ] {
+            assert_eq!(is_of_one_caller(&io::Error::from_raw_os_error(number)), of_one, "{name}");
         }
     }
 }

@@ -47,6 +47,8 @@ pub use signature::{Algorithm, Encoding, Key, Signature, SignedTime, Template, T
 pub use tls::{CertificateName, Clients, Tls, TlsFile, TlsFiles};
 
 const NOTHING_HERE: &str = "nothing is served at this path\n";
+/// Of a path so much is logged.
+const SHOWN_LENGTH_MAX: usize = 256;
 
 /// What the events door must know.
 #[derive(Clone, Debug)]
@@ -78,14 +80,24 @@ pub struct NotifySettings {
     pub groups: BTreeMap<Group, NotifyAuth>,
     pub body_max: u64,
     pub body_timeout: std::time::Duration,
+    /// Notifications under way: who signs proves it with his body, so that strangers can be among
+    /// them, and at a listener that they share the events must have room beside them.
+    pub concurrency: usize,
 }
 
 impl NotifySettings {
-    /// A path for the log: a secret may stand in it, for others address this door wrongly, too.
+    /// What they may have of a listener that is not theirs alone.
+    pub fn share(listener: &Limits) -> usize {
+        (listener.concurrency / 2).max(1)
+    }
+
+    /// A path for the log: a secret may stand in it, for others address this door wrongly, too. And
+    /// it may be as long as a head may be.
     fn shown(&self, path: &str) -> String {
         let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned();
         let secrets = self.groups.values().flat_map(NotifyAuth::path_secrets);
-        secrets.fold(path, |path, secret| path.replace(secret.expose(), "(secret)"))
+        let path = secrets.fold(path, |path, secret| path.replace(secret.expose(), "(secret)"));
+        path.chars().take(SHOWN_LENGTH_MAX).collect()
     }
 }
 
@@ -106,22 +118,31 @@ pub fn events(intake: &Intake, settings: EventSettings, nsps: Option<NspsSetting
     espf.merge(nsps)
 }
 
-/// The doors that the external systems reach, and what is said at every other path: these alone
-/// know what must not be shown of it.
+/// The doors that the external systems reach, and what is said at every other path.
 pub fn notifications(intake: &Intake, settings: NotifySettings) -> Router {
-    let door = Arc::new(notifications::Door { intake: intake.clone(), settings });
+    let elsewhere = elsewhere(settings.clone());
+    let door = Arc::new(notifications::Door::new(intake, settings));
     Router::new()
         .route("/notify/{group}", any(notifications::receive))
         .route("/notify/{group}/", any(notifications::receive))
         .route("/notify/{group}/{*rest}", any(notifications::receive))
-        .fallback(unknown_path)
         .with_state(door)
+        .merge(elsewhere)
 }
 
-/// What is said on the events listener when the notifications have one of their own.
-pub async fn nothing_here() -> Response {
-    tracing::warn!("nothing is served at a path of the events listener");
+/// What is said at a path where nothing is. The doors of the notifications know what must not be
+/// shown of it, wherever they are.
+pub fn elsewhere(notifications: NotifySettings) -> Router {
+    Router::new().fallback(unknown_path).with_state(Arc::new(notifications))
+}
+
+fn nothing_here() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, NOTHING_HERE).into_response()
+}
+
+/// As whoever meets a limit of requests under way is told.
+fn too_much() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "1")], "too much at once\n").into_response()
 }
 
 /// The operators' listener.
@@ -131,9 +152,9 @@ pub fn admin(intake: &Intake, operators: Operators, tokens: Vec<AdminToken>) -> 
 
 /// The ESPF deletes an event that is answered 4xx. A wrong address is ours to mend, so the
 /// event must come again.
-async fn unknown_path(State(door): State<Arc<notifications::Door>>, uri: axum::http::Uri) -> Response {
-    tracing::warn!(path = door.settings.shown(uri.path()), "nothing is served at this path");
-    (StatusCode::SERVICE_UNAVAILABLE, NOTHING_HERE).into_response()
+async fn unknown_path(State(settings): State<Arc<NotifySettings>>, uri: axum::http::Uri) -> Response {
+    tracing::warn!(path = settings.shown(uri.path()), "nothing is served at this path");
+    nothing_here()
 }
 
 /// Why a body was not read.

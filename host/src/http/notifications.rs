@@ -6,20 +6,24 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
+use tokio::sync::Semaphore;
 
 use super::notify_auth::Caller;
 use super::tls::ClientCertificate;
-use super::{NotifyAuth, NotifySettings, Peer, Unread, read_body};
-use crate::domain::{self, Group, Notification};
+use super::{NotifyAuth, NotifySettings, Peer, Unread, read_body, too_much};
+use crate::domain::{self, Group, Notification, Timestamp};
 use crate::engine::{Intake, IntakeError};
+use crate::telemetry::Limit;
 use crate::web;
 
 pub struct Door {
-    pub intake: Intake,
-    pub settings: NotifySettings,
+    intake: Intake,
+    settings: NotifySettings,
+    under_way: Semaphore,
 }
 
 pub async fn receive(State(door): State<Arc<Door>>, request: Request) -> Response {
@@ -30,22 +34,24 @@ pub async fn receive(State(door): State<Arc<Door>>, request: Request) -> Respons
         tracing::warn!(group = door.settings.shown(&group.0), "a notification for a group that takes none");
         return StatusCode::NOT_FOUND.into_response();
     };
-    match door.admit(&group, auth, rest, request).await {
-        Ok((id, raw)) => door.take(&group, id, raw).await,
-        Err(status) => status.into_response(),
-    }
+    door.answer(&group, auth, rest, request).await.unwrap_or_else(|refusal| refusal)
 }
 
 impl Door {
-    /// The notification as the adapter may see it: whole, but for what only says who sent it. And
-    /// by what its sender knows it, when he has signed that.
-    async fn admit(
+    pub fn new(intake: &Intake, settings: NotifySettings) -> Self {
+        let under_way = Semaphore::new(settings.concurrency);
+        Self { intake: intake.clone(), settings, under_way }
+    }
+
+    /// Whoever cannot be the group's system costs no more than his head; who could be has a place
+    /// while his body is read and what it says is stored.
+    async fn answer(
         &self,
         group: &Group,
         auth: &NotifyAuth,
         path: String,
         request: Request,
-    ) -> Result<(Option<String>, Notification), StatusCode> {
+    ) -> Result<Response, Response> {
         let (parts, body) = request.into_parts();
         let (secret, path) = match auth.path_secrets() {
             [] => (None, path),
@@ -54,26 +60,26 @@ impl Door {
         let address = parts.extensions.get::<Peer>().map(|peer| peer.0);
         let certificate = parts.extensions.get::<ClientCertificate>();
         let caller = Caller { address, headers: &parts.headers, path_secret: secret.as_deref(), certificate };
-        if !auth.admits(&caller) {
+        if !(auth.admits(&caller) && auth.may_be_signed(&parts.headers, self.intake.now())) {
             return Err(self.refuse(group, &caller));
         }
+        let Ok(_place) = self.under_way.try_acquire() else {
+            self.limited(Limit::Concurrency);
+            return Err(too_much());
+        };
         let bytes = read_body(body, self.settings.body_max, self.settings.body_timeout).await;
-        let bytes = bytes.map_err(|unread| self.cut_off(&unread))?;
+        let bytes = bytes.map_err(|unread| self.cut_off(&unread).into_response())?;
         let received_at = self.intake.now();
         if !auth.is_signed(&parts.headers, &bytes, received_at) {
             return Err(self.refuse(group, &caller));
         }
-        let mut headers = web::headers(&parts.headers);
-        headers.retain(|header| header.name != AUTHORIZATION.as_str());
-        let body = web::body(&parts.headers, bytes);
         let id = auth.message_id(&parts.headers).map(str::to_owned);
-        let method = parts.method.as_str().to_owned();
-        Ok((id, Notification { method, path, headers, body, received_at }))
+        Ok(self.take(group, id, notification(&parts, path, bytes, received_at)).await)
     }
 
     fn cut_off(&self, unread: &Unread) -> StatusCode {
         if let Some(limit) = unread.limit() {
-            self.intake.metrics().listeners.limited(self.settings.listener, limit);
+            self.limited(limit);
         }
         match unread {
             Unread::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -81,12 +87,16 @@ impl Door {
         }
     }
 
-    fn refuse(&self, group: &Group, caller: &Caller<'_>) -> StatusCode {
+    fn limited(&self, limit: Limit) {
+        self.intake.metrics().listeners.limited(self.settings.listener, limit);
+    }
+
+    fn refuse(&self, group: &Group, caller: &Caller<'_>) -> Response {
         self.intake.metrics().notification(group, "unauthorised");
         let from = caller.address.map(|address| address.to_string());
         let certificate = caller.certificate.map(ToString::to_string);
         tracing::warn!(%group, from, certificate, "a notification with a wrong credential was refused");
-        StatusCode::UNAUTHORIZED
+        StatusCode::UNAUTHORIZED.into_response()
     }
 
     async fn take(&self, group: &Group, id: Option<String>, raw: Notification) -> Response {
@@ -99,6 +109,14 @@ impl Door {
             }
         }
     }
+}
+
+/// As the adapter may see it: whole, but for what only says who sent it.
+fn notification(parts: &Parts, path: String, bytes: Vec<u8>, received_at: Timestamp) -> Notification {
+    let mut headers = web::headers(&parts.headers);
+    headers.retain(|header| header.name != AUTHORIZATION.as_str());
+    let body = web::body(&parts.headers, bytes);
+    Notification { method: parts.method.as_str().to_owned(), path, headers, body, received_at }
 }
 
 /// `/notify/HSS/a?b` → `HSS`, `/a?b`.

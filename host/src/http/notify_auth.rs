@@ -48,6 +48,11 @@ impl NotifyAuth {
         self.caller.iter().fold(true, |admits, rule| rule.admits(caller) & admits)
     }
 
+    /// Whether a body is worth being read: what its head says of the signature could be so.
+    pub fn may_be_signed(&self, headers: &HeaderMap, now: Timestamp) -> bool {
+        self.signatures.iter().all(|signature| signature.could_hold(headers, now))
+    }
+
     pub fn is_signed(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> bool {
         self.signatures.iter().all(|signature| signature.holds(headers, body, now))
     }

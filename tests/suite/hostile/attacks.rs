@@ -245,7 +245,7 @@ fn stranger(chance: &mut StdRng, sender: &Sender) -> Attack {
     Attack::new(what, said, &[401], &[sender.counts("unauthorised")])
 }
 
-fn signed(date: SystemTime, key: &str) -> String {
+pub fn signed(date: SystemTime, key: &str) -> String {
     let date = httpdate::fmt_http_date(date);
     let mut mac = Hmac::<Sha1>::new_from_slice(key.as_bytes()).expect("any key");
     mac.update(date.as_bytes());
@@ -294,23 +294,42 @@ fn no_event(chance: &mut StdRng, sender: &Sender) -> Attack {
     }
 }
 
+const POST: &str = "POST /notify/HSS/tmf";
+
+/// Headers of which only the body could say that they are forged.
+fn promising(chance: &mut StdRng) -> String {
+    hook(&word(chance), SystemTime::now(), b"", b"a key of somebody else")
+}
+
+/// The head of a notification whose body must be waited for.
+pub fn slow_notification() -> String {
+    let headers = hook("slow", SystemTime::now(), b"", b"a key of somebody else");
+    format!("{POST} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}Content-Length: 100\r\n\r\n")
+}
+
 pub fn on_notifications(chance: &mut StdRng) -> Attack {
-    const POST: &str = "POST /notify/HSS/tmf";
+    let begins = |headers: &str, framing: &str, body: &str| {
+        format!("{POST} HTTP/1.1\r\nConnection: close\r\n{headers}{framing}\r\n\r\n{body}")
+    };
     match chance.random_range(0..100) {
         0..25 => head(chance, "events", POST, [503; 2]),
         25..65 => forged(chance, POST),
         65..70 => {
             let body = "x".repeat(BODY_MAX + chance.random_range(1..BODY_MAX));
             let counted = [limited("events", "body-size")];
-            Attack::new("a body that is too large", request(POST, "", body.as_bytes()), &[413], &counted)
+            let said = request(POST, &promising(chance), body.as_bytes());
+            Attack::new("a body that is too large", said, &[413], &counted)
         }
-        70..73 => {
-            let half = format!("{POST} HTTP/1.1\r\nConnection: close\r\nContent-Length: 100\r\n\r\n{{");
+        70..72 => {
+            let half = begins(&promising(chance), "Content-Length: 100", "{");
             Attack::new("half a body", half, &[408], &[limited("events", "body-time")])
         }
-        73..76 => {
-            let broken =
-                format!("{POST} HTTP/1.1\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n");
+        72..74 => {
+            let half = begins("", "Content-Length: 100", "{");
+            Attack::new("half an unsigned body", half, &[401], &[notification("unauthorised")])
+        }
+        74..76 => {
+            let broken = begins(&promising(chance), "Transfer-Encoding: chunked", "x\r\n");
             Attack::new("a chunk that is none", broken, &[408], &[])
         }
         76..84 => {
@@ -346,7 +365,7 @@ fn forged(chance: &mut StdRng, first: &str) -> Attack {
     Attack::new(what, request(first, &headers, body.as_bytes()), &[401], &[notification("unauthorised")])
 }
 
-fn hook(id: &str, at: SystemTime, body: &[u8], key: &[u8]) -> String {
+pub fn hook(id: &str, at: SystemTime, body: &[u8], key: &[u8]) -> String {
     let at = at.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any key");
     mac.update(format!("{id}.{at}.").as_bytes());

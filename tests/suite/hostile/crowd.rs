@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::attacks;
 use crate::listeners::caller;
 
 /// Together they have three quarters of all places: one address can crowd out nobody.
@@ -15,6 +16,56 @@ const WAVE: usize = 25;
 const WAVE_EVERY: Duration = Duration::from_millis(50);
 const DRIBBLE_EVERY: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Three times what notifications may have of the listener's places, and half as much again as it has in all.
+const SLOW: usize = 192;
+
+/// What became of callers who say a notification letter by letter.
+pub struct Slow {
+    pub waited_for: u64,
+    pub shed: u64,
+}
+
+/// All at once. Nobody can know yet that none of them is the group's system.
+pub async fn dribble_notifications(door: SocketAddr) -> Slow {
+    let mut callers = tokio::task::JoinSet::new();
+    for number in 0..SLOW {
+        callers.spawn(dribble(10 + (number % ADDRESSES) as u8, door));
+    }
+    let mut slow = Slow { waited_for: 0, shed: 0 };
+    while let Some(heard) = callers.join_next().await {
+        match heard.expect("he was answered").as_str() {
+            "HTTP/1.1 408" => slow.waited_for += 1,
+            "HTTP/1.1 503" => slow.shed += 1,
+            other => panic!("a slow notification is answered {other:?}"),
+        }
+    }
+    assert!(slow.waited_for > 0 && slow.shed > 0, "{} and {}", slow.waited_for, slow.shed);
+    slow
+}
+
+/// The first words of the answer.
+async fn dribble(from: u8, door: SocketAddr) -> String {
+    let mut caller = caller(from, door).await;
+    caller.write_all(attacks::slow_notification().as_bytes()).await.expect("sent");
+    let (mut hears, mut says) = caller.split();
+    let mut heard = [0; 12];
+    let answered = async {
+        let hearing = hears.read_exact(&mut heard);
+        tokio::pin!(hearing);
+        loop {
+            tokio::select! {
+                heard = &mut hearing => return heard.expect("an answer"),
+                () = tokio::time::sleep(DRIBBLE_EVERY) => {
+                    // What cannot be said will be heard.
+                    let _ = says.write_all(b"a").await;
+                }
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, answered).await.expect("the host answers");
+    String::from_utf8_lossy(&heard).into_owned()
+}
 
 /// Sends so many to the listeners, and waits until each is cut off; how many were sent to each.
 pub async fn gather(

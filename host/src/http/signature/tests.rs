@@ -56,6 +56,32 @@ fn one_like_githubs() {
 }
 
 #[test]
+fn a_head_alone_may_say_that_no_body_is_worth_being_read() {
+    let with_time = Signature {
+        signed: template("{header:X-Id}.{timestamp}.{body}"),
+        time: within_five_minutes(TimeFrom::Header("X-Time".to_owned())),
+        ..signature(&["a key"])
+    };
+    let code = ("X-Hub-Signature-256", GITHUB);
+    let (id, time) = (("X-Id", "1"), ("X-Time", "1000"));
+    for (what, head, seconds, could) in [
+        ("all that it needs", &[code, id, time][..], 1300, true),
+        ("an old time", &[code, id, time], 1301, false),
+        ("a time from the future", &[code, id, time], 699, false),
+        ("no time", &[code, id], 1000, false),
+        ("a time that is none", &[code, id, ("X-Time", "now")], 1000, false),
+        ("nothing that else is signed", &[code, time], 1000, false),
+        ("no code", &[id, time], 1000, false),
+        ("no prefix", &[(code.0, &GITHUB[7..]), id, time], 1000, false),
+        ("half a code", &[(code.0, &GITHUB[..39]), id, time], 1000, false),
+        ("no hexadecimal", &[(code.0, "sha256=xyz"), id, time], 1000, false),
+        ("one code of two", &[(code.0, "sha256=00"), code, id, time], 1000, true),
+    ] {
+        assert_eq!(with_time.could_hold(&headers(head), at(seconds)), could, "{what}");
+    }
+}
+
+#[test]
 fn one_like_stripes() {
     let signature = Signature {
         header: "Stripe-Signature".to_owned(),
