@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::{Knobs, Shared, notices, released};
+use super::{Knobs, Misdeed, Shared, notices, released};
 use crate::lock::lock;
 
 /// The part of an order's time that passes before work on it begins.
@@ -128,6 +128,9 @@ async fn live(shared: Arc<Shared>, id: String, takes: Duration, end: End, late_n
         return;
     }
     notices::tell(&shared, &id).await;
+    if earlier.as_ref().is_some_and(|earlier| !earlier.silent) {
+        shared.note(Misdeed::NoticeLate);
+    }
     notices::send_all(&shared, id, earlier).await;
 }
 

@@ -8,12 +8,13 @@
 
 mod dialect;
 mod life;
+mod misdeed;
 mod notices;
 mod odd;
 mod orders;
 mod routes;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub use dialect::Dialect;
+pub use misdeed::Misdeed;
 pub use notices::{Notify, NotifyAuth};
 pub use odd::Odd;
 pub use orders::OrderSeen;
@@ -98,6 +100,10 @@ pub struct Ledger {
     pub requests: BTreeMap<String, u64>,
     /// The values of the header `Idempotency-Key` on `POST /serviceOrder`, and how often.
     pub idempotency_keys: BTreeMap<String, u64>,
+    /// Those that came again although an earlier request under them was never answered.
+    pub keys_in_doubt: BTreeSet<String>,
+    /// What it did wrong, and how often.
+    pub misdeeds: BTreeMap<Misdeed, u64>,
 }
 
 /// A running OMS. It stops when its last handle is dropped.
@@ -141,6 +147,10 @@ struct Asked {
     registrations: u64,
     requests: BTreeMap<String, u64>,
     idempotency_keys: BTreeMap<String, u64>,
+    /// Keys of requests that are not answered, or never were.
+    unanswered_keys: BTreeSet<String>,
+    keys_in_doubt: BTreeSet<String>,
+    misdeeds: BTreeMap<Misdeed, u64>,
 }
 
 impl Oms {
@@ -174,6 +184,11 @@ impl Oms {
     /// The next request for an order, after those that were said before, is answered so.
     pub fn answer_next(&self, odd: Odd) {
         lock(&self.shared.odd).push_back(odd);
+    }
+
+    /// Answers that were said with `answer_next` and nobody has asked for yet.
+    pub fn answers_left(&self) -> usize {
+        lock(&self.shared.odd).len()
     }
 
     pub fn set_fail_share(&self, share: f64) {
@@ -216,6 +231,8 @@ impl Oms {
             orders: lock(&self.shared.orders).seen().cloned().collect(),
             requests: asked.requests.clone(),
             idempotency_keys: asked.idempotency_keys.clone(),
+            keys_in_doubt: asked.keys_in_doubt.clone(),
+            misdeeds: asked.misdeeds.clone(),
         }
     }
 
@@ -260,6 +277,10 @@ impl Shared {
 impl Shared {
     fn answer_after(&self) -> Duration {
         lock(&self.knobs).answer_after
+    }
+
+    fn note(&self, misdeed: Misdeed) {
+        *lock(&self.asked).misdeeds.entry(misdeed).or_default() += 1;
     }
 }
 

@@ -11,8 +11,8 @@ use serde_json::json;
 use sha2::Sha256;
 use tokio::task::JoinHandle;
 
-use super::Shared;
 use super::orders::Telling;
+use super::{Misdeed, Shared};
 use crate::lock::lock;
 use crate::moment::{rfc3339, unix_seconds};
 
@@ -83,9 +83,17 @@ pub(super) async fn tell(shared: &Shared, id: &str) {
 }
 
 pub(super) async fn send_all(shared: &Shared, order_id: String, telling: Option<Telling>) {
-    let Some(telling) = telling.filter(|telling| !telling.silent) else {
+    let Some(telling) = telling else { return };
+    if telling.silent {
+        shared.note(Misdeed::NoticeLost);
         return;
-    };
+    }
+    if !telling.known {
+        shared.note(Misdeed::NoticeEarly);
+    }
+    if telling.repeats {
+        shared.note(Misdeed::NoticeRepeated);
+    }
     let copies = if telling.repeats { 2 } else { 1 };
     let notice = Notice::new(order_id, telling);
     for notify in receivers(shared) {

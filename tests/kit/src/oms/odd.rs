@@ -6,7 +6,7 @@ use axum::http::header::LOCATION;
 use axum::response::{Html, IntoResponse as _, Response};
 use serde_json::json;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Odd {
     /// 201 and nothing else; the order is made.
     Empty,

@@ -76,6 +76,8 @@ pub(super) struct Telling {
     pub(super) order: Value,
     pub(super) silent: bool,
     pub(super) repeats: bool,
+    /// Its client knew of the order when this was written.
+    pub(super) known: bool,
 }
 
 /// Why an order cannot change its state.
@@ -189,6 +191,7 @@ impl Orders {
             order: order.seen.document(),
             silent: order.silent,
             repeats: order.repeats,
+            known: order.told,
         })
     }
 

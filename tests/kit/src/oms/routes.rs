@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use axum::body::Bytes;
 use axum::extract::{Path, Query, Request, State};
@@ -19,7 +19,7 @@ use super::dialect::Dialect;
 use super::life::{self, Fate};
 use super::notices::{self, Hub};
 use super::orders::{Filter, Refused, is_state};
-use super::{Shared, released};
+use super::{Misdeed, Shared, released};
 use crate::lock::lock;
 use crate::server::hang_up;
 
@@ -97,18 +97,53 @@ fn may_ask(shared: &Shared, headers: &HeaderMap) -> bool {
 
 /// One request that is not answered yet. It counts until it is answered or given
 /// up, for hyper drops the work for a client that has gone.
-struct Unanswered<'a>(&'a AtomicUsize);
+struct Unanswered<'a> {
+    shared: &'a Shared,
+    key: Option<String>,
+    /// What its answer does wrong.
+    wrong: Option<Misdeed>,
+    /// It is known how it ended.
+    over: bool,
+}
 
 impl<'a> Unanswered<'a> {
-    fn count(counter: &'a AtomicUsize) -> Self {
-        counter.fetch_add(1, Ordering::Relaxed);
-        Self(counter)
+    fn count(shared: &'a Shared, headers: &HeaderMap) -> Self {
+        shared.unanswered.fetch_add(1, Ordering::Relaxed);
+        let key = headers.get("idempotency-key");
+        let key = key.map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());
+        if let Some(key) = key.clone() {
+            let asked = &mut *lock(&shared.asked);
+            *asked.idempotency_keys.entry(key.clone()).or_default() += 1;
+            if !asked.unanswered_keys.insert(key.clone()) {
+                asked.keys_in_doubt.insert(key);
+            }
+        }
+        Self { shared, key, wrong: None, over: false }
+    }
+
+    /// Its client can know now what became of it.
+    fn answered(&mut self) {
+        self.over = true;
+        if let Some(wrong) = self.wrong {
+            self.shared.note(wrong);
+        }
+        if let Some(key) = &self.key {
+            lock(&self.shared.asked).unanswered_keys.remove(key);
+        }
+    }
+
+    fn lost(&mut self) {
+        self.over = true;
+        self.shared.note(Misdeed::AnswerLost);
     }
 }
 
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.shared.unanswered.fetch_sub(1, Ordering::Relaxed);
+        if !self.over {
+            self.shared.note(Misdeed::Silence);
+        }
     }
 }
 
@@ -118,18 +153,28 @@ async fn create(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let _unanswered = Unanswered::count(&shared.unanswered);
-    let fate = draw_fate(&shared, &headers);
+    let mut unanswered = Unanswered::count(&shared, &headers);
+    let mut fate = draw_fate(&shared);
     if fate.busy {
         tokio::time::sleep(shared.answer_after()).await;
+        unanswered.wrong = Some(Misdeed::Busy);
+        unanswered.answered();
         return Refusal(StatusCode::SERVICE_UNAVAILABLE, "busy, ask again").into_response();
     }
     let order = match posted_order(dialect, &body) {
         Ok(order) => order,
-        Err(refusal) => return refusal.into_response(),
+        Err(refusal) => {
+            unanswered.answered();
+            return refusal.into_response();
+        }
     };
     let odd = lock(&shared.odd).pop_front();
+    unanswered.wrong = odd.map(Misdeed::Answered);
+    // What was said to be answered is answered.
+    fate.loses_answer &= odd.is_none();
+    fate.early_notice &= odd.is_none();
     if let Some(odd) = odd.filter(|odd| !odd.makes_the_order()) {
+        unanswered.answered();
         return odd.answer(String::new());
     }
     let document = {
@@ -147,32 +192,30 @@ async fn create(
     if fate.early_notice {
         answering.send(()).ok();
         ended.await.ok();
-        return give(&shared, &fate, answer).await;
+        return give(&shared, &fate, answer, unanswered).await;
     }
-    let answer = give(&shared, &fate, answer).await;
+    let answer = give(&shared, &fate, answer, unanswered).await;
     drop(answering);
     answer
 }
 
-async fn give(shared: &Shared, fate: &Fate, answer: Response) -> Response {
+async fn give(shared: &Shared, fate: &Fate, answer: Response, mut unanswered: Unanswered<'_>) -> Response {
     tokio::time::sleep(shared.answer_after()).await;
     released(&shared.hold_answers).await;
     if fate.loses_answer {
+        unanswered.lost();
         return hang_up();
     }
+    unanswered.answered();
     lock(&shared.orders).told(&fate.id);
     answer
 }
 
-/// Writes the request's key down and draws what is in store for it.
-fn draw_fate(shared: &Shared, headers: &HeaderMap) -> Fate {
+/// What is in store for a request.
+fn draw_fate(shared: &Shared) -> Fate {
     let knobs = lock(&shared.knobs).clone();
     let mut asked = lock(&shared.asked);
     asked.orders += 1;
-    if let Some(key) = headers.get("idempotency-key") {
-        let key = String::from_utf8_lossy(key.as_bytes()).into_owned();
-        *asked.idempotency_keys.entry(key).or_default() += 1;
-    }
     Fate::draw(shared.seed, asked.orders, &knobs)
 }
 

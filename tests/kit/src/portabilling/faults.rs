@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use tokio::sync::watch;
 
 use crate::lock::lock;
 
@@ -55,6 +56,8 @@ pub struct Faults {
     rules: Mutex<Rules>,
     /// Sessions live only in the age in which they were granted.
     age: AtomicU64,
+    /// Calls that are not gone on with.
+    held: watch::Sender<Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -80,11 +83,34 @@ pub(super) struct Struck {
     pub(super) fault: Option<Fault>,
 }
 
+impl Fault {
+    /// A word for its kind.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Busy => "503",
+            Self::HtmlPage => "HTML",
+            Self::EmptyAnswer => "empty",
+            Self::FaultCode(_) => "fault code",
+            Self::Answer(..) => "given answer",
+            Self::CutAnswer => "cut",
+            Self::Delay(_) => "slow",
+            Self::HangUp => "hang-up",
+            Self::LoginRefused => "log-in refused",
+            Self::LoginLockedOut => "locked out",
+            Self::StatusRefused(_) => "status refused",
+        }
+    }
+}
+
 impl Faults {
     pub(super) fn new(seed: u64) -> Self {
         let list = Vec::new();
         let chance = StdRng::seed_from_u64(seed);
-        Self { rules: Mutex::new(Rules { list, chance }), age: AtomicU64::new(0) }
+        Self {
+            rules: Mutex::new(Rules { list, chance }),
+            age: AtomicU64::new(0),
+            held: watch::Sender::default(),
+        }
     }
 
     /// Lets `fault` strike whatever is called.
@@ -105,6 +131,17 @@ impl Faults {
 
     fn lay_down(&self, rule: Rule) {
         lock(&self.rules).list.push(rule);
+    }
+
+    /// Until `hold` is called again, these calls are written down and not gone on with.
+    pub fn hold(&self, calls: &[&str]) {
+        self.held.send_replace(calls.iter().map(|call| (*call).to_owned()).collect());
+    }
+
+    pub(super) async fn released(&self, call: &str) {
+        let mut held = self.held.subscribe();
+        // The sender lives as long as `self`, so the wait cannot fail.
+        held.wait_for(|held| !held.iter().any(|one| one == call)).await.ok();
     }
 
     /// Ends every session and refresh token granted so far.
@@ -138,6 +175,13 @@ impl Faults {
         }
         rules.list.retain(|rule| rule.when != When::Next(0));
         struck
+    }
+}
+
+impl Struck {
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        let slow = Some(Fault::Delay(self.delay)).filter(|_| !self.delay.is_zero());
+        [slow.as_ref().map(Fault::name), self.fault.as_ref().map(Fault::name)].into_iter().flatten()
     }
 }
 

@@ -83,6 +83,8 @@ pub struct Ledger {
     pub calls: BTreeMap<String, u64>,
     /// The same of those that name an account.
     pub calls_of: BTreeMap<(String, u64), u64>,
+    /// The faults that struck, by [`Fault::name`], and how often.
+    pub struck: BTreeMap<&'static str, u64>,
     /// Every status that was taken, in order.
     pub statuses: Vec<StatusSeen>,
 }
@@ -256,8 +258,12 @@ async fn front(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
         if let Some(i_account) = i_account {
             *ledger.calls_of.entry((call.clone(), i_account)).or_default() += 1;
         }
-        *ledger.calls.entry(call).or_default() += 1;
+        *ledger.calls.entry(call.clone()).or_default() += 1;
+        for name in struck.names() {
+            *ledger.struck.entry(name).or_default() += 1;
+        }
     }
+    shared.faults.released(&call).await;
     tokio::time::sleep(shared.settings.latency + struck.delay).await;
     match struck.fault {
         None => next.run(Request::from_parts(head, body.into())).await,
