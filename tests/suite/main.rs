@@ -9,6 +9,7 @@ mod changes;
 mod configuration;
 mod crash;
 mod customers;
+mod demo;
 mod doors;
 mod doubt;
 mod downtime;

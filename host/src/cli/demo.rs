@@ -6,6 +6,7 @@ mod faults;
 mod progress;
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -17,10 +18,15 @@ use self::progress::Progress;
 use super::judge;
 use super::stage::{Setting, Stage, oms_adapter};
 
-/// In flight, or waiting, at the moments of the crashes.
-const CRASH_AMONG: usize = 20;
-/// The whole demo; something is stuck if it takes longer.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// In flight, or waiting, at the moments of the crashes, if there are so many.
+const CRASH_AMONG: u64 = 20;
+/// After the first of them came: well before a patient host gives its request up.
+const CRASH_AFTER: Duration = Duration::from_secs(10);
+/// Something is stuck if nothing becomes different for longer. The longest pause before a status is
+/// told again, which a few in ten thousand may come to, is 12 minutes.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// How long the host may take to write down what PortaBilling has already.
+const REST_WITHIN: Duration = Duration::from_secs(30);
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -33,7 +39,7 @@ pub struct Arguments {
     /// Kill the host twice on the way, with SIGKILL.
     #[arg(long)]
     crash: bool,
-    /// Let the neighbours do wrong whatever they know: it takes a minute longer.
+    /// Let the neighbours do wrong whatever they know: it takes two minutes longer.
     #[arg(long)]
     faults: bool,
     /// Keep the folder with configuration, journal and log.
@@ -45,12 +51,6 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: &Arguments) -> ExitCode {
-    if arguments.crash && (arguments.accounts < CRASH_AMONG as u64 || arguments.rate < 1.0) {
-        eprintln!(
-            "--crash wants {CRASH_AMONG} operations under way: ask for as many --accounts, and a --rate of 1 or more"
-        );
-        return ExitCode::from(2);
-    }
     match play(arguments).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -62,32 +62,38 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
 }
 
 async fn play(arguments: &Arguments) -> io::Result<bool> {
+    let Arguments { accounts, crash, faults, .. } = *arguments;
     let adapter = oms_adapter(arguments.adapter.as_deref()).await?;
     let directory = tempfile::Builder::new().prefix("punchdown-demo-").tempdir()?;
-    let mut stage = Stage::set(setting(directory.path().to_owned(), adapter, arguments.faults)?).await?;
-    stage.open_accounts(arguments.accounts);
+    let mut stage = Stage::set(setting(directory.path().to_owned(), adapter, arguments)?).await?;
+    stage.open_accounts(accounts);
     stage.start_host().await?;
-    if arguments.crash {
+    if crash {
         hold(&stage);
     }
     let espf = stage.espf(arguments.rate);
-    for i_account in 1..=arguments.accounts {
-        espf.emit("Account/New", serde_json::json!({ "i_account": i_account }));
-    }
-    let progress = Progress::start(&stage, &espf, arguments.accounts);
-    if arguments.faults {
+    let progress = Progress::start(&stage, &espf, accounts);
+    if faults {
         faults::begin(&stage, &espf, &progress);
     }
-    if arguments.crash {
-        crash_twice(&mut stage, &progress, manners(arguments.faults)).await?;
+    // What goes wrong later must find something to go wrong with.
+    let at_first = if faults { accounts.div_ceil(2) } else { accounts };
+    emit(&espf, 1..=at_first);
+    if crash {
+        crash_twice(&mut stage, &progress, CRASH_AMONG.min(at_first), arguments).await?;
     }
-    if arguments.faults {
-        faults::a_bad_minute(&stage, &progress).await;
+    if faults {
+        faults::a_bad_minute(&stage, &espf, &progress, at_first + 1..=accounts).await;
     }
-    let settled = settle(&stage, &espf, arguments.accounts).await;
+    let settled = settle(&stage, &espf, accounts).await;
     progress.finish();
+    let at_rest = rest(&stage, accounts).await?;
     let stopped = stage.stop_host().await?;
-    let verdict = judge::judge(&stage, &espf, arguments.accounts);
+    let mut verdict = judge::judge(&stage, &espf, accounts);
+    verdict.hear(&at_rest);
+    if faults {
+        faults::Strikes::count(&stage, &espf).tell(accounts, &mut verdict);
+    }
     print!("{verdict}");
     if arguments.keep || !verdict.agrees() || !stopped.success() {
         println!("kept: {}", directory.keep().display());
@@ -95,9 +101,15 @@ async fn play(arguments: &Arguments) -> io::Result<bool> {
     Ok(settled && verdict.agrees() && stopped.success())
 }
 
-const WITHOUT: &str = "concurrency = 32\ntimeout = \"30s\"\nretry = [\"500ms\", \"1s\", \"2s\"]";
+fn emit(espf: &Espf, accounts: RangeInclusive<u64>) {
+    for i_account in accounts {
+        espf.emit("Account/New", serde_json::json!({ "i_account": i_account }));
+    }
+}
+
+const PATIENT: &str = "concurrency = 32\ntimeout = \"30s\"\nretry = [\"500ms\", \"1s\", \"2s\"]";
 /// Silence is to be found out before the demo is over.
-const WITH_FAULTS: &str = "concurrency = 32\ntimeout = \"2s\"\nretry = [\"500ms\", \"1s\", \"2s\"]";
+const IMPATIENT: &str = "concurrency = 32\ntimeout = \"2s\"\nretry = [\"500ms\", \"1s\", \"2s\"]";
 
 /// Not the best ones.
 const MANNERS: oms::Manners = oms::Manners {
@@ -113,14 +125,15 @@ const fn manners(faults: bool) -> oms::Manners {
     if faults { faults::MANNERS } else { MANNERS }
 }
 
-fn setting(directory: PathBuf, adapter: PathBuf, faults: bool) -> io::Result<Setting<'static>> {
+fn setting(directory: PathBuf, adapter: PathBuf, arguments: &Arguments) -> io::Result<Setting<'static>> {
+    let Arguments { faults, crash, .. } = *arguments;
     Ok(Setting {
         directory,
         program: std::env::current_exe()?,
         adapter,
         adapter_config: "specification = \"mobile-line\"\npoll-seconds = 2",
         group_settings: "deadline = \"1h\"",
-        target_settings: if faults { WITH_FAULTS } else { WITHOUT },
+        target_settings: if faults && !crash { IMPATIENT } else { PATIENT },
         oms: oms::Settings {
             seed: 189,
             answer_after: Duration::from_millis(20),
@@ -141,42 +154,73 @@ fn hold(stage: &Stage) {
 }
 
 /// Once while requests are out and unanswered, once while operations wait for their notice.
-async fn crash_twice(stage: &mut Stage, progress: &Progress, after: oms::Manners) -> io::Result<()> {
+async fn crash_twice(
+    stage: &mut Stage,
+    progress: &Progress,
+    among: u64,
+    arguments: &Arguments,
+) -> io::Result<()> {
     let oms = stage.oms.clone();
-    let unanswered = until(|| oms.unanswered()).await?;
+    let among = usize::try_from(among).unwrap_or(usize::MAX);
+    let unanswered = until(among, || oms.unanswered()).await?;
     stage.kill_host().await?;
     progress.say(&format!("SIGKILL while {unanswered} requests were sent and unanswered"));
     stage.oms.hold_answers(false);
     stage.start_host().await?;
-    let waiting = until(|| oms.waiting()).await?;
+    let waiting = until(among, || oms.waiting()).await?;
     stage.kill_host().await?;
     progress.say(&format!("SIGKILL while {waiting} operations waited for their notice"));
     stage.oms.hold_completion(false);
-    stage.oms.set_manners(after);
+    stage.oms.set_manners(manners(arguments.faults));
+    if arguments.faults {
+        // Requests that were to be found unanswered had to be waited for. Those to come need not.
+        let config = std::fs::read_to_string(&stage.config)?;
+        std::fs::write(&stage.config, config.replacen(PATIENT, IMPATIENT, 1))?;
+    }
     stage.start_host().await
 }
 
-async fn until(count: impl Fn() -> usize) -> io::Result<usize> {
-    let began = Instant::now();
+/// So many, or as many as there are a while after the first: they come as slowly as they were asked for.
+async fn until(among: usize, count: impl Fn() -> usize) -> io::Result<usize> {
+    let (began, mut first) = (Instant::now(), None);
     while began.elapsed() < PATIENCE {
         let reached = count();
-        if reached >= CRASH_AMONG {
-            return Ok(reached);
+        if reached > 0 {
+            let first = *first.get_or_insert_with(Instant::now);
+            if reached >= among || first.elapsed() > CRASH_AFTER {
+                return Ok(reached);
+            }
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    Err(io::Error::other(format!("there were never {CRASH_AMONG} at a time")))
+    Err(io::Error::other("nothing was under way to be crashed among"))
 }
 
 /// Until every account has its last word; `false` when patience runs out.
 async fn settle(stage: &Stage, espf: &Espf, accounts: u64) -> bool {
-    let began = Instant::now();
-    while began.elapsed() < PATIENCE {
-        if espf.drained(Duration::from_millis(1)).await && judge::judge(stage, espf, accounts).is_settled() {
+    let (mut moved, mut before) = (Instant::now(), u64::MAX);
+    while moved.elapsed() < PATIENCE {
+        let unfinished = judge::judge(stage, espf, accounts).unfinished();
+        if unfinished == 0 && espf.drained(Duration::from_millis(1)).await {
             return true;
+        }
+        if unfinished != before {
+            (moved, before) = (Instant::now(), unfinished);
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    eprintln!("not every account has its last word after {} s", PATIENCE.as_secs());
+    eprintln!("accounts without a last word: {before}, for {} minutes", PATIENCE.as_secs() / 60);
     false
+}
+
+/// What the host says of itself, once it has nothing more to do, that the ledgers do not explain.
+async fn rest(stage: &Stage, accounts: u64) -> io::Result<Vec<String>> {
+    let began = Instant::now();
+    loop {
+        let unrest = judge::unrest(&stage.status().await?, accounts);
+        if unrest.is_empty() || began.elapsed() > REST_WITHIN {
+            return Ok(unrest);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }

@@ -1,5 +1,5 @@
 //! Compares what the neighbours saw: the events that were sent, the orders that were made, and
-//! the statuses that PortaBilling was told.
+//! the statuses that PortaBilling was told. What the host says of itself must agree with it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use punchdown_kit::espf::{Espf, State};
 use punchdown_kit::oms::OrderSeen;
 use punchdown_kit::portabilling::{Account, StatusSeen};
+use serde_json::Value;
 
 use crate::cli::stage::Stage;
 
@@ -24,6 +25,8 @@ pub struct Verdict {
     lost_events: u64,
     without_order: u64,
     doubled: u64,
+    /// Requests for an order that came again although nobody knew what had become of them.
+    repeated: u64,
     wrong: Vec<String>,
 }
 
@@ -36,21 +39,60 @@ impl Verdict {
     pub fn agrees(&self) -> bool {
         self.is_settled()
             && self.wrong.is_empty()
-            && self.lost_events + self.without_order + self.doubled == 0
+            && self.lost_events + self.without_order + self.doubled + self.repeated == 0
     }
 
     pub fn is_settled(&self) -> bool {
         self.unfinished == 0
     }
+
+    /// Accounts that have no last word, or not even an event.
+    pub fn unfinished(&self) -> u64 {
+        self.unfinished
+    }
+
+    /// Takes up what else was found wrong.
+    pub fn hear(&mut self, wrong: &[String]) {
+        self.wrong.extend_from_slice(wrong);
+    }
+}
+
+/// What the ledgers do not explain in what the host says of itself: for every account one event and
+/// one operation, which is closed, and of which everything is told.
+pub fn unrest(status: &Value, accounts: u64) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut closed = 0;
+    for (stage, count) in status["groups"][GROUP]["operations"].as_object().into_iter().flatten() {
+        match stage.as_str() {
+            "finished" => closed = count.as_u64().unwrap_or_default(),
+            stage => wrong.push(format!("the host has {count} operations {stage}")),
+        }
+    }
+    for (what, said, expected) in [
+        ("events stored", &status["events"], accounts),
+        ("operations finished", &closed.into(), accounts),
+        ("statuses to tell", &status["statuses_waiting"], 0),
+        ("notifications unread", &status["notifications_unread"], 0),
+        ("dead letters", &status["dead_letters"], 0),
+    ] {
+        if *said != expected {
+            wrong.push(format!("the host says {said} {what}, not {expected}"));
+        }
+    }
+    wrong
 }
 
 pub fn judge(stage: &Stage, espf: &Espf, accounts: u64) -> Verdict {
     let mut verdict = Verdict { accounts, ..Verdict::default() };
     let mut orders: BTreeMap<String, Vec<OrderSeen>> = BTreeMap::new();
-    for order in stage.oms.ledger().orders {
+    let ledger = stage.oms.ledger();
+    verdict.repeated = ledger.keys_in_doubt.len() as u64;
+    for order in ledger.orders {
         orders.entry(order.account.clone().unwrap_or_default()).or_default().push(order);
     }
-    for event in espf.ledger().events {
+    let events = espf.ledger().events;
+    verdict.unfinished = accounts.saturating_sub(events.len() as u64);
+    for event in events {
         if event.state == State::Discarded {
             verdict.lost_events += 1;
         }
@@ -63,6 +105,9 @@ pub fn judge(stage: &Stage, espf: &Espf, accounts: u64) -> Verdict {
         if let Some(told) = told.filter(|told| told.status == "OK") {
             verdict.times_to_ok.push(told.at.duration_since(event.emitted_at).unwrap_or_default());
         }
+    }
+    for (account, orders) in orders {
+        verdict.wrong.push(format!("orders for `{account}`, of which no event told: {}", orders.len()));
     }
     verdict.times_to_ok.sort();
     verdict
@@ -78,8 +123,14 @@ impl Verdict {
         match orders {
             [] => self.without_order += 1,
             [order] => {
-                let expected = if order.state == "completed" { "OK" } else { "FAILED" };
-                if status != expected {
+                let agrees = match status {
+                    "OK" => order.state == "completed",
+                    "FAILED" => {
+                        order.ended_at.is_some() && matches!(order.state.as_str(), "failed" | "cancelled")
+                    }
+                    _ => false,
+                };
+                if !agrees {
                     self.wrong.push(format!(
                         "account {i_account}: its order is {}, its status {status}",
                         order.state
@@ -121,8 +172,9 @@ impl fmt::Display for Verdict {
         )?;
         writeln!(
             f,
-            "\nevents refused: {}, accounts without an order: {}, with more than one: {}",
-            self.lost_events, self.without_order, self.doubled
+            "\nevents refused: {}, accounts without an order: {}, with more than one: {}, \
+             requests repeated in doubt: {}",
+            self.lost_events, self.without_order, self.doubled, self.repeated
         )?;
         for wrong in self.wrong.iter().take(10) {
             writeln!(f, "wrong: {wrong}")?;

@@ -208,6 +208,17 @@ auth = {{ standard-webhooks = {{ secret = {{ file = "secrets/oms-hook" }} }} }}
         }
     }
 
+    /// What the host says of itself at its operators' door.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn status(&self) -> io::Result<serde_json::Value> {
+        let client = crate::web::client(Duration::from_secs(10)).map_err(io::Error::other)?;
+        let url = format!("http://{}/admin/v1/status", self.admin);
+        let answer = client.get(url).bearer_auth(ADMIN_TOKEN).send().await.map_err(io::Error::other)?;
+        answer.error_for_status().map_err(io::Error::other)?.json().await.map_err(io::Error::other)
+    }
+
     /// SIGKILL: nothing is finished, nothing is said.
     ///
     /// # Errors
