@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use punchdown_kit::oms::{Manners, Settings};
+use punchdown_kit::oms::{Manners, Misdeed, Settings};
 use serde_json::json;
 
 use crate::harness::{PROGRAM, folder, new_accounts, oms_adapter, stage, stage_of, told, until};
@@ -101,9 +101,23 @@ async fn notices_that_come_early_or_late_or_twice_do_no_harm() {
         (1..=20).all(|i_account| told(&stage, i_account).last().is_some_and(|word| word == "OK"))
     })
     .await;
+    // Two notices and a late one of each order, each twice.
+    until("the late ones are taken, too", SOON, async || {
+        stage.oms.ledger().orders.iter().all(|order| order.notices_accepted == 6)
+    })
+    .await;
+    until("nothing is to be read or told", SOON, async || {
+        let status = stage.status().await.expect("the host answers");
+        status["notifications_unread"] == 0 && status["statuses_waiting"] == 0
+    })
+    .await;
+    let misdeeds = stage.oms.ledger().misdeeds;
+    assert_eq!(misdeeds[&Misdeed::NoticeLate], 20);
+    assert!(misdeeds.contains_key(&Misdeed::NoticeEarly), "{misdeeds:?}");
     for i_account in 1..=20 {
         let words = told(&stage, i_account);
         assert!(words.len() <= 2, "account {i_account} heard {words:?}");
+        assert!(words.ends_with(&["OK".to_owned()]), "account {i_account} heard {words:?}");
     }
 }
 

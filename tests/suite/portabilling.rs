@@ -157,12 +157,14 @@ async fn the_groups_of_an_account_share_a_reading_but_not_an_older_one_than_thei
         stage.billing.change_account(i_account, |account| account.blocked = true);
         espf.emit("Account/Blocked", serde_json::json!({ "i_account": i_account }));
     }
-    let log = stage.log();
-    until("all forty are laid down as suspended", SOON, async || {
-        let log = std::fs::read_to_string(&log).unwrap_or_default();
-        log.lines().filter(|line| line.contains("\"laid-down\"")).count() >= 80
-    })
-    .await;
+    let ordered = |state: &str| {
+        let orders = stage.oms.ledger().orders;
+        let of_state =
+            orders.iter().filter(|order| order.body["serviceOrderItem"][0]["service"]["state"] == *state);
+        of_state.count()
+    };
+    until("a second order for each", SOON, async || stage.oms.ledger().orders.len() == 80).await;
+    assert_eq!((ordered("active"), ordered("inactive")), (40, 40), "all forty are suspended");
     assert!(read() >= first + 20, "each newer event had a newer reading");
 }
 

@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use punchdown::billing::PortaBilling;
 use punchdown::config;
-use punchdown::domain::{IAccount, Timestamp, Wanted};
-use punchdown::ports::{Account, Billing as _, BillingError, World as _};
+use punchdown::domain::{Chance, IAccount, Timestamp, Wanted};
+use punchdown::ports::{Account, Billing as _, BillingError, World};
 use punchdown::world::SystemWorld;
 use punchdown_kit::portabilling::{self, EndTold, Fault, When};
 use serde_json::{Value, json};
@@ -20,25 +21,67 @@ use crate::harness::{folder, until};
 const SOON: Duration = Duration::from_secs(20);
 const INFO: &str = "Account/get_account_info";
 
+/// A clock that stands still unless the test moves it.
+struct Clock {
+    began: Timestamp,
+    moved_millis: AtomicU64,
+}
+
+impl Clock {
+    fn stopped() -> Arc<Self> {
+        Arc::new(Self { began: SystemWorld.now(), moved_millis: AtomicU64::new(0) })
+    }
+
+    /// That much after it was stopped.
+    fn set(&self, after: Duration) {
+        let millis = u64::try_from(after.as_millis()).expect("a short time");
+        self.moved_millis.store(millis, Ordering::Relaxed);
+    }
+}
+
+impl World for Clock {
+    fn now(&self) -> Timestamp {
+        self.began + Duration::from_millis(self.moved_millis.load(Ordering::Relaxed))
+    }
+
+    fn chance(&self) -> Chance {
+        SystemWorld.chance()
+    }
+
+    fn new_id(&self) -> String {
+        SystemWorld.new_id()
+    }
+}
+
 struct Scene {
     sim: portabilling::PortaBilling,
     billing: Arc<PortaBilling>,
+    world: Arc<dyn World>,
     _folder: TempDir,
 }
 
 /// A PortaBilling with one account, and who reads it with these settings.
 async fn scene(settings: &str) -> Scene {
+    scene_at(Arc::new(SystemWorld), settings).await
+}
+
+/// The same by that clock.
+async fn scene_at(world: Arc<dyn World>, settings: &str) -> Scene {
     let folder = folder();
     let sim = portabilling::PortaBilling::start(portabilling::Settings::default()).await.expect("it starts");
     sim.put_account(portabilling::Account::mobile(1));
-    let billing = Arc::new(reader(folder.path(), &sim.url(), settings));
-    Scene { sim, billing, _folder: folder }
+    let billing = Arc::new(reader_at(Arc::clone(&world), folder.path(), &sim.url(), settings));
+    Scene { sim, billing, world, _folder: folder }
 }
 
 /// Who reads what is at `url`.
 pub fn reader(folder: &Path, url: &str, settings: &str) -> PortaBilling {
+    reader_at(Arc::new(SystemWorld), folder, url, settings)
+}
+
+fn reader_at(world: Arc<dyn World>, folder: &Path, url: &str, settings: &str) -> PortaBilling {
     let settings = configured(folder, url, settings).unwrap_or_else(|problems| panic!("{problems}"));
-    PortaBilling::new(settings.billing, Arc::new(SystemWorld)).expect("TLS is there")
+    PortaBilling::new(settings.billing, world).expect("TLS is there")
 }
 
 fn configured(folder: &Path, url: &str, settings: &str) -> Result<config::Settings, config::Problems> {
@@ -66,7 +109,7 @@ fn configured(folder: &Path, url: &str, settings: &str) -> Result<config::Settin
 impl Scene {
     /// Reads account 1 as of now, and that document of it.
     async fn read(&self, query: &str) -> Result<Value, BillingError> {
-        Ok(self.read_all(&[query], SystemWorld.now()).await?[query].take())
+        Ok(self.read_all(&[query], self.world.now()).await?[query].take())
     }
 
     async fn read_all(&self, queries: &[&str], since: Timestamp) -> Result<Value, BillingError> {
@@ -122,23 +165,20 @@ async fn what_depends_on_the_account_is_asked_after_it_and_all_of_that_at_once()
     let scene = scene("").await;
     let calls =
         ["Customer/get_customer_info", "SIMCard/get_card_list", "AccessPolicy/get_access_policy_info"];
-    for call in calls {
-        scene.sim.faults().strike_on(call, Fault::Delay(Duration::from_secs(2)), When::Next(1));
-    }
+    scene.sim.faults().hold(&calls);
     let reading = async {
         scene
             .read_all(&["customer", "sim_card", "access_policy"], SystemWorld.now())
             .await
             .expect("it is read")
     };
-    let all_asked = until("all are asked", Duration::from_secs(2), async || {
-        calls.iter().all(|call| scene.calls(call) == 1)
-    });
+    let all_asked = until("all are asked", SOON, async || calls.iter().all(|call| scene.calls(call) == 1));
     tokio::pin!(reading);
     tokio::select! {
-        _ = &mut reading => panic!("one was asked after the other"),
+        _ = &mut reading => panic!("what was not answered was read"),
         () = all_asked => {}
     }
+    scene.sim.faults().hold(&[]);
     assert_eq!(reading.await["customer"]["i_customer"], 1000);
 }
 
@@ -231,15 +271,15 @@ async fn calls_keep_to_their_rate() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_is_renewed_before_its_end_however_that_is_told() {
     let renewed = async |told| {
-        let scene = scene("").await;
-        scene.sim.grant_sessions(Duration::from_secs(4), told);
-        let (began, mut reads) = (Instant::now(), 0);
-        while began.elapsed() < Duration::from_secs(5) {
+        let clock = Clock::stopped();
+        let scene = scene_at(clock.clone(), "").await;
+        scene.sim.grant_sessions(Duration::from_secs(300), told);
+        for (after, logins) in [(0, 1), (269, 1), (270, 2)] {
+            clock.set(Duration::from_secs(after));
             scene.read("account_info").await.expect("read");
-            reads += 1;
+            assert_eq!(scene.sim.ledger().logins, logins, "{told:?}: {after} s after the first");
         }
-        assert_eq!(scene.sim.ledger().logins, 2, "{told:?}");
-        assert_eq!(scene.calls(INFO), reads, "{told:?}: no call met a dead session");
+        assert_eq!(scene.calls(INFO), 3, "{told:?}: no call met a dead session");
     };
     tokio::join!(renewed(EndTold::InSecondsAndAsTime), renewed(EndTold::AsTime), renewed(EndTold::Not));
 }
@@ -291,13 +331,17 @@ async fn a_log_in_that_is_not_answered_is_tried_again() {
         Fault::HangUp,
         Fault::FaultCode("Server.General.internal".to_owned()),
     ] {
-        let scene = scene("").await;
+        let clock = Clock::stopped();
+        let scene = scene_at(clock.clone(), "").await;
         scene.sim.faults().strike_on("Session/login", fault.clone(), When::Next(1));
-        let first = scene.read("account_info").await;
-        assert!(matches!(first, Err(BillingError::Unavailable(_))), "{fault:?}: {first:?}");
-        let again = scene.read("account_info").await;
-        assert!(matches!(again, Err(BillingError::Unavailable(_))), "{fault:?}: not at once");
-        until("it is read", SOON, async || scene.read("account_info").await.is_ok()).await;
+        for (after, logins) in [(0, 1), (0, 1), (499, 1)] {
+            clock.set(Duration::from_millis(after));
+            let read = scene.read("account_info").await;
+            assert!(matches!(read, Err(BillingError::Unavailable(_))), "{fault:?}: {read:?}");
+            assert_eq!(scene.calls("Session/login"), logins, "{fault:?}: not before half a second");
+        }
+        clock.set(Duration::from_millis(500));
+        scene.read("account_info").await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
         assert_eq!(scene.calls("Session/login"), 2, "{fault:?}");
     }
 }
