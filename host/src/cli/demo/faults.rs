@@ -73,7 +73,11 @@ pub async fn a_bad_minute(stage: &Stage, espf: &Espf, progress: &Progress, held:
     progress
         .say("the order system: answers without an order, 202, 409, 500 after and before it was made, 502");
     emit(espf, *held.start()..=silent_from - 1);
-    so_far(silent_from).until_struck(|| stage.oms.answers_left() == 0).await;
+    let all_answered = || {
+        let misdeeds = stage.oms.ledger().misdeeds;
+        ODD.iter().all(|odd| misdeeds.contains_key(&Misdeed::Answered(*odd)))
+    };
+    so_far(silent_from).until_struck(all_answered).await;
 
     stage.oms.hold_answers(true);
     progress.say("the order system is silent");

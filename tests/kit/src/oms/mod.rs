@@ -186,11 +186,6 @@ impl Oms {
         lock(&self.shared.odd).push_back(odd);
     }
 
-    /// Answers that were said with `answer_next` and nobody has asked for yet.
-    pub fn answers_left(&self) -> usize {
-        lock(&self.shared.odd).len()
-    }
-
     pub fn set_fail_share(&self, share: f64) {
         lock(&self.shared.knobs).fail_share = share;
     }
