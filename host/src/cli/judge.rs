@@ -61,16 +61,16 @@ impl Verdict {
 /// one operation, which is closed, and of which everything is told.
 pub fn unrest(status: &Value, accounts: u64) -> Vec<String> {
     let mut wrong = Vec::new();
-    let mut closed = 0;
-    for (stage, count) in status["groups"][GROUP]["operations"].as_object().into_iter().flatten() {
-        match stage.as_str() {
-            "finished" => closed = count.as_u64().unwrap_or_default(),
-            stage => wrong.push(format!("the host has {count} operations {stage}")),
+    let mut closed: u64 = 0;
+    for (state, count) in status["groups"][GROUP]["operations"].as_object().into_iter().flatten() {
+        match state.as_str() {
+            "done" | "failed" => closed += count.as_u64().unwrap_or_default(),
+            state => wrong.push(format!("the host has {count} operations {state}")),
         }
     }
     for (what, said, expected) in [
         ("events stored", &status["events"], accounts),
-        ("operations finished", &closed.into(), accounts),
+        ("operations that ended", &closed.into(), accounts),
         ("statuses to tell", &status["statuses_waiting"], 0),
         ("notifications unread", &status["notifications_unread"], 0),
         ("dead letters", &status["dead_letters"], 0),
