@@ -120,7 +120,7 @@ async fn what_cannot_be_cancelled_is_taken_away_when_it_is_done() {
     // By then it has looked at it, and news of it are its own.
     until("the newer operation waits for the open order", SOON, async || {
         let status = stage.status().await.expect("the host answers");
-        status["groups"]["HSS"]["operations"] == json!({ "superseded": 1, "waiting": 1 })
+        status["groups"]["HSS"]["operations"] == json!({ "superseded": 1, "awaiting-notification": 1 })
     })
     .await;
     let requests = stage.oms.ledger().requests;

@@ -387,6 +387,6 @@ pub fn on_operators(chance: &mut StdRng) -> Attack {
         6 => asks("a token that is no text", GET, "Authorization: Bearer \u{e9}\r\n", 401),
         7 => asks("the ESPF's credential", GET, BASIC, 401),
         8 => asks("another path", &format!("GET /admin/{word}"), "", 404),
-        _ => asks("another method", "DELETE /admin/v1/status", "", 405),
+        _ => asks("another method", "DELETE /admin/v1/status", "", 401),
     }
 }

@@ -297,7 +297,10 @@ async fn a_log_in_that_is_refused_is_not_tried_again_by_anybody() {
         let read = || scene.read("account_info");
         let (one, two, three) = tokio::join!(read(), read(), read());
         for refused in [one, two, three, read().await] {
-            assert!(matches!(refused, Err(BillingError::LoginRefused(_))), "{fault:?}: {refused:?}");
+            assert!(
+                matches!(refused, Err(BillingError::LoginRefused(_) | BillingError::LockedOut(_))),
+                "{fault:?}: {refused:?}"
+            );
         }
         assert_eq!(scene.calls("Session/login"), 1, "{fault:?}");
     }
@@ -314,7 +317,10 @@ async fn what_portabilling_has_against_the_user_ends_all_calls_for_a_while() {
         scene.sim.faults().strike_on(INFO, Fault::FaultCode(faultcode.to_owned()), When::Share(1.0));
         for _ in 0..3 {
             let refused = scene.read("account_info").await;
-            assert!(matches!(refused, Err(BillingError::LoginRefused(_))), "{faultcode}: {refused:?}");
+            assert!(
+                matches!(refused, Err(BillingError::LoginRefused(_) | BillingError::LockedOut(_))),
+                "{faultcode}: {refused:?}"
+            );
         }
         assert_eq!((scene.calls(INFO), scene.calls("Session/login")), (1, 1), "{faultcode}");
     }
