@@ -48,6 +48,8 @@ pub enum Demand {
     },
     /// Nobody is answered, whatever he shows.
     Silence,
+    /// The same, and nobody is told so: the connection stays until the caller closes it.
+    BlackHole,
 }
 
 /// What it was asked.
@@ -142,6 +144,10 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
         Demand::Silence => {
             lock(&shared.ledger).unanswered += 1;
             return hang_up();
+        }
+        Demand::BlackHole => {
+            lock(&shared.ledger).unanswered += 1;
+            return std::future::pending().await;
         }
     };
     if !shows {
