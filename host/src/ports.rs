@@ -5,15 +5,16 @@
 
 mod journal;
 mod lack;
+mod look;
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
 use crate::domain::{
-    Breaker, Chance, Change, Digest, Entry, Errand, Event, FanOut, Group, IAccount, ICustomer, Json,
-    LaidDown, Listed, Notification, Operation, OperationId, Progress, Reading, Request, Response, Service,
-    Subscriber, SystemChange, Timestamp, Trouble, Wanted,
+    Breaker, Chance, Change, Digest, Entry, Errand, Event, EventIdentity, FanOut, Group, IAccount, ICustomer,
+    Json, LaidDown, Listed, Notification, Operation, OperationId, Progress, Reading, Request, Response,
+    Service, Subscriber, SystemChange, Timestamp, Trouble, Wanted,
 };
 use crate::secret::Secret;
 
@@ -22,6 +23,9 @@ pub use journal::{
     Sought, StatusUpdate, Told, Work,
 };
 pub use lack::{Denial, Lack, Withheld};
+pub use look::{
+    AccountTold, EventLine, EventTold, Letter, NotificationLine, NotificationTold, Place, StatusTold,
+};
 
 pub struct Ports {
     pub journal: Box<dyn Journal>,
@@ -123,6 +127,29 @@ pub trait Journal: Send + Sync {
 
     /// One operation with all that is known of it.
     async fn operation(&self, id: &OperationId) -> Result<Option<Told>, JournalError>;
+
+    /// Events for a person to see, the newest first.
+    async fn events(&self, before: Option<Place>, most: usize) -> Result<Vec<EventLine>, JournalError>;
+
+    async fn event(&self, identity: &EventIdentity) -> Result<Option<EventTold>, JournalError>;
+
+    /// What could never become an event, the newest first.
+    async fn letters(&self, before: Option<Place>, most: usize) -> Result<Vec<Letter>, JournalError>;
+
+    async fn letter(&self, id: &str) -> Result<Option<Letter>, JournalError>;
+
+    /// Notifications, or those that no adapter could read; the newest first.
+    async fn notifications(
+        &self,
+        unread: bool,
+        before: Option<Place>,
+        most: usize,
+    ) -> Result<Vec<NotificationLine>, JournalError>;
+
+    async fn notification(&self, id: &str) -> Result<Option<NotificationTold>, JournalError>;
+
+    /// What is known of an account; `None`: nothing.
+    async fn account(&self, account: IAccount) -> Result<Option<AccountTold>, JournalError>;
 
     /// Leases the lane of an operation, if that stands first in it and nobody moves it now.
     async fn take(&self, id: &OperationId, claim: Claim) -> Result<Option<(Lease, Held)>, JournalError>;

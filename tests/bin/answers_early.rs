@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use punchdown::domain::{
-    Breaker, Change, Event, FanOut, Group, Listed, Notification, Operation, OperationId, Reading, Response,
-    SystemChange, Timestamp,
+    Breaker, Change, Event, EventIdentity, FanOut, Group, IAccount, Listed, Notification, Operation,
+    OperationId, Reading, Response, SystemChange, Timestamp,
 };
 use punchdown::lifecycle;
 use punchdown::ports::{
-    Acceptance, Audit, Claim, DeadLetter, Delivered, Held, Journal, JournalError, Kept, Lease, Leased, Line,
-    Overview, Sought, StatusUpdate, Told, Work,
+    Acceptance, AccountTold, Audit, Claim, DeadLetter, Delivered, EventLine, EventTold, Held, Journal,
+    JournalError, Kept, Lease, Leased, Letter, Line, NotificationLine, NotificationTold, Overview, Place,
+    Sought, StatusUpdate, Told, Work,
 };
 
 /// How long an answered event stays in memory alone.
@@ -145,6 +146,39 @@ impl Journal for Early {
 
     async fn operation(&self, id: &OperationId) -> Result<Option<Told>, JournalError> {
         self.0.operation(id).await
+    }
+
+    async fn events(&self, before: Option<Place>, most: usize) -> Result<Vec<EventLine>, JournalError> {
+        self.0.events(before, most).await
+    }
+
+    async fn event(&self, identity: &EventIdentity) -> Result<Option<EventTold>, JournalError> {
+        self.0.event(identity).await
+    }
+
+    async fn letters(&self, before: Option<Place>, most: usize) -> Result<Vec<Letter>, JournalError> {
+        self.0.letters(before, most).await
+    }
+
+    async fn letter(&self, id: &str) -> Result<Option<Letter>, JournalError> {
+        self.0.letter(id).await
+    }
+
+    async fn notifications(
+        &self,
+        unread: bool,
+        before: Option<Place>,
+        most: usize,
+    ) -> Result<Vec<NotificationLine>, JournalError> {
+        self.0.notifications(unread, before, most).await
+    }
+
+    async fn notification(&self, id: &str) -> Result<Option<NotificationTold>, JournalError> {
+        self.0.notification(id).await
+    }
+
+    async fn account(&self, account: IAccount) -> Result<Option<AccountTold>, JournalError> {
+        self.0.account(account).await
     }
 
     async fn take(&self, id: &OperationId, claim: Claim) -> Result<Option<(Lease, Held)>, JournalError> {

@@ -154,6 +154,8 @@ pub struct Overview {
     pub statuses_waiting: u64,
     /// PortaBilling had no such account.
     pub statuses_given_up: u64,
+    /// From the event to `done`, of those that were done last, half of them and nineteen of twenty.
+    pub times: BTreeMap<Group, (Duration, Duration)>,
 }
 
 /// Which operations a person wants to see.
@@ -162,6 +164,8 @@ pub struct Sought {
     pub group: Option<Group>,
     pub state: Option<State>,
     pub i_account: Option<IAccount>,
+    /// That this event made.
+    pub event: Option<EventIdentity>,
     /// Only what is parked, in doubt or overdue.
     pub problems: bool,
     /// Those that came before that one.

@@ -189,6 +189,54 @@ async fn a_signal_for_a_closed_operation_is_only_recorded() {
     .await;
 }
 
+/// It has looked at what the older one left, found it open, and names it with its next decision.
+#[tokio::test]
+async fn news_of_what_is_over_are_kept_for_the_one_that_takes_it_over() {
+    every_journal(async |journal| {
+        let older = accept(journal, 1, 189).await;
+        let newer = accept(journal, 2, 189).await;
+        // One comes before the older one is over, and one after.
+        let (lease, held) = lease_one(journal, at(0)).await;
+        let waiting = save(journal, &lease, waits(held.operation, 600, &["o-1"]), at(0)).await;
+        hear(journal, "n-1", vec![signal(key("o-1"), "1")]).await;
+        save(journal, &lease, in_stage(waiting.operation, Stage::Superseded { by: newer.id }), at(0)).await;
+        journal.release(&lease, at(0)).await.expect("the lease holds");
+        hear(journal, "n-2", vec![signal(key(&older.id.0), "2")]).await;
+        assert_eq!(overview(journal).await.signals_kept, 0, "they are not unmatched");
+        step(journal, at(0), |operation| waits(operation, 600, &["o-1", &older.id.0])).await;
+        assert_eq!(taken(journal, at(1)).await, ["1", "2"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn news_that_nobody_took_over_end_with_the_lanes_last() {
+    every_journal(async |journal| {
+        accept(journal, 1, 189).await;
+        step(journal, at(0), |operation| waits(operation, 600, &["o-1"])).await;
+        let newer = accept(journal, 2, 189).await;
+        let superseded = Stage::Superseded { by: newer.id.clone() };
+        step(journal, at(600), |operation| in_stage(operation, superseded)).await;
+        hear(journal, "n-1", vec![signal(key("o-1"), "1")]).await;
+        // Another account's has nothing to take over.
+        accept(journal, 3, 200).await;
+        let claim = |owner: &str| claim(owner, at(600));
+        for (lease, held) in journal.lease(claim("a")).await.expect("leases").lanes {
+            let is_newer = held.operation.id == newer.id;
+            let change = match is_newer {
+                true => in_stage(held.operation, Stage::Finished),
+                false => waits(held.operation, 9999, &["o-1"]),
+            };
+            save(journal, &lease, change, at(600)).await;
+            journal.release(&lease, at(600)).await.expect("the lease holds");
+        }
+        accept(journal, 4, 189).await;
+        step(journal, at(600), |operation| waits(operation, 9999, &["o-1"])).await;
+        assert!(journal.lease(claim("b")).await.expect("leases").lanes.is_empty(), "old news are for nobody");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_key_finds_the_operation_that_named_it_last() {
     every_journal(async |journal| {

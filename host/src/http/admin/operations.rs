@@ -44,6 +44,7 @@ pub async fn list(
         group: filter.group.map(Group),
         state,
         i_account: filter.i_account.map(IAccount),
+        event: None,
         problems: filter.problems,
         before: filter.before,
         most,

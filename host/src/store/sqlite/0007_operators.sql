@@ -11,6 +11,11 @@ DROP INDEX operation_counts;
 CREATE INDEX operation_counts ON operation (lane, word, open, received_at);
 CREATE INDEX operation_word ON operation (word, seq);
 CREATE INDEX operation_event ON operation (event);
+CREATE INDEX lane_account ON lane (i_account);
+
+-- News of what is over is kept for whoever took it over.
+DROP INDEX signal_unmatched;
+CREATE INDEX signal_kept_key ON signal (grp, key) WHERE fate = 'kept';
 
 -- What a person changed. It outlives whatever it speaks of.
 CREATE TABLE audit (

@@ -151,7 +151,7 @@ pub fn beside(connection: &Connection, lane: i64, seq: i64) -> Result<Beside, Jo
         .map_err(sql)
 }
 
-/// Signals that came before anybody named their key.
+/// Signals that came before anybody named their key, or anybody who is still there.
 pub fn claim_kept_signals(
     connection: &Connection,
     group: &Group,
@@ -160,7 +160,10 @@ pub fn claim_kept_signals(
 ) -> Result<(), JournalError> {
     connection
         .prepare_cached(
-            "UPDATE signal SET operation = ?1 WHERE grp = ?2 AND key = ?3 AND fate = 'kept' AND operation IS NULL",
+            "UPDATE signal SET operation = ?1
+             WHERE grp = ?2 AND key = ?3 AND fate = 'kept'
+               AND (operation IS NULL OR operation IN (SELECT seq FROM operation WHERE open = 0
+                        AND lane = (SELECT lane FROM operation WHERE seq = ?1)))",
         )
         .and_then(|mut update| update.execute(params![seq, group.0, key]))
         .map_err(sql)?;

@@ -8,6 +8,7 @@ mod changes;
 mod events;
 mod fan_outs;
 mod lanes;
+mod looks;
 mod notifications;
 mod operators;
 mod overview;
@@ -36,12 +37,13 @@ use super::rows::{
 };
 use super::seal::Seal;
 use crate::domain::{
-    Breaker, Change, Event, FanOut, Group, Lane, Listed, Notification, Operation, OperationId, Reading,
-    Response, SystemChange, Timestamp,
+    Breaker, Change, Event, EventIdentity, FanOut, Group, IAccount, Lane, Listed, Notification, Operation,
+    OperationId, Reading, Response, SystemChange, Timestamp,
 };
 use crate::ports::{
-    Acceptance, Audit, Claim, DeadLetter, Delivered, Held, Journal, JournalError, Kept, Lease, Leased, Line,
-    Overview, Sought, StatusUpdate, Told, Work,
+    Acceptance, AccountTold, Audit, Claim, DeadLetter, Delivered, EventLine, EventTold, Held, Journal,
+    JournalError, Kept, Lease, Leased, Letter, Line, NotificationLine, NotificationTold, Overview, Place,
+    Sought, StatusUpdate, Told, Work,
 };
 
 /// An error of SQLite in words of the port.
@@ -360,6 +362,47 @@ impl Journal for SqliteJournal {
         let id = id.0.clone();
         let stored = self.read(&self.counter, move |connection| operators::told(connection, &id)).await?;
         stored.map(|stored| stored.read(&self.seal)).transpose()
+    }
+
+    async fn events(&self, before: Option<Place>, most: usize) -> Result<Vec<EventLine>, JournalError> {
+        self.read(&self.counter, move |connection| looks::events(connection, before.as_ref(), most)).await
+    }
+
+    async fn event(&self, identity: &EventIdentity) -> Result<Option<EventTold>, JournalError> {
+        let of = identity.0.clone();
+        let stored = self.read(&self.counter, move |connection| looks::event(connection, &of)).await?;
+        stored.map(|stored| looks::open_event(&self.seal, &identity.0, stored)).transpose()
+    }
+
+    async fn letters(&self, before: Option<Place>, most: usize) -> Result<Vec<Letter>, JournalError> {
+        self.read(&self.counter, move |connection| looks::letters(connection, before.as_ref(), most)).await
+    }
+
+    async fn letter(&self, id: &str) -> Result<Option<Letter>, JournalError> {
+        let id = id.to_owned();
+        let letter = self.read(&self.counter, move |connection| looks::letter(connection, &id)).await?;
+        letter.map(|letter| looks::open_letter(&self.seal, letter)).transpose()
+    }
+
+    async fn notifications(
+        &self,
+        unread: bool,
+        before: Option<Place>,
+        most: usize,
+    ) -> Result<Vec<NotificationLine>, JournalError> {
+        let work = move |it: &Connection| looks::notifications(it, unread, before.as_ref(), most);
+        self.read(&self.counter, work).await
+    }
+
+    async fn notification(&self, id: &str) -> Result<Option<NotificationTold>, JournalError> {
+        let id = id.to_owned();
+        let stored = self.read(&self.counter, move |connection| looks::notification(connection, &id)).await?;
+        stored.map(|stored| stored.read(&self.seal)).transpose()
+    }
+
+    async fn account(&self, account: IAccount) -> Result<Option<AccountTold>, JournalError> {
+        let stored = self.read(&self.counter, move |connection| looks::account(connection, account)).await?;
+        stored.read(account, &self.seal)
     }
 
     async fn take(&self, id: &OperationId, claim: Claim) -> Result<Option<(Lease, Held)>, JournalError> {

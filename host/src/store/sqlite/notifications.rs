@@ -153,7 +153,7 @@ fn record_signal(
             let is_quiet = changes::is_quiet(connection, group, account, received_at)?;
             (None, if is_quiet { "begins" } else { "dropped" })
         }
-        (Whom::Closed(seq), None) => (Some(*seq), "dropped"),
+        (Whom::Closed(seq), None) => (Some(*seq), fate_of_late_news(connection, *seq, row.otherwise)?),
         (Whom::Nobody, None) => (None, if row.otherwise == Otherwise::Drop { "dropped" } else { "kept" }),
     };
     connection
@@ -179,6 +179,16 @@ fn record_signal(
         Whom::Open(seq) => wake(connection, seq, now),
         Whom::Closed(_) | Whom::Nobody => Ok(()),
     }
+}
+
+/// News of what is over may be for whoever took it over, and has not named its key yet.
+fn fate_of_late_news(
+    connection: &Connection,
+    seq: i64,
+    otherwise: Otherwise,
+) -> Result<&'static str, JournalError> {
+    let somebody_is_open = lanes::open_head_beside(connection, seq)?.is_some();
+    Ok(if somebody_is_open && otherwise == Otherwise::Keep { "kept" } else { "dropped" })
 }
 
 /// The account of which a signal speaks, where that is known.

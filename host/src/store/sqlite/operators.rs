@@ -23,6 +23,7 @@ pub fn lines(connection: &Connection, sought: &Sought) -> Result<Vec<Line>, Jour
     also("l.grp = ?", sought.group.as_ref().map(|group| group.0.clone().into()));
     also("o.word = ?", sought.state.map(|state| state.word().to_owned().into()));
     also("l.i_account = ?", sought.i_account.map(|account| account.0.cast_signed().into()));
+    also("o.event = ?", sought.event.as_ref().map(|event| event.0.clone().into()));
     also("o.seq < ?", sought.before.map(|seq| seq.cast_signed().into()));
     also("o.open = ? AND o.word IN ('parked', 'in-doubt', 'overdue')", sought.problems.then(|| 1.into()));
     let most = i64::try_from(sought.most).unwrap_or(i64::MAX);

@@ -152,7 +152,8 @@ fn write_notes(connection: &Connection, seq: i64, rows: &SaveRows, now: Timestam
     Ok(())
 }
 
-/// A signal that was taken is spent; what speaks of a closed operation is only recorded.
+/// A signal that was taken is spent. What speaks of a closed operation is only recorded, once nobody in its
+/// lane is left who could have taken it over.
 fn settle_signals(connection: &Connection, seq: i64, rows: &SaveRows) -> rusqlite::Result<()> {
     if rows.took_signal {
         connection
@@ -164,7 +165,13 @@ fn settle_signals(connection: &Connection, seq: i64, rows: &SaveRows) -> rusqlit
     }
     if !rows.operation.open {
         connection
-            .prepare_cached("UPDATE signal SET fate = 'dropped' WHERE operation = ?1 AND fate = 'kept'")?
+            .prepare_cached(
+                "UPDATE signal SET fate = 'dropped'
+                 WHERE fate = 'kept'
+                   AND operation IN (SELECT seq FROM operation WHERE lane = (SELECT lane FROM operation WHERE seq = ?1))
+                   AND NOT EXISTS (SELECT 1 FROM operation
+                                   WHERE lane = (SELECT lane FROM operation WHERE seq = ?1) AND open = 1)",
+            )?
             .execute([seq])?;
     }
     Ok(())

@@ -1,0 +1,74 @@
+//! What persons look at, beside operations.
+
+use super::Line;
+use crate::domain::{
+    Event, EventIdentity, Group, IAccount, ICustomer, Json, Notification, Said, Service, Timestamp,
+};
+
+/// Where a list is continued: what its last line has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub at: Timestamp,
+    pub id: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventLine {
+    pub identity: EventIdentity,
+    pub name: String,
+    pub i_account: Option<IAccount>,
+    pub i_customer: Option<ICustomer>,
+    pub received_at: Timestamp,
+}
+
+/// An event with what it made.
+#[derive(Clone, Debug)]
+pub struct EventTold {
+    pub event: Event,
+    pub operations: Vec<Line>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letter {
+    pub id: String,
+    pub at: Timestamp,
+    pub why: String,
+    /// Absent in a list.
+    pub body: Option<Vec<u8>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotificationLine {
+    pub id: String,
+    pub group: Group,
+    pub received_at: Timestamp,
+    pub is_read: bool,
+}
+
+/// A notification with what was read in it.
+#[derive(Clone, Debug)]
+pub struct NotificationTold {
+    pub line: NotificationLine,
+    pub raw: Notification,
+    /// What became of each signal, and the operation that it was given to.
+    pub signals: Vec<(String, Option<String>)>,
+}
+
+/// What is known of an account.
+#[derive(Clone, Debug)]
+pub struct AccountTold {
+    /// What stands in each group's external system; `None`: nothing that is known.
+    pub stands: Vec<(Group, Option<Json>)>,
+    /// The newest first.
+    pub operations: Vec<Line>,
+    pub statuses: Vec<StatusTold>,
+}
+
+#[derive(Clone, Debug)]
+pub struct StatusTold {
+    pub service: Service,
+    pub said: Said,
+    /// It is yet to be told, and when it is tried next.
+    pub due: Option<Timestamp>,
+    pub given_up: bool,
+}

@@ -1,0 +1,221 @@
+//! What persons look at, beside operations. The newest stands first.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::super::rows::{
+    applied_place, dead_letter_place, event_place, i_account, notification_place, status_place,
+};
+use super::super::seal::Seal;
+use super::{operators, sql};
+use crate::domain::{EventIdentity, Group, IAccount, ICustomer, Json, Service, Timestamp};
+use crate::ports::{
+    AccountTold, EventLine, EventTold, JournalError, Letter, Line, NotificationLine, NotificationTold, Place,
+    Sought, StatusTold,
+};
+
+/// Operations of an account that are shown with it.
+const OPERATIONS_MAX: usize = 50;
+
+/// After whatever has no place before.
+fn bounds(before: Option<&Place>) -> (i64, String) {
+    before.map_or((i64::MAX, String::new()), |place| (place.at.millis(), place.id.clone()))
+}
+
+fn at(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+    row.get(column).map(Timestamp::from_millis)
+}
+
+pub fn events(
+    connection: &Connection,
+    before: Option<&Place>,
+    most: usize,
+) -> Result<Vec<EventLine>, JournalError> {
+    let (millis, id) = bounds(before);
+    let line = |row: &Row<'_>| {
+        Ok(EventLine {
+            identity: EventIdentity(row.get(0)?),
+            name: row.get(1)?,
+            i_account: row.get::<_, Option<i64>>(2)?.map(i_account),
+            i_customer: row.get::<_, Option<i64>>(3)?.map(|customer| ICustomer(customer.cast_unsigned())),
+            received_at: at(row, 4)?,
+        })
+    };
+    connection
+        .prepare_cached(
+            "SELECT identity, name, i_account, i_customer, received_at FROM event
+             WHERE received_at < ?1 OR (received_at = ?1 AND identity < ?2)
+             ORDER BY received_at DESC, identity DESC LIMIT ?3",
+        )
+        .and_then(|mut select| select.query_map(params![millis, id, count(most)], line)?.collect())
+        .map_err(sql)
+}
+
+fn count(most: usize) -> i64 {
+    i64::try_from(most).unwrap_or(i64::MAX)
+}
+
+/// An event, still sealed, with what it made.
+pub fn event(connection: &Connection, identity: &str) -> Result<Option<(Vec<u8>, Vec<Line>)>, JournalError> {
+    let body: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT body FROM event WHERE identity = ?1")
+        .and_then(|mut select| select.query_row([identity], |row| row.get(0)).optional())
+        .map_err(sql)?;
+    let Some(body) = body else { return Ok(None) };
+    let sought = Sought { event: Some(EventIdentity(identity.to_owned())), most: 1000, ..Sought::default() };
+    Ok(Some((body, operators::lines(connection, &sought)?)))
+}
+
+pub fn open_event(
+    seal: &Seal,
+    identity: &str,
+    stored: (Vec<u8>, Vec<Line>),
+) -> Result<EventTold, JournalError> {
+    let (body, operations) = stored;
+    Ok(EventTold { event: seal.unpack(&event_place(identity), &body)?, operations })
+}
+
+pub fn letters(
+    connection: &Connection,
+    before: Option<&Place>,
+    most: usize,
+) -> Result<Vec<Letter>, JournalError> {
+    let (millis, id) = bounds(before);
+    let letter =
+        |row: &Row<'_>| Ok(Letter { id: row.get(0)?, at: at(row, 1)?, why: row.get(2)?, body: None });
+    connection
+        .prepare_cached(
+            "SELECT id, at, why FROM dead_letter WHERE at < ?1 OR (at = ?1 AND id < ?2) ORDER BY at DESC, id DESC LIMIT ?3",
+        )
+        .and_then(|mut select| select.query_map(params![millis, id, count(most)], letter)?.collect())
+        .map_err(sql)
+}
+
+/// With its body, still sealed.
+pub fn letter(connection: &Connection, id: &str) -> Result<Option<Letter>, JournalError> {
+    let letter = |row: &Row<'_>| {
+        Ok(Letter { id: row.get(0)?, at: at(row, 1)?, why: row.get(2)?, body: Some(row.get(3)?) })
+    };
+    connection
+        .prepare_cached("SELECT id, at, why, body FROM dead_letter WHERE id = ?1")
+        .and_then(|mut select| select.query_row([id], letter).optional())
+        .map_err(sql)
+}
+
+pub fn open_letter(seal: &Seal, letter: Letter) -> Result<Letter, JournalError> {
+    let open = |sealed: Vec<u8>| seal.open(&dead_letter_place(&letter.id), &sealed);
+    Ok(Letter { body: letter.body.clone().map(open).transpose()?, ..letter })
+}
+
+fn notification_line(row: &Row<'_>) -> rusqlite::Result<NotificationLine> {
+    Ok(NotificationLine {
+        id: row.get(0)?,
+        group: Group(row.get(1)?),
+        received_at: at(row, 2)?,
+        is_read: row.get::<_, i64>(3)? == 0,
+    })
+}
+
+pub fn notifications(
+    connection: &Connection,
+    unread: bool,
+    before: Option<&Place>,
+    most: usize,
+) -> Result<Vec<NotificationLine>, JournalError> {
+    // Their ids sort by the time at which they came.
+    let before = before.map_or_else(|| "~".to_owned(), |place| place.id.clone());
+    connection
+        .prepare_cached(
+            "SELECT id, grp, received_at, unread FROM notification
+             WHERE id < ?1 AND (NOT ?2 OR unread > 0) ORDER BY id DESC LIMIT ?3",
+        )
+        .and_then(|mut select| {
+            select.query_map(params![before, unread, count(most)], notification_line)?.collect()
+        })
+        .map_err(sql)
+}
+
+/// A notification, still sealed, with what became of its signals.
+pub struct StoredNotification {
+    line: NotificationLine,
+    raw: Vec<u8>,
+    signals: Vec<(String, Option<String>)>,
+}
+
+pub fn notification(connection: &Connection, id: &str) -> Result<Option<StoredNotification>, JournalError> {
+    let found = connection
+        .prepare_cached("SELECT id, grp, received_at, unread, raw FROM notification WHERE id = ?1")
+        .and_then(|mut select| {
+            select.query_row([id], |row| Ok((notification_line(row)?, row.get(4)?))).optional()
+        })
+        .map_err(sql)?;
+    let Some((line, raw)) = found else { return Ok(None) };
+    let signals = connection
+        .prepare_cached(
+            "SELECT s.fate, o.id FROM signal s LEFT JOIN operation o ON o.seq = s.operation
+             WHERE s.notification = ?1 ORDER BY s.id",
+        )
+        .and_then(|mut select| {
+            select.query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<Vec<_>, _>>()
+        })
+        .map_err(sql)?;
+    Ok(Some(StoredNotification { line, raw, signals }))
+}
+
+impl StoredNotification {
+    pub fn read(self, seal: &Seal) -> Result<NotificationTold, JournalError> {
+        let raw = seal.unpack(&notification_place(&self.line.id), &self.raw)?;
+        Ok(NotificationTold { line: self.line, raw, signals: self.signals })
+    }
+}
+
+/// What is known of an account, still sealed.
+pub struct StoredAccount {
+    stands: Vec<(Group, Option<Vec<u8>>)>,
+    operations: Vec<Line>,
+    statuses: Vec<(String, Vec<u8>, Option<i64>, bool)>,
+}
+
+pub fn account(connection: &Connection, account: IAccount) -> Result<StoredAccount, JournalError> {
+    let number = account.0.cast_signed();
+    let stands = connection
+        .prepare_cached("SELECT grp, applied FROM lane WHERE i_account = ?1 ORDER BY grp")
+        .and_then(|mut select| {
+            select.query_map([number], |row| Ok((Group(row.get(0)?), row.get(1)?)))?.collect()
+        })
+        .map_err(sql)?;
+    let statuses = connection
+        .prepare_cached(
+            "SELECT service, said, due, given_up FROM status WHERE i_account = ?1 ORDER BY service",
+        )
+        .and_then(|mut select| {
+            let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+            select.query_map([number], read)?.collect()
+        })
+        .map_err(sql)?;
+    let sought = Sought { i_account: Some(account), most: OPERATIONS_MAX, ..Sought::default() };
+    Ok(StoredAccount { stands, operations: operators::lines(connection, &sought)?, statuses })
+}
+
+impl StoredAccount {
+    /// `None` when nothing is known of it.
+    pub fn read(self, account: IAccount, seal: &Seal) -> Result<Option<AccountTold>, JournalError> {
+        if self.stands.is_empty() && self.statuses.is_empty() {
+            return Ok(None);
+        }
+        let stands = |(group, sealed): (Group, Option<Vec<u8>>)| {
+            let place = applied_place(&group.0, account.0.cast_signed());
+            let applied = sealed.map(|sealed| seal.unpack::<Json>(&place, &sealed)).transpose()?;
+            Ok((group, applied))
+        };
+        let status = |(service, said, due, given_up): (String, Vec<u8>, Option<i64>, bool)| {
+            let service = Service(service);
+            let said = seal.unpack(&status_place(account, &service), &said)?;
+            Ok(StatusTold { service, said, due: due.map(Timestamp::from_millis), given_up })
+        };
+        Ok(Some(AccountTold {
+            stands: self.stands.into_iter().map(stands).collect::<Result<_, JournalError>>()?,
+            operations: self.operations,
+            statuses: self.statuses.into_iter().map(status).collect::<Result<_, JournalError>>()?,
+        }))
+    }
+}
