@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use crate::domain::{
-    Breaker, Chance, Change, Digest, Entry, Errand, Event, EventIdentity, FanOut, Group, IAccount, ICustomer,
-    Json, LaidDown, Listed, Notification, Operation, OperationId, Progress, Reading, Request, Response,
-    Service, Subscriber, SystemChange, Timestamp, Trouble, Wanted,
+    Breaker, Chance, Change, Digest, Entry, Errand, Event, FanOut, Group, IAccount, ICustomer, Json,
+    LaidDown, Listed, Notification, Operation, OperationId, Progress, Reading, Request, Response, Service,
+    Subscriber, SystemChange, Timestamp, Trouble, Wanted,
 };
 use crate::secret::Secret;
 
@@ -24,7 +24,7 @@ pub use journal::{
 };
 pub use lack::{Denial, Lack, Withheld};
 pub use look::{
-    AccountTold, EventLine, EventTold, Letter, NotificationLine, NotificationTold, Place, StatusTold,
+    AccountTold, EventLine, EventTold, Letter, Looks, NotificationLine, NotificationTold, Place, StatusTold,
 };
 
 pub struct Ports {
@@ -45,7 +45,7 @@ pub trait World: Send + Sync {
 
 /// What is durable. Every method that returns `Ok` has committed, with a sync to the disk.
 #[async_trait]
-pub trait Journal: Send + Sync {
+pub trait Journal: Looks + Send + Sync {
     /// Stores an event with the work that it makes. A known identity changes nothing.
     async fn accept(&self, event: Event, work: Work) -> Result<Acceptance, JournalError>;
 
@@ -122,43 +122,11 @@ pub trait Journal: Send + Sync {
     /// What other groups than these have said of any account counts no more. Gives how many words.
     async fn hear_only(&self, groups: &[Group]) -> Result<usize, JournalError>;
 
-    /// Operations for a person to see, the newest first.
-    async fn operations(&self, sought: Sought) -> Result<Vec<Line>, JournalError>;
-
-    /// One operation with all that is known of it.
-    async fn operation(&self, id: &OperationId) -> Result<Option<Told>, JournalError>;
-
-    /// Events for a person to see, the newest first.
-    async fn events(&self, before: Option<Place>, most: usize) -> Result<Vec<EventLine>, JournalError>;
-
-    async fn event(&self, identity: &EventIdentity) -> Result<Option<EventTold>, JournalError>;
-
-    /// What could never become an event, the newest first.
-    async fn letters(&self, before: Option<Place>, most: usize) -> Result<Vec<Letter>, JournalError>;
-
-    async fn letter(&self, id: &str) -> Result<Option<Letter>, JournalError>;
-
-    /// Notifications, or those that no adapter could read; the newest first.
-    async fn notifications(
-        &self,
-        unread: bool,
-        before: Option<Place>,
-        most: usize,
-    ) -> Result<Vec<NotificationLine>, JournalError>;
-
-    async fn notification(&self, id: &str) -> Result<Option<NotificationTold>, JournalError>;
-
-    /// What is known of an account; `None`: nothing.
-    async fn account(&self, account: IAccount) -> Result<Option<AccountTold>, JournalError>;
-
     /// Leases the lane of an operation, if that stands first in it and nobody moves it now.
     async fn take(&self, id: &OperationId, claim: Claim) -> Result<Option<(Lease, Held)>, JournalError>;
 
     /// Writes down what a person did.
     async fn audit(&self, entry: Audit) -> Result<(), JournalError>;
-
-    /// What persons did, the newest first.
-    async fn audits(&self, most: usize) -> Result<Vec<Audit>, JournalError>;
 
     /// Whether it can be written.
     async fn ping(&self) -> Result<(), JournalError>;

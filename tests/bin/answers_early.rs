@@ -16,8 +16,8 @@ use punchdown::domain::{
 use punchdown::lifecycle;
 use punchdown::ports::{
     Acceptance, AccountTold, Audit, Claim, DeadLetter, Delivered, EventLine, EventTold, Held, Journal,
-    JournalError, Kept, Lease, Leased, Letter, Line, NotificationLine, NotificationTold, Overview, Place,
-    Sought, StatusUpdate, Told, Work,
+    JournalError, Kept, Lease, Leased, Letter, Line, Looks, NotificationLine, NotificationTold, Overview,
+    Place, Sought, StatusUpdate, Told, Work,
 };
 
 /// How long an answered event stays in memory alone.
@@ -140,6 +140,25 @@ impl Journal for Early {
         self.0.hear_only(groups).await
     }
 
+    async fn take(&self, id: &OperationId, claim: Claim) -> Result<Option<(Lease, Held)>, JournalError> {
+        self.0.take(id, claim).await
+    }
+
+    async fn audit(&self, entry: Audit) -> Result<(), JournalError> {
+        self.0.audit(entry).await
+    }
+
+    async fn ping(&self) -> Result<(), JournalError> {
+        self.0.ping().await
+    }
+
+    async fn overview(&self) -> Result<Overview, JournalError> {
+        self.0.overview().await
+    }
+}
+
+#[async_trait]
+impl Looks for Early {
     async fn operations(&self, sought: Sought) -> Result<Vec<Line>, JournalError> {
         self.0.operations(sought).await
     }
@@ -181,23 +200,7 @@ impl Journal for Early {
         self.0.account(account).await
     }
 
-    async fn take(&self, id: &OperationId, claim: Claim) -> Result<Option<(Lease, Held)>, JournalError> {
-        self.0.take(id, claim).await
-    }
-
-    async fn audit(&self, entry: Audit) -> Result<(), JournalError> {
-        self.0.audit(entry).await
-    }
-
     async fn audits(&self, most: usize) -> Result<Vec<Audit>, JournalError> {
         self.0.audits(most).await
-    }
-
-    async fn ping(&self) -> Result<(), JournalError> {
-        self.0.ping().await
-    }
-
-    async fn overview(&self) -> Result<Overview, JournalError> {
-        self.0.overview().await
     }
 }

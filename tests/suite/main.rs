@@ -21,6 +21,7 @@ mod hostile;
 mod journal_contract;
 mod lanes;
 mod listeners;
+mod looks;
 mod notifications;
 mod nsps;
 mod operators;

@@ -17,20 +17,20 @@ use crate::harness::{PROGRAM, folder, front, new_accounts, oms_adapter, stage, s
 const SOON: Duration = Duration::from_secs(20);
 
 /// What a command says to whoever calls it.
-async fn said(stage: &Stage, arguments: &[&str]) -> Output {
+pub async fn said(stage: &Stage, arguments: &[&str]) -> Output {
     let mut command = Command::new(PROGRAM);
     command.args(arguments).arg("--config").arg(&stage.config);
     command.output().await.expect("it runs")
 }
 
 /// What it prints for programs.
-async fn asked(stage: &Stage, arguments: &[&str]) -> Value {
+pub async fn asked(stage: &Stage, arguments: &[&str]) -> Value {
     let output = said(stage, &[arguments, &["-o", "json"]].concat()).await;
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
-async fn operations(stage: &Stage, filter: &[&str]) -> Vec<Value> {
+pub async fn operations(stage: &Stage, filter: &[&str]) -> Vec<Value> {
     let list = asked(stage, &[&["operation", "list"], filter].concat()).await;
     list["operations"].as_array().expect("a list").clone()
 }

@@ -54,6 +54,20 @@ impl Door {
         self.print(self.ask(Method::GET, path, None).await, text)
     }
 
+    /// Asks twice, and prints both as one.
+    pub async fn show_both(
+        &self,
+        one: &str,
+        other: &str,
+        text: impl Fn(&Value, &Value) -> String,
+    ) -> ExitCode {
+        let both = async {
+            let one = self.ask(Method::GET, one, None).await?;
+            Ok(serde_json::json!({ "status": one, "stuck": self.ask(Method::GET, other, None).await? }))
+        };
+        self.print(both.await, |both| text(&both["status"], &both["stuck"]))
+    }
+
     /// Lets something be done.
     pub async fn act(&self, path: &str, body: &Value, text: impl Fn(&Value) -> String) -> ExitCode {
         self.print(self.ask(Method::POST, path, Some(body)).await, text)
@@ -143,4 +157,18 @@ fn message(said: &Value, status: StatusCode) -> String {
 fn from_pem<T>(file: &Path, read: fn(&[u8]) -> reqwest::Result<T>) -> Result<T, String> {
     let pem = std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     read(&pem).map_err(|error| format!("cannot use {}: {}", file.display(), web::reason(&error)))
+}
+
+/// As a part of a path, or of a query.
+pub fn encoded(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// A value in a line of text.
+pub fn word(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
 }

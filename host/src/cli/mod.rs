@@ -6,6 +6,7 @@ mod demo;
 mod door;
 #[cfg(feature = "simulators")]
 pub mod judge;
+mod looks;
 mod operation;
 #[cfg(feature = "simulators")]
 mod sim;
@@ -39,6 +40,15 @@ enum Command {
     /// See operations one by one, and release those that are stuck.
     #[command(subcommand)]
     Operation(operation::Command),
+    /// See what PortaBilling sent.
+    #[command(subcommand)]
+    Event(looks::EventCommand),
+    /// See what external systems sent.
+    #[command(subcommand)]
+    Notification(looks::NotificationCommand),
+    /// See what is known of an account.
+    #[command(subcommand)]
+    Account(looks::AccountCommand),
     /// Let a group rest, or work again.
     #[command(subcommand)]
     Target(operation::TargetCommand),
@@ -79,6 +89,9 @@ async fn run(command: Command) -> ExitCode {
         Command::Status(arguments) => status::run(&arguments).await,
         Command::Operation(command) => operation::run(&command).await,
         Command::Target(command) => operation::target(&command).await,
+        Command::Event(command) => looks::event(&command).await,
+        Command::Notification(command) => looks::notification(&command).await,
+        Command::Account(command) => looks::account(&command).await,
         #[cfg(feature = "simulators")]
         Command::Demo(arguments) => demo::run(&arguments).await,
         #[cfg(feature = "simulators")]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::door::Door;
+use super::door::{Door, encoded, word};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -121,19 +121,8 @@ impl Signed {
     }
 }
 
-fn encoded(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
-}
-
-fn word(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-fn lines(answer: &Value) -> String {
+/// Operations, a line each.
+pub fn lines(answer: &Value) -> String {
     let row = |cells: [&str; 6]| {
         let [id, group, account, state, changed, event] = cells;
         format!("{id:<26}  {group:<12} {account:>12}  {state:<21}  {changed:<24}  {event}\n")

@@ -1,23 +1,85 @@
 //! `status`: what a running host has to do, from its operators' door.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use serde_json::Value;
 
 use super::door::Door;
+use super::operation;
 
 #[derive(clap::Args)]
 pub struct Arguments {
+    /// Only what needs a person or is held back, and the operations that are stuck.
+    #[arg(long)]
+    problems: bool,
     #[command(flatten)]
     door: Door,
 }
 
 pub async fn run(arguments: &Arguments) -> ExitCode {
-    arguments.door.show("status", text).await
+    if !arguments.problems {
+        return arguments.door.show("status", text).await;
+    }
+    let stuck = "operations?problems=true&limit=20";
+    arguments.door.show_both("status", stuck, problems).await
+}
+
+/// States in which nothing is wrong.
+const WELL: [&str; 9] = [
+    "received",
+    "querying",
+    "sending",
+    "awaiting-notification",
+    "done",
+    "failed",
+    "ignored",
+    "superseded",
+    "skipped",
+];
+
+/// What is not as it should be; a sentence when all is well.
+fn problems(status: &Value, stuck: &Value) -> String {
+    let mut text = String::new();
+    for (name, label) in [
+        ("dead_letters", "dead letters: punchdown event list --dead-letters"),
+        (
+            "notifications_unread",
+            "notifications that no adapter could read: punchdown notification list --unread",
+        ),
+        ("signals_parked", "signals that nobody claimed in three days"),
+        ("statuses_given_up", "statuses given up: PortaBilling has no such account"),
+    ] {
+        if let Some(count) = status[name].as_u64().filter(|count| *count > 0) {
+            let _ = writeln!(text, "{count} {label}");
+        }
+    }
+    for (group, of_group) in status["groups"].as_object().into_iter().flatten() {
+        if of_group["paused"] == true {
+            let _ = writeln!(text, "group {group} is paused");
+        }
+        if let Some(breaker) = of_group["breaker"].as_object() {
+            let word = |name: &str| breaker[name].as_str().unwrap_or_default();
+            let (since, why, probe_at) = (word("open_since"), word("why"), word("probe_at"));
+            let _ = writeln!(
+                text,
+                "group {group}: its target does not answer since {since}, next probe {probe_at}: {why}"
+            );
+        }
+        for (state, count) in of_group["operations"].as_object().into_iter().flatten() {
+            if !WELL.contains(&state.as_str()) {
+                let _ = writeln!(text, "group {group}: {count} {state}");
+            }
+        }
+    }
+    if stuck["operations"].as_array().is_some_and(|operations| !operations.is_empty()) {
+        text.push('\n');
+        text += &operation::lines(stuck);
+    }
+    if text.is_empty() { "nothing is held back, and nothing needs a person\n".to_owned() } else { text }
 }
 
 fn text(status: &Value) -> String {
-    use std::fmt::Write as _;
     let word = |name: &str| match &status[name] {
         Value::Null => "never".to_owned(),
         Value::String(text) => text.clone(),
@@ -47,6 +109,15 @@ fn text(status: &Value) -> String {
         }
         for (stage, count) in of_group["operations"].as_object().into_iter().flatten() {
             let _ = writeln!(text, "  {stage:<18} {count}");
+        }
+        if let Some(within) = of_group["done_within_ms"].as_object() {
+            let seconds = |name: &str| within[name].as_f64().unwrap_or_default() / 1000.0;
+            let _ = writeln!(
+                text,
+                "  done within        {:.1} s (p50), {:.1} s (p95)",
+                seconds("p50"),
+                seconds("p95")
+            );
         }
         if let Some(oldest) = of_group["oldest_open_at"].as_str() {
             let _ = writeln!(text, "  the oldest open    since {oldest}");

@@ -8,7 +8,7 @@ use crate::domain::outcome::{Outcome, apply};
 use crate::domain::{
     Act, Event, EventIdentity, Group, Json, Operation, OperationId, Person, Veil, may_act_on,
 };
-use crate::ports::{Audit, Claim, Held, JournalError, Lease, Line, Sought, Told, Work};
+use crate::ports::{Audit, Claim, Held, Journal, JournalError, Lease, Work};
 use crate::telemetry::HeldBy;
 
 #[derive(Clone)]
@@ -41,19 +41,14 @@ impl Operators {
         Self { core }
     }
 
-    pub async fn operations(&self, sought: Sought) -> Result<Vec<Line>, JournalError> {
-        self.core.ports.journal.operations(sought).await
+    /// What there is to look at.
+    pub fn journal(&self) -> &dyn Journal {
+        self.core.ports.journal.as_ref()
     }
 
-    /// An operation, and what of its group's data must not be shown.
-    pub async fn operation(&self, id: &OperationId) -> Result<Option<(Told, Veil)>, JournalError> {
-        let Some(told) = self.core.ports.journal.operation(id).await? else { return Ok(None) };
-        let veil = Veil::new(&self.core.ports.adapters.secret_fields(&told.operation.lane.group));
-        Ok(Some((told, veil)))
-    }
-
-    pub async fn audits(&self, most: usize) -> Result<Vec<Audit>, JournalError> {
-        self.core.ports.journal.audits(most).await
+    /// What of a group's data must not be shown.
+    pub fn veil(&self, group: &Group) -> Veil {
+        Veil::new(&self.core.ports.adapters.secret_fields(group))
     }
 
     /// Does to an operation what a person wants; the one that takes its place, if one does.

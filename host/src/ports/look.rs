@@ -1,9 +1,48 @@
-//! What persons look at, beside operations.
+//! What persons look at.
 
-use super::Line;
+use async_trait::async_trait;
+
+use super::{Audit, JournalError, Line, Sought, Told};
 use crate::domain::{
-    Event, EventIdentity, Group, IAccount, ICustomer, Json, Notification, Said, Service, Timestamp,
+    Event, EventIdentity, Group, IAccount, ICustomer, Json, Notification, OperationId, Said, Service,
+    Timestamp,
 };
+
+/// What is in the journal, for a person to see. Lists begin with the newest.
+#[async_trait]
+pub trait Looks: Send + Sync {
+    /// Operations for a person to see, the newest first.
+    async fn operations(&self, sought: Sought) -> Result<Vec<Line>, JournalError>;
+
+    /// One operation with all that is known of it.
+    async fn operation(&self, id: &OperationId) -> Result<Option<Told>, JournalError>;
+
+    /// Events for a person to see, the newest first.
+    async fn events(&self, before: Option<Place>, most: usize) -> Result<Vec<EventLine>, JournalError>;
+
+    async fn event(&self, identity: &EventIdentity) -> Result<Option<EventTold>, JournalError>;
+
+    /// What could never become an event, the newest first.
+    async fn letters(&self, before: Option<Place>, most: usize) -> Result<Vec<Letter>, JournalError>;
+
+    async fn letter(&self, id: &str) -> Result<Option<Letter>, JournalError>;
+
+    /// Notifications, or those that no adapter could read; the newest first.
+    async fn notifications(
+        &self,
+        unread: bool,
+        before: Option<Place>,
+        most: usize,
+    ) -> Result<Vec<NotificationLine>, JournalError>;
+
+    async fn notification(&self, id: &str) -> Result<Option<NotificationTold>, JournalError>;
+
+    /// What is known of an account; `None`: nothing.
+    async fn account(&self, account: IAccount) -> Result<Option<AccountTold>, JournalError>;
+
+    /// What persons did, the newest first.
+    async fn audits(&self, most: usize) -> Result<Vec<Audit>, JournalError>;
+}
 
 /// Where a list is continued: what its last line has.
 #[derive(Clone, Debug, PartialEq, Eq)]

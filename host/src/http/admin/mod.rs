@@ -1,5 +1,6 @@
 //! The operators' door. What monitoring asks for needs no token; all else does.
 
+mod looks;
 mod operations;
 mod status;
 
@@ -60,6 +61,13 @@ pub fn routes(door: Door) -> Router {
         .route("/operations/{id}", get(operations::show))
         .route("/operations/{id}/{wish}", post(operations::act))
         .route("/groups/{group}/{wish}", post(operations::pause))
+        .route("/events", get(looks::events))
+        .route("/events/{id}", get(looks::event))
+        .route("/dead-letters", get(looks::letters))
+        .route("/dead-letters/{id}", get(looks::letter))
+        .route("/notifications", get(looks::notifications))
+        .route("/notifications/{id}", get(looks::notification))
+        .route("/accounts/{i_account}", get(looks::account))
         .route("/audit", get(operations::audit))
         .route_layer(from_fn_with_state(Arc::clone(&door), admit));
     Router::new()

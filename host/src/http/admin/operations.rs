@@ -39,7 +39,7 @@ pub async fn list(
 ) -> Result<Json<Value>, Problem> {
     let Query(filter) = filter.map_err(|why| Problem(StatusCode::BAD_REQUEST, why.body_text()))?;
     let state = filter.state.as_deref().map(state).transpose()?;
-    let most = filter.limit.unwrap_or(LINES).clamp(1, LINES_MAX);
+    let most = most(filter.limit);
     let sought = Sought {
         group: filter.group.map(Group),
         state,
@@ -49,7 +49,7 @@ pub async fn list(
         before: filter.before,
         most,
     };
-    let lines = door.operators.operations(sought).await?;
+    let lines = door.operators.journal().operations(sought).await?;
     let before = lines.last().filter(|_| lines.len() == most).map(|line| line.seq);
     let held = door.intake.held().await;
     let lines: Vec<Value> = lines.iter().map(|it| line(it, &held)).collect();
@@ -63,7 +63,12 @@ fn state(word: &str) -> Result<State, Problem> {
     })
 }
 
-fn line(line: &Line, held: &BTreeSet<Group>) -> Value {
+/// How many lines are shown when so many are asked for.
+pub fn most(limit: Option<usize>) -> usize {
+    limit.unwrap_or(LINES).clamp(1, LINES_MAX)
+}
+
+pub fn line(line: &Line, held: &BTreeSet<Group>) -> Value {
     let is_held = line.ready && held.contains(&line.group);
     let state = if is_held { line.state.held_back() } else { line.state };
     json!({
@@ -82,9 +87,9 @@ pub async fn show(
     extract::State(door): extract::State<Arc<Door>>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let found = door.operators.operation(&OperationId(id.clone())).await?;
-    let (told, veil) =
-        found.ok_or_else(|| Problem(StatusCode::NOT_FOUND, format!("there is no operation {id}")))?;
+    let told = door.operators.journal().operation(&OperationId(id.clone())).await?;
+    let told = told.ok_or_else(|| Problem(StatusCode::NOT_FOUND, format!("there is no operation {id}")))?;
+    let veil = door.operators.veil(&told.operation.lane.group);
     let is_held = matches!(told.operation.stage, Stage::Ready { .. })
         && door.intake.held().await.contains(&told.operation.lane.group);
     Ok(Json(shown(&told, &veil, is_held)))
@@ -211,7 +216,7 @@ pub async fn pause(
 }
 
 pub async fn audit(extract::State(door): extract::State<Arc<Door>>) -> Result<Json<Value>, Problem> {
-    let entries = door.operators.audits(LINES_MAX).await?;
+    let entries = door.operators.journal().audits(LINES_MAX).await?;
     let entries: Vec<Value> = entries
         .into_iter()
         .map(|entry| {

@@ -35,9 +35,17 @@ pub struct Status {
 struct GroupStatus {
     operations: BTreeMap<String, u64>,
     oldest_open_at: Option<String>,
+    /// From the event to `done`, of those that were done last: half of them, and nineteen of twenty.
+    done_within_ms: Option<DoneWithin>,
     paused: bool,
     /// Absent while it is closed.
     breaker: Option<OpenBreaker>,
+}
+
+#[derive(Serialize)]
+struct DoneWithin {
+    p50: u128,
+    p95: u128,
 }
 
 #[derive(Serialize)]
@@ -63,6 +71,10 @@ impl Status {
         }
         for (group, oldest) in &overview.oldest_open {
             groups.entry(group.0.clone()).or_default().oldest_open_at = Some(oldest.to_string());
+        }
+        for (group, (p50, p95)) in &overview.times {
+            let within = DoneWithin { p50: p50.as_millis(), p95: p95.as_millis() };
+            groups.entry(group.0.clone()).or_default().done_within_ms = Some(within);
         }
         for state in states {
             let group = groups.entry(state.group.0).or_default();

@@ -1,16 +1,17 @@
-//! What persons look at, beside operations. The newest stands first.
+//! Answers the port `Looks`: what persons look at. The newest stands first.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::super::rows::{
     applied_place, dead_letter_place, event_place, i_account, notification_place, status_place,
 };
 use super::super::seal::Seal;
-use super::{operators, sql};
-use crate::domain::{EventIdentity, Group, IAccount, ICustomer, Json, Service, Timestamp};
+use super::{SqliteJournal, operators, sql};
+use crate::domain::{EventIdentity, Group, IAccount, ICustomer, Json, OperationId, Service, Timestamp};
 use crate::ports::{
-    AccountTold, EventLine, EventTold, JournalError, Letter, Line, NotificationLine, NotificationTold, Place,
-    Sought, StatusTold,
+    AccountTold, Audit, EventLine, EventTold, JournalError, Letter, Line, Looks, NotificationLine,
+    NotificationTold, Place, Sought, StatusTold, Told,
 };
 
 /// Operations of an account that are shown with it.
@@ -25,7 +26,7 @@ fn at(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
     row.get(column).map(Timestamp::from_millis)
 }
 
-pub fn events(
+fn events(
     connection: &Connection,
     before: Option<&Place>,
     most: usize,
@@ -55,7 +56,9 @@ fn count(most: usize) -> i64 {
 }
 
 /// An event, still sealed, with what it made.
-pub fn event(connection: &Connection, identity: &str) -> Result<Option<(Vec<u8>, Vec<Line>)>, JournalError> {
+type StoredEvent = (Vec<u8>, Vec<Line>);
+
+fn event(connection: &Connection, identity: &str) -> Result<Option<StoredEvent>, JournalError> {
     let body: Option<Vec<u8>> = connection
         .prepare_cached("SELECT body FROM event WHERE identity = ?1")
         .and_then(|mut select| select.query_row([identity], |row| row.get(0)).optional())
@@ -65,16 +68,12 @@ pub fn event(connection: &Connection, identity: &str) -> Result<Option<(Vec<u8>,
     Ok(Some((body, operators::lines(connection, &sought)?)))
 }
 
-pub fn open_event(
-    seal: &Seal,
-    identity: &str,
-    stored: (Vec<u8>, Vec<Line>),
-) -> Result<EventTold, JournalError> {
+fn open_event(seal: &Seal, identity: &str, stored: StoredEvent) -> Result<EventTold, JournalError> {
     let (body, operations) = stored;
     Ok(EventTold { event: seal.unpack(&event_place(identity), &body)?, operations })
 }
 
-pub fn letters(
+fn letters(
     connection: &Connection,
     before: Option<&Place>,
     most: usize,
@@ -91,7 +90,7 @@ pub fn letters(
 }
 
 /// With its body, still sealed.
-pub fn letter(connection: &Connection, id: &str) -> Result<Option<Letter>, JournalError> {
+fn letter(connection: &Connection, id: &str) -> Result<Option<Letter>, JournalError> {
     let letter = |row: &Row<'_>| {
         Ok(Letter { id: row.get(0)?, at: at(row, 1)?, why: row.get(2)?, body: Some(row.get(3)?) })
     };
@@ -101,7 +100,7 @@ pub fn letter(connection: &Connection, id: &str) -> Result<Option<Letter>, Journ
         .map_err(sql)
 }
 
-pub fn open_letter(seal: &Seal, letter: Letter) -> Result<Letter, JournalError> {
+fn open_letter(seal: &Seal, letter: Letter) -> Result<Letter, JournalError> {
     let open = |sealed: Vec<u8>| seal.open(&dead_letter_place(&letter.id), &sealed);
     Ok(Letter { body: letter.body.clone().map(open).transpose()?, ..letter })
 }
@@ -115,7 +114,7 @@ fn notification_line(row: &Row<'_>) -> rusqlite::Result<NotificationLine> {
     })
 }
 
-pub fn notifications(
+fn notifications(
     connection: &Connection,
     unread: bool,
     before: Option<&Place>,
@@ -135,13 +134,13 @@ pub fn notifications(
 }
 
 /// A notification, still sealed, with what became of its signals.
-pub struct StoredNotification {
+struct StoredNotification {
     line: NotificationLine,
     raw: Vec<u8>,
     signals: Vec<(String, Option<String>)>,
 }
 
-pub fn notification(connection: &Connection, id: &str) -> Result<Option<StoredNotification>, JournalError> {
+fn notification(connection: &Connection, id: &str) -> Result<Option<StoredNotification>, JournalError> {
     let found = connection
         .prepare_cached("SELECT id, grp, received_at, unread, raw FROM notification WHERE id = ?1")
         .and_then(|mut select| {
@@ -162,20 +161,20 @@ pub fn notification(connection: &Connection, id: &str) -> Result<Option<StoredNo
 }
 
 impl StoredNotification {
-    pub fn read(self, seal: &Seal) -> Result<NotificationTold, JournalError> {
+    fn read(self, seal: &Seal) -> Result<NotificationTold, JournalError> {
         let raw = seal.unpack(&notification_place(&self.line.id), &self.raw)?;
         Ok(NotificationTold { line: self.line, raw, signals: self.signals })
     }
 }
 
 /// What is known of an account, still sealed.
-pub struct StoredAccount {
+struct StoredAccount {
     stands: Vec<(Group, Option<Vec<u8>>)>,
     operations: Vec<Line>,
     statuses: Vec<(String, Vec<u8>, Option<i64>, bool)>,
 }
 
-pub fn account(connection: &Connection, account: IAccount) -> Result<StoredAccount, JournalError> {
+fn stored_account(connection: &Connection, account: IAccount) -> Result<StoredAccount, JournalError> {
     let number = account.0.cast_signed();
     let stands = connection
         .prepare_cached("SELECT grp, applied FROM lane WHERE i_account = ?1 ORDER BY grp")
@@ -198,7 +197,7 @@ pub fn account(connection: &Connection, account: IAccount) -> Result<StoredAccou
 
 impl StoredAccount {
     /// `None` when nothing is known of it.
-    pub fn read(self, account: IAccount, seal: &Seal) -> Result<Option<AccountTold>, JournalError> {
+    fn read(self, account: IAccount, seal: &Seal) -> Result<Option<AccountTold>, JournalError> {
         if self.stands.is_empty() && self.statuses.is_empty() {
             return Ok(None);
         }
@@ -217,5 +216,63 @@ impl StoredAccount {
             operations: self.operations,
             statuses: self.statuses.into_iter().map(status).collect::<Result<_, JournalError>>()?,
         }))
+    }
+}
+
+#[async_trait]
+impl Looks for SqliteJournal {
+    async fn operations(&self, sought: Sought) -> Result<Vec<Line>, JournalError> {
+        self.read(&self.counter, move |connection| operators::lines(connection, &sought)).await
+    }
+
+    async fn operation(&self, id: &OperationId) -> Result<Option<Told>, JournalError> {
+        let id = id.0.clone();
+        let stored = self.read(&self.counter, move |connection| operators::told(connection, &id)).await?;
+        stored.map(|stored| stored.read(&self.seal)).transpose()
+    }
+
+    async fn events(&self, before: Option<Place>, most: usize) -> Result<Vec<EventLine>, JournalError> {
+        self.read(&self.counter, move |connection| events(connection, before.as_ref(), most)).await
+    }
+
+    async fn event(&self, identity: &EventIdentity) -> Result<Option<EventTold>, JournalError> {
+        let of = identity.0.clone();
+        let stored = self.read(&self.counter, move |connection| event(connection, &of)).await?;
+        stored.map(|stored| open_event(&self.seal, &identity.0, stored)).transpose()
+    }
+
+    async fn letters(&self, before: Option<Place>, most: usize) -> Result<Vec<Letter>, JournalError> {
+        self.read(&self.counter, move |connection| letters(connection, before.as_ref(), most)).await
+    }
+
+    async fn letter(&self, id: &str) -> Result<Option<Letter>, JournalError> {
+        let id = id.to_owned();
+        let letter = self.read(&self.counter, move |connection| letter(connection, &id)).await?;
+        letter.map(|letter| open_letter(&self.seal, letter)).transpose()
+    }
+
+    async fn notifications(
+        &self,
+        unread: bool,
+        before: Option<Place>,
+        most: usize,
+    ) -> Result<Vec<NotificationLine>, JournalError> {
+        let work = move |it: &Connection| notifications(it, unread, before.as_ref(), most);
+        self.read(&self.counter, work).await
+    }
+
+    async fn notification(&self, id: &str) -> Result<Option<NotificationTold>, JournalError> {
+        let id = id.to_owned();
+        let stored = self.read(&self.counter, move |connection| notification(connection, &id)).await?;
+        stored.map(|stored| stored.read(&self.seal)).transpose()
+    }
+
+    async fn account(&self, account: IAccount) -> Result<Option<AccountTold>, JournalError> {
+        let stored = self.read(&self.counter, move |connection| stored_account(connection, account)).await?;
+        stored.read(account, &self.seal)
+    }
+
+    async fn audits(&self, most: usize) -> Result<Vec<Audit>, JournalError> {
+        self.read(&self.counter, move |connection| operators::audits(connection, most)).await
     }
 }

@@ -37,13 +37,12 @@ use super::rows::{
 };
 use super::seal::Seal;
 use crate::domain::{
-    Breaker, Change, Event, EventIdentity, FanOut, Group, IAccount, Lane, Listed, Notification, Operation,
-    OperationId, Reading, Response, SystemChange, Timestamp,
+    Breaker, Change, Event, FanOut, Group, Lane, Listed, Notification, Operation, OperationId, Reading,
+    Response, SystemChange, Timestamp,
 };
 use crate::ports::{
-    Acceptance, AccountTold, Audit, Claim, DeadLetter, Delivered, EventLine, EventTold, Held, Journal,
-    JournalError, Kept, Lease, Leased, Letter, Line, NotificationLine, NotificationTold, Overview, Place,
-    Sought, StatusUpdate, Told, Work,
+    Acceptance, Audit, Claim, DeadLetter, Delivered, Held, Journal, JournalError, Kept, Lease, Leased,
+    Overview, StatusUpdate, Work,
 };
 
 /// An error of SQLite in words of the port.
@@ -354,57 +353,6 @@ impl Journal for SqliteJournal {
         self.writer.write_patiently(0, move |it| statuses::forget_others(it, &groups)).await
     }
 
-    async fn operations(&self, sought: Sought) -> Result<Vec<Line>, JournalError> {
-        self.read(&self.counter, move |connection| operators::lines(connection, &sought)).await
-    }
-
-    async fn operation(&self, id: &OperationId) -> Result<Option<Told>, JournalError> {
-        let id = id.0.clone();
-        let stored = self.read(&self.counter, move |connection| operators::told(connection, &id)).await?;
-        stored.map(|stored| stored.read(&self.seal)).transpose()
-    }
-
-    async fn events(&self, before: Option<Place>, most: usize) -> Result<Vec<EventLine>, JournalError> {
-        self.read(&self.counter, move |connection| looks::events(connection, before.as_ref(), most)).await
-    }
-
-    async fn event(&self, identity: &EventIdentity) -> Result<Option<EventTold>, JournalError> {
-        let of = identity.0.clone();
-        let stored = self.read(&self.counter, move |connection| looks::event(connection, &of)).await?;
-        stored.map(|stored| looks::open_event(&self.seal, &identity.0, stored)).transpose()
-    }
-
-    async fn letters(&self, before: Option<Place>, most: usize) -> Result<Vec<Letter>, JournalError> {
-        self.read(&self.counter, move |connection| looks::letters(connection, before.as_ref(), most)).await
-    }
-
-    async fn letter(&self, id: &str) -> Result<Option<Letter>, JournalError> {
-        let id = id.to_owned();
-        let letter = self.read(&self.counter, move |connection| looks::letter(connection, &id)).await?;
-        letter.map(|letter| looks::open_letter(&self.seal, letter)).transpose()
-    }
-
-    async fn notifications(
-        &self,
-        unread: bool,
-        before: Option<Place>,
-        most: usize,
-    ) -> Result<Vec<NotificationLine>, JournalError> {
-        let work = move |it: &Connection| looks::notifications(it, unread, before.as_ref(), most);
-        self.read(&self.counter, work).await
-    }
-
-    async fn notification(&self, id: &str) -> Result<Option<NotificationTold>, JournalError> {
-        let id = id.to_owned();
-        let stored = self.read(&self.counter, move |connection| looks::notification(connection, &id)).await?;
-        stored.map(|stored| stored.read(&self.seal)).transpose()
-    }
-
-    async fn account(&self, account: IAccount) -> Result<Option<AccountTold>, JournalError> {
-        let stored = self.read(&self.counter, move |connection| looks::account(connection, account)).await?;
-        stored.read(account, &self.seal)
-    }
-
     async fn take(&self, id: &OperationId, claim: Claim) -> Result<Option<(Lease, Held)>, JournalError> {
         let (id, owner, term) = (id.0.clone(), claim.owner.clone(), claim.until.since(claim.now));
         let work = move |connection: &Connection| operators::take(connection, &id, &claim);
@@ -414,10 +362,6 @@ impl Journal for SqliteJournal {
 
     async fn audit(&self, entry: Audit) -> Result<(), JournalError> {
         self.writer.write_patiently(0, move |connection| operators::audit(connection, &entry)).await
-    }
-
-    async fn audits(&self, most: usize) -> Result<Vec<Audit>, JournalError> {
-        self.read(&self.counter, move |connection| operators::audits(connection, most)).await
     }
 
     async fn ping(&self) -> Result<(), JournalError> {

@@ -1,0 +1,186 @@
+//! Events, dead letters, notifications and accounts, as a person sees them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{self, Path, Query};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::operations::{line, most};
+use super::{Door, Problem};
+use crate::domain::{EventIdentity, Group, IAccount, Timestamp, Veil};
+use crate::ports::{Letter, Line, NotificationLine, Place};
+
+type Shared = extract::State<Arc<Door>>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Page {
+    /// Where the last answer ended.
+    before: Option<String>,
+    limit: Option<usize>,
+    /// Of notifications, only those that no adapter could read.
+    #[serde(default)]
+    unread: bool,
+}
+
+type Asked = Result<Query<Page>, extract::rejection::QueryRejection>;
+
+impl Page {
+    fn read(asked: Asked) -> Result<(Option<Place>, usize, bool), Problem> {
+        let Query(page) = asked.map_err(|why| Problem(StatusCode::BAD_REQUEST, why.body_text()))?;
+        let place = page.before.as_deref().map(|text| {
+            let place = text.split_once(':').and_then(|(millis, id)| {
+                Some(Place { at: Timestamp::from_millis(millis.parse().ok()?), id: id.to_owned() })
+            });
+            let why =
+                || Problem(StatusCode::BAD_REQUEST, format!("`before` is what an answer had, not `{text}`"));
+            place.ok_or_else(why)
+        });
+        Ok((place.transpose()?, most(page.limit), page.unread))
+    }
+}
+
+/// Where a list that may have more is continued.
+fn next(count: usize, most: usize, last: Option<(Timestamp, &str)>) -> Option<String> {
+    last.filter(|_| count == most).map(|(at, id)| format!("{}:{id}", at.millis()))
+}
+
+fn missing(what: &str, id: &str) -> Problem {
+    Problem(StatusCode::NOT_FOUND, format!("there is no {what} {id}"))
+}
+
+fn lines(operations: &[Line], held: &BTreeSet<Group>) -> Vec<Value> {
+    operations.iter().map(|operation| line(operation, held)).collect()
+}
+
+pub async fn events(extract::State(door): Shared, asked: Asked) -> Result<Json<Value>, Problem> {
+    let (before, most, _) = Page::read(asked)?;
+    let events = door.operators.journal().events(before, most).await?;
+    let next =
+        next(events.len(), most, events.last().map(|last| (last.received_at, last.identity.0.as_str())));
+    let events: Vec<Value> = events
+        .iter()
+        .map(|event| {
+            json!({
+                "id": event.identity.0,
+                "name": event.name,
+                "i_account": event.i_account.map(|account| account.0),
+                "i_customer": event.i_customer.map(|customer| customer.0),
+                "received_at": event.received_at.to_string(),
+            })
+        })
+        .collect();
+    Ok(Json(json!({ "events": events, "before": next })))
+}
+
+pub async fn event(extract::State(door): Shared, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    let told = door.operators.journal().event(&EventIdentity(id.clone())).await?;
+    let told = told.ok_or_else(|| missing("event", &id))?;
+    let (event, veil) = (&told.event, Veil::default());
+    Ok(Json(json!({
+        "id": event.identity.0,
+        "i_event": event.id,
+        "i_env": event.i_env,
+        "name": event.name,
+        "i_account": event.i_account.map(|account| account.0),
+        "i_customer": event.i_customer.map(|customer| customer.0),
+        "received_at": event.received_at.to_string(),
+        "variables": veil.over(event.variables.value()),
+        "enclosed": veil.over(event.enclosed.value()),
+        "operations": lines(&told.operations, &door.intake.held().await),
+    })))
+}
+
+pub async fn letters(extract::State(door): Shared, asked: Asked) -> Result<Json<Value>, Problem> {
+    let (before, most, _) = Page::read(asked)?;
+    let letters = door.operators.journal().letters(before, most).await?;
+    let next = next(letters.len(), most, letters.last().map(|last| (last.at, last.id.as_str())));
+    let letters: Vec<Value> = letters.iter().map(letter_shown).collect();
+    Ok(Json(json!({ "dead_letters": letters, "before": next })))
+}
+
+pub async fn letter(extract::State(door): Shared, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    let letter = door.operators.journal().letter(&id).await?.ok_or_else(|| missing("dead letter", &id))?;
+    Ok(Json(letter_shown(&letter)))
+}
+
+fn letter_shown(letter: &Letter) -> Value {
+    let text = |body: &Vec<u8>| Veil::default().over(String::from_utf8_lossy(body).into_owned().into());
+    json!({
+        "id": letter.id,
+        "at": letter.at.to_string(),
+        "why": letter.why,
+        "body": letter.body.as_ref().map(text),
+    })
+}
+
+pub async fn notifications(extract::State(door): Shared, asked: Asked) -> Result<Json<Value>, Problem> {
+    let (before, most, unread) = Page::read(asked)?;
+    let found = door.operators.journal().notifications(unread, before, most).await?;
+    let next = next(found.len(), most, found.last().map(|last| (last.received_at, last.id.as_str())));
+    let found: Vec<Value> = found.iter().map(notification_line).collect();
+    Ok(Json(json!({ "notifications": found, "before": next })))
+}
+
+fn notification_line(line: &NotificationLine) -> Value {
+    json!({
+        "id": line.id,
+        "group": line.group.0,
+        "received_at": line.received_at.to_string(),
+        "read": line.is_read,
+    })
+}
+
+pub async fn notification(
+    extract::State(door): Shared,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let told = door.operators.journal().notification(&id).await?;
+    let told = told.ok_or_else(|| missing("notification", &id))?;
+    let veil = door.operators.veil(&told.line.group);
+    let signals: Vec<Value> = told
+        .signals
+        .iter()
+        .map(|(fate, operation)| json!({ "fate": fate, "operation": operation }))
+        .collect();
+    let mut shown = notification_line(&told.line);
+    shown["raw"] = veil.over(json!(told.raw));
+    shown["signals"] = signals.into();
+    Ok(Json(shown))
+}
+
+pub async fn account(extract::State(door): Shared, Path(number): Path<u64>) -> Result<Json<Value>, Problem> {
+    let told = door.operators.journal().account(IAccount(number)).await?;
+    let told = told.ok_or_else(|| missing("account", &number.to_string()))?;
+    let stands: serde_json::Map<String, Value> = told
+        .stands
+        .iter()
+        .map(|(group, applied)| {
+            let veil = door.operators.veil(group);
+            (group.0.clone(), applied.as_ref().map_or(Value::Null, |applied| veil.over(applied.value())))
+        })
+        .collect();
+    let statuses: Vec<Value> = told
+        .statuses
+        .iter()
+        .map(|status| {
+            json!({
+                "service": status.service.0,
+                "status": status.said.status.word(),
+                "message": status.said.message.clone().map(|message| Veil::default().over(message.into())),
+                "to_be_told_at": status.due.map(|due| due.to_string()),
+                "given_up": status.given_up,
+            })
+        })
+        .collect();
+    Ok(Json(json!({
+        "i_account": number,
+        "stands": stands,
+        "statuses": statuses,
+        "operations": lines(&told.operations, &door.intake.held().await),
+    })))
+}
