@@ -8,8 +8,8 @@ use super::{Core, GroupSettings, PbData, takeover};
 use crate::domain::outcome::Outcome;
 use crate::domain::step::Step;
 use crate::domain::{
-    Behind, Decision, Enriched, LaidDown, Operation, Progress, Reason, Request, Response, Stage, Timestamp,
-    Trouble, Wanted,
+    Behind, Decision, Enriched, LaidDown, Operation, Progress, Reason, Request, Stage, Timestamp, Trouble,
+    Wanted,
 };
 use crate::ports::{
     Account, AdapterError, BillingError, Held, Lack, Lease, Needs, Question, SendError, SessionValues,
@@ -244,7 +244,7 @@ async fn send(
     let key = request.idempotency_key(&operation.id);
     let began = Instant::now();
     let answer = core.ports.outbound.send(group, request, &key, values).await;
-    core.metrics.request(group, request_result(&answer), began.elapsed());
+    core.metrics.request(group, &answer, began.elapsed());
     match answer {
         Ok(response) => Outcome::Answered(response),
         Err(SendError::NotSent(why)) => Outcome::NotSent(Trouble::new("target-unreachable", why)),
@@ -252,15 +252,6 @@ async fn send(
         Err(SendError::TooLarge(why)) => Outcome::Unreadable(Reason::AnswerTooLarge.trouble(why)),
         Err(SendError::Refused(why)) => Outcome::Refused(Reason::RequestRefused.trouble(why)),
         Err(SendError::Lacking(lack)) => lacking(lack, core),
-    }
-}
-
-pub const fn request_result(answer: &Result<Response, SendError>) -> &'static str {
-    match answer {
-        Ok(_) | Err(SendError::TooLarge(_)) => "answered",
-        Err(SendError::NotSent(_) | SendError::Lacking(_)) => "not-sent",
-        Err(SendError::Unanswered(_)) => "unanswered",
-        Err(SendError::Refused(_)) => "refused",
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-use super::{Core, perform::request_result};
+use super::Core;
 use crate::domain::{
     Delivery, Entry, Errand, Exchange, Group, Happening, OperationId, Reason, Received, Request, Standing,
     Timestamp, Trouble, renewed_after,
@@ -138,7 +138,7 @@ impl Core {
         outbound.make_ready(group, false).await.map_err(lacking)?;
         let (key, began) = (request.idempotency_key(id), Instant::now());
         let answer = outbound.send(group, request, &key, &SessionValues::new()).await;
-        self.metrics.request(group, request_result(&answer), began.elapsed());
+        self.metrics.request(group, &answer, began.elapsed());
         match answer {
             Ok(response) => Ok(Received::Answered(response)),
             Err(SendError::Unanswered(why)) if request.delivery == Delivery::AtMostOnce => {

@@ -16,8 +16,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::listeners::Listeners;
-use crate::domain::{EventSource, Group, State, Status, Timestamp};
-use crate::ports::Overview;
+use crate::domain::{EventSource, Group, Response, State, Status, Timestamp};
+use crate::ports::{Overview, SendError};
 
 /// From a millisecond to ten seconds: what one call may take.
 const CALL_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
@@ -314,8 +314,14 @@ impl Metrics {
         self.adapter_seconds.get_or_create(&OfGroup { group }).observe(took.as_secs_f64());
     }
 
-    pub fn request(&self, group: &Group, result: &'static str, took: Duration) {
+    pub fn request(&self, group: &Group, answer: &Result<Response, SendError>, took: Duration) {
         let group = group.0.clone();
+        let result = match answer {
+            Ok(_) | Err(SendError::TooLarge(_)) => "answered",
+            Err(SendError::NotSent(_) | SendError::Lacking(_)) => "not-sent",
+            Err(SendError::Unanswered(_)) => "unanswered",
+            Err(SendError::Refused(_)) => "refused",
+        };
         self.requests.get_or_create(&GroupResult { group: group.clone(), result }).inc();
         self.request_seconds.get_or_create(&OfGroup { group }).observe(took.as_secs_f64());
     }
