@@ -18,6 +18,7 @@ mod events;
 mod guests;
 mod happy_path;
 mod hostile;
+mod init;
 mod journal_contract;
 mod lanes;
 mod listeners;

@@ -4,6 +4,7 @@ mod check;
 #[cfg(feature = "simulators")]
 mod demo;
 mod door;
+mod init;
 #[cfg(feature = "simulators")]
 pub mod judge;
 mod looks;
@@ -31,6 +32,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Write a configuration to be filled in.
+    Init(init::Arguments),
     /// Run the host.
     Serve(ConfigFile),
     /// Say all that is wrong with a configuration and its adapters; change nothing.
@@ -84,6 +87,7 @@ pub fn main() -> ExitCode {
 
 async fn run(command: Command) -> ExitCode {
     match command {
+        Command::Init(arguments) => init::run(&arguments),
         Command::Serve(file) => lifecycle::serve(&file.config).await,
         Command::Check(file) => check::run(&file.config).await,
         Command::Status(arguments) => status::run(&arguments).await,
