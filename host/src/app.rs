@@ -7,10 +7,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::billing::PortaBilling;
-use crate::config::{GroupSettings, Place, Problem, Problems, Settings};
+use crate::config::{GroupSettings, Problem, Problems, Settings};
 use crate::domain::Group;
 use crate::engine::Engine;
 use crate::espf::{Espf, Groups};
+use crate::explain::Code;
 use crate::http::{self, Listener, ListenerSettings, NotifySettings};
 use crate::outbound::{self, Targets};
 use crate::ports::{Journal, JournalError, Ports, World};
@@ -46,6 +47,22 @@ pub enum StartError {
     Silenced(JournalError),
 }
 
+impl StartError {
+    /// As a person reads it.
+    pub fn tell(&self) -> String {
+        let code = match self {
+            Self::Configuration(problems) => return problems.to_string(),
+            Self::Journal(error) => error.code(),
+            Self::Silenced(_) => Code::JournalUnusable,
+            Self::Listen { .. } => Code::Listen,
+            Self::Sandbox(_) => Code::Machine,
+            Self::Tls(_) => Code::Tls,
+            Self::Target(_) => Code::TargetUnusable,
+        };
+        code.tell(self, &[])
+    }
+}
+
 /// The targets of a configuration. Nothing is sent yet.
 ///
 /// # Errors
@@ -70,32 +87,37 @@ pub async fn load_adapters(settings: &Settings, file: &std::path::Path) -> Resul
     if found.is_empty() {
         return Ok(Catalog::new(serving));
     }
+    found.sort();
     Err(Problems { file: file.to_owned(), found }.into())
 }
 
 async fn load_adapter(sandbox: &Sandbox, group: &GroupSettings) -> Result<Serving, Vec<Problem>> {
     let section = format!("groups.{}", group.group());
-    let problem = |place: Place, key: String, message: String| Problem { place, key, message, help: None };
-    let one = |key: &str, message: String| vec![problem(group.place, format!("{section}.{key}"), message)];
+    let problem = |code: Code, key: &str, message: String| {
+        let key = format!("{section}.{key}");
+        Problem { place: group.place, key, message, help: None, code }
+    };
     let adapter = sandbox
         .load_within(&group.adapter, group.limits)
         .await
-        .map_err(|error| one("adapter", error.to_string()))?;
-    let refused =
-        adapter.check_config(&group.config).await.map_err(|trouble| one("config", trouble.message))?;
+        .map_err(|error| vec![problem(error.code(), "adapter", error.to_string())])?;
+    let refused = adapter
+        .check_config(&group.config)
+        .await
+        .map_err(|trouble| vec![problem(Code::AdapterStopped, "config", trouble.message)])?;
     let description = adapter.description();
     let name = &description.name;
     let mut found: Vec<Problem> = refused
         .into_iter()
         .map(|refused| {
-            let key = format!("{section}.config{}", refused.at.replace('/', "."));
-            problem(group.place, key, format!("adapter {name} says: {}", refused.message))
+            let key = format!("config{}", refused.at.replace('/', "."));
+            problem(Code::AdapterConfig, &key, format!("adapter {name} says: {}", refused.message))
         })
         .collect();
     for secret in description.secrets.iter().filter(|secret| !group.target.secrets.contains_key(*secret)) {
         found.push(problem(
-            group.place,
-            format!("{section}.secrets.{secret}"),
+            Code::AdapterSecret,
+            &format!("secrets.{secret}"),
             format!("adapter {name} needs the secret `{secret}`"),
         ));
     }

@@ -16,6 +16,7 @@
 //!      outbound  wasm  engine           (engine: uses ports, answers none)
 //!      toolchain                        makes components of adapter crates
 //!  1   ports  secret  telemetry  web    the questions we may ask the world; the instruments
+//!      explain                         what can be wrong, by code, in words
 //!  0   domain                           the facts and the decisions: no async, no I/O, no clock
 //! ```
 //!
@@ -24,6 +25,7 @@
 
 pub mod domain;
 
+pub mod explain;
 pub mod ports;
 pub mod secret;
 pub mod telemetry;

@@ -32,7 +32,14 @@ pub async fn serve_with(file: &Path, wrap: impl FnOnce(Box<dyn Journal>) -> Box<
     telemetry::start_logging(&settings.log_filter);
     for warning in &settings.warnings {
         let at = format!("{}:{}", warning.place.line, warning.place.column);
-        tracing::warn!(key = warning.key, at, why = warning.message, "a setting is not as it should be");
+        let code = warning.code.number();
+        tracing::warn!(
+            key = warning.key,
+            at,
+            code,
+            why = warning.message,
+            "a setting is not as it should be"
+        );
     }
     raise_file_limit(&settings);
     let app = match load_adapters(&settings, file).await {
@@ -63,7 +70,7 @@ fn raise_file_limit(settings: &Settings) {
 
 /// Says why there is nothing to run; the exit code says whether a person must change something.
 pub fn refuse(error: &StartError) -> ExitCode {
-    eprintln!("{error}");
+    eprint!("{}", error.tell());
     match error {
         StartError::Configuration(_) | StartError::Target(_) => ExitCode::from(EXIT_CONFIGURATION),
         StartError::Journal(_)

@@ -153,8 +153,8 @@ async fn a_notification_credential_in_the_clear_is_warned_of_off_loopback() {
     let said = String::from_utf8_lossy(&check.stderr).into_owned();
     assert!(check.status.success(), "a warning is no error: {said}");
     assert!(
-        said.contains("warning: `events.listen` speaks no TLS")
-            && said.contains("warning: this door speaks no TLS")
+        said.contains("warning[W0101]: `events.listen` speaks no TLS")
+            && said.contains("warning[W0101]: this door speaks no TLS")
             && said.contains("groups.HSS.notify.auth.bearer")
             && said.contains("  events.auth\n"),
         "{said}"

@@ -15,6 +15,7 @@ mod doubt;
 mod downtime;
 mod espf_door;
 mod events;
+mod faults;
 mod guests;
 mod happy_path;
 mod hostile;

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use punchdown::config;
 use punchdown::domain::{Group, Reason, State, Timestamp};
+use punchdown::explain::{Code, explain};
 use punchdown::ports::Overview;
 use punchdown::telemetry::Metrics;
 
@@ -129,6 +130,19 @@ fn every_reason_for_parking_and_every_state_is_documented() {
     none(&undocumented(&operating(), State::ALL.into_iter().map(State::word)));
 }
 
+#[test]
+fn every_code_and_every_word_is_explained() {
+    none(&undocumented_codes(&std::fs::read_to_string(workspace().join("docs/errors.md")).expect("a page")));
+    let words = Reason::ALL.into_iter().map(Reason::code).chain(State::ALL.into_iter().map(State::word));
+    let silent = words.filter(|word| explain(word).is_none());
+    none(&silent.map(|word| format!("`punchdown explain {word}` says nothing")).collect::<Vec<_>>());
+}
+
+fn undocumented_codes(page: &str) -> Vec<String> {
+    let codes = Code::ALL.iter().filter(|code| !page.contains(&format!("\n## {code} ")));
+    codes.map(|code| format!("docs/errors.md does not explain {code}")).collect()
+}
+
 fn operating() -> String {
     std::fs::read_to_string(workspace().join("docs/operating.md")).expect("docs/operating.md")
 }
@@ -160,5 +174,6 @@ fn a_planted_violation_of_each_rule_is_found() {
     assert_eq!(long_files(&files, FILE_LINES_MAX).len(), 1);
     assert_eq!(names_apart(folder.path(), "wasmtime", &["wasm"]).len(), 1);
     assert_eq!(undocumented("`known`", ["known", "unknown"].into_iter()).len(), 1);
+    assert_eq!(undocumented_codes("").len(), Code::ALL.len());
     assert!(!shown_as_comment("# a comment\nkey = 1\n", "groups.HSS.key"));
 }

@@ -1,6 +1,6 @@
 //! TLS at every listener: who is let in, what a handshake may cost, and certificates that change.
 
-mod authority;
+pub mod authority;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -326,7 +326,7 @@ async fn one_that_has_ended_is_shouted_about_and_shown_all_the_same() {
     let check =
         Command::new(PROGRAM).args(["check", "--config"]).arg(&stage.config).output().expect("it runs");
     let said = String::from_utf8_lossy(&check.stderr).into_owned();
-    assert!(check.status.success() && said.contains("warning: the certificate ended at"), "{said}");
+    assert!(check.status.success() && said.contains("warning[W0102]: the certificate ended at"), "{said}");
     let summary = String::from_utf8_lossy(&check.stdout).into_owned();
     assert!(summary.contains(&format!("https://{}/espf/events", stage.public)), "{summary}");
 }
@@ -342,7 +342,7 @@ fn configured(folder: &Path, events: &str, notify: &str) -> Result<Vec<String>, 
     let file = folder.join("punchdown.toml");
     std::fs::write(&file, text).expect("written");
     match config::load(&file) {
-        Ok(settings) => Ok(settings.warnings.iter().map(|warning| warning.tell("warning", &file)).collect()),
+        Ok(settings) => Ok(settings.warnings.iter().map(|warning| warning.tell(&file)).collect()),
         Err(problems) => Err(problems.to_string()),
     }
 }

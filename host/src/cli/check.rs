@@ -20,7 +20,7 @@ pub async fn run(file: &Path) -> ExitCode {
     match adapters.and_then(|_| targets(&settings.groups, &world).map_err(StartError::from)) {
         Ok(_) => {
             for warning in &settings.warnings {
-                eprintln!("{}", warning.tell("warning", file));
+                eprint!("{}", warning.tell(file));
             }
             print!("{}", summary(&settings));
             ExitCode::SUCCESS

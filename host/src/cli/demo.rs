@@ -17,6 +17,7 @@ use punchdown_kit::oms;
 use self::progress::Progress;
 use super::judge;
 use super::stage::{Setting, Stage, oms_adapter};
+use crate::explain::Code;
 
 /// In flight, or waiting, at the moments of the crashes, if there are so many.
 const CRASH_AMONG: u64 = 20;
@@ -55,7 +56,7 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("the demo cannot go on: {error}");
+            eprint!("{}", Code::Play.tell(format!("the demo cannot go on: {error}"), &[]));
             ExitCode::FAILURE
         }
     }

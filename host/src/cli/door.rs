@@ -8,6 +8,7 @@ use reqwest::{Certificate, Identity, Method, StatusCode};
 use serde_json::Value;
 
 use crate::config::{self, Settings};
+use crate::explain::Code;
 use crate::http::AdminToken;
 use crate::lifecycle::refuse;
 use crate::secret::Secret;
@@ -85,35 +86,30 @@ impl Door {
     /// What is wrong was said already when this is an error.
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ExitCode> {
         let settings = config::load(&self.config).map_err(|problems| refuse(&problems.into()))?;
-        let say = |code: u8| {
-            move |why: String| {
-                eprintln!("{why}");
-                ExitCode::from(code)
-            }
-        };
-        let token = self.token(&settings).map_err(say(EXIT_NOT_PERMITTED))?;
+        let say = |code: Code| move |why: String| refused(code, why);
+        let token = self.token(&settings).map_err(say(Code::NotAdmitted))?;
         let base = self.url.clone().unwrap_or_else(|| settings.admin.url());
         let url = format!("{}/admin/v1/{path}", base.trim_end_matches('/'));
-        let client = self.client().map_err(say(1))?;
+        let client = self.client().map_err(say(Code::FileOfCommand))?;
         let mut request = client.request(method, &url).bearer_auth(token.expose());
         if let Some(body) = body {
             request = request.json(body);
         }
-        let answer = request.send().await.map_err(|error| say(EXIT_UNREACHABLE)(unreached(&url, &error)))?;
+        let answer = request.send().await.map_err(|error| say(Code::Unreachable)(unreached(&url, &error)))?;
         let status = answer.status();
         if status == StatusCode::UNAUTHORIZED {
             let whose = self.token_file.as_ref().unwrap_or(&self.config);
-            return Err(say(EXIT_NOT_PERMITTED)(format!(
+            return Err(say(Code::NotAdmitted)(format!(
                 "{url} does not take the token of {}",
                 whose.display()
             )));
         }
         let said: Value =
-            answer.json().await.map_err(|error| say(EXIT_UNREACHABLE)(unreached(&url, &error)))?;
+            answer.json().await.map_err(|error| say(Code::Unreachable)(unreached(&url, &error)))?;
         match status.is_success() {
             true => Ok(said),
-            false if status.is_server_error() => Err(say(EXIT_UNREACHABLE)(message(&said, status))),
-            false => Err(say(1)(message(&said, status))),
+            false if status.is_server_error() => Err(say(Code::Unreachable)(message(&said, status))),
+            false => Err(say(Code::HostRefuses)(message(&said, status))),
         }
     }
 
@@ -141,6 +137,16 @@ impl Door {
              or add `{ file = \"secrets/admin\" }` to admin.tokens"
                 .to_owned()
         })
+    }
+}
+
+/// Says what is wrong. The exit code tells programs what kind of thing it is.
+fn refused(code: Code, why: String) -> ExitCode {
+    eprint!("{}", code.tell(why, &[]));
+    match code {
+        Code::Unreachable => ExitCode::from(EXIT_UNREACHABLE),
+        Code::NotAdmitted => ExitCode::from(EXIT_NOT_PERMITTED),
+        _ => ExitCode::FAILURE,
     }
 }
 

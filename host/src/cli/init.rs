@@ -6,6 +6,8 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::explain::Code;
+
 const CONFIGURATION: (&str, &str) = ("punchdown.toml", include_str!("init/punchdown.toml"));
 const SECRETS: &str = "secrets";
 
@@ -23,7 +25,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(why) => {
-            eprintln!("{why}");
+            eprint!("{}", Code::FileOfCommand.tell(why, &[]));
             ExitCode::FAILURE
         }
     }

@@ -4,6 +4,7 @@ mod check;
 #[cfg(feature = "simulators")]
 mod demo;
 mod door;
+mod explain;
 mod init;
 #[cfg(feature = "simulators")]
 pub mod judge;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::explain::Code;
 use crate::lifecycle;
 
 /// Connects PortaBilling to the systems that switch a subscriber's service on.
@@ -38,6 +40,8 @@ enum Command {
     Serve(ConfigFile),
     /// Say all that is wrong with a configuration and its adapters; change nothing.
     Check(ConfigFile),
+    /// Say what a code, a reason for parking or a state means, and how to mend it.
+    Explain(explain::Arguments),
     /// Show what a running host has to do.
     Status(status::Arguments),
     /// See operations one by one, and release those that are stuck.
@@ -78,7 +82,7 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("cannot start: {error}");
+            eprint!("{}", Code::Machine.tell(format!("cannot start: {error}"), &[]));
             return ExitCode::FAILURE;
         }
     };
@@ -90,6 +94,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Init(arguments) => init::run(&arguments),
         Command::Serve(file) => lifecycle::serve(&file.config).await,
         Command::Check(file) => check::run(&file.config).await,
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Status(arguments) => status::run(&arguments).await,
         Command::Operation(command) => operation::run(&command).await,
         Command::Target(command) => operation::target(&command).await,

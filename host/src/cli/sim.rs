@@ -9,6 +9,7 @@ use punchdown_kit::espf::State;
 use punchdown_kit::oms;
 
 use super::stage::{Setting, Stage, oms_adapter};
+use crate::explain::Code;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -30,7 +31,7 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
     match play(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("the simulators cannot go on: {error}");
+            eprint!("{}", Code::Play.tell(format!("the simulators cannot go on: {error}"), &[]));
             ExitCode::FAILURE
         }
     }

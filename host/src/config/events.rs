@@ -10,6 +10,7 @@ use super::reader::{Section, Value};
 use super::secrets::secret;
 use super::values::{SECOND, header_name, patterns, user_and_password};
 use crate::domain::{Aliases, Patterns};
+use crate::explain::Code;
 use crate::http::{EventAuth, EventSettings, ListenerSettings};
 
 /// Events that say that an account was closed.
@@ -38,12 +39,13 @@ pub fn events(section: &mut Section<'_>, directory: &Path) -> Option<Events> {
     let auth = section.required("auth", example).and_then(|value| {
         let auth = value.list(|value| event_auth(value, directory))?;
         if auth.is_empty() {
-            value.complain("without a credential anybody could send events", Some(example));
+            value.complain(Code::Unguarded, "without a credential anybody could send events", Some(example));
             return None;
         }
         let is_said = |auth: &EventAuth| matches!(auth, EventAuth::Basic { .. } | EventAuth::Custom { .. });
         if auth.iter().any(is_said) && listener.as_ref().is_some_and(ListenerSettings::is_in_the_clear) {
             value.warn(
+                Code::InTheClear,
                 "`events.listen` speaks no TLS: whoever hears this credential on the way can send events",
                 Some(SPEAK_TLS),
             );
@@ -56,6 +58,7 @@ pub fn events(section: &mut Section<'_>, directory: &Path) -> Option<Events> {
         503 => Some(StatusCode::SERVICE_UNAVAILABLE),
         other => {
             value.complain(
+                Code::WrongValue,
                 format!("{other} is neither 401 nor 503"),
                 Some("the ESPF deletes an event on 401, and sends it again on 503"),
             );
@@ -96,7 +99,7 @@ fn aliases(section: &mut Section<'_>) -> Option<Aliases> {
     });
     if let Some(new) = aliases.values().find(|new| aliases.contains_key(*new)) {
         let help = "name the last name; an alias is not followed further".to_owned();
-        section.complain(format!("`{new}` is an alias itself"), Some(help));
+        section.complain(Code::Contradiction, format!("`{new}` is an alias itself"), Some(help));
         return None;
     }
     complete.then(|| Aliases::new(aliases))
@@ -126,7 +129,11 @@ fn event_auth(value: &Value<'_>, directory: &Path) -> Option<EventAuth> {
                 Some(EventAuth::Custom { kind: kind?, credential: credential? })
             }),
             _ => {
-                section.complain("it must be one of `basic`, `custom` and `signature`", None);
+                section.complain(
+                    Code::Contradiction,
+                    "it must be one of `basic`, `custom` and `signature`",
+                    None,
+                );
                 None
             }
         }

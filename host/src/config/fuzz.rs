@@ -22,5 +22,5 @@ pub fn configuration(input: &[u8]) {
 }
 
 fn tells(problem: &Problem) -> bool {
-    problem.tell("error", Path::new("punchdown.toml")).contains(&problem.message)
+    problem.tell(Path::new("punchdown.toml")).contains(&problem.message)
 }

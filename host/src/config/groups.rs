@@ -11,6 +11,7 @@ use super::values::{DAY, SECOND, patterns};
 use super::{GroupSettings, notify, target};
 use crate::domain::{Group, Json, Policy, Response, RetrySchedule, Service, Status};
 use crate::engine::PbData;
+use crate::explain::Code;
 use crate::http::ListenerSettings;
 use crate::secret::Secret;
 use crate::{engine, wasm};
@@ -34,6 +35,7 @@ pub fn all(
     });
     if groups.is_empty() && complete {
         section.complain(
+            Code::MissingKey,
             "there is no group: no event would be provisioned",
             Some("add a [groups.<name>] section".to_owned()),
         );
@@ -150,7 +152,7 @@ fn limits(section: &mut Section<'_>) -> Option<(wasm::Limits, usize)> {
 fn config(value: &Value<'_>) -> Option<Json> {
     let config = value.json();
     if !config.is_object() {
-        value.complain("an adapter's configuration is a table", None);
+        value.complain(Code::WrongKind, "an adapter's configuration is a table", None);
         return None;
     }
     Json::of(&config).ok()

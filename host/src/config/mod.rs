@@ -24,6 +24,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::domain::{Group, Json};
+use crate::explain::Code;
 use crate::http::{AdminToken, EventSettings, ListenerSettings, NotifyAuth, NspsSettings};
 use crate::{billing, engine, espf, outbound, store, wasm};
 
@@ -91,15 +92,16 @@ pub struct Problem {
     pub message: String,
     /// How to mend it.
     pub help: Option<String>,
+    pub code: Code,
 }
 
 impl Problem {
-    /// As a person reads it, headed by `kind`: `error` or `warning`.
-    pub fn tell(&self, kind: &str, file: &Path) -> String {
+    /// As a person reads it.
+    pub fn tell(&self, file: &Path) -> String {
         let Place { line, column } = self.place;
-        let place = format!("{}:{line}:{column}  {}", file.display(), self.key);
-        let help = self.help.as_ref().map(|help| format!("  help: {help}\n")).unwrap_or_default();
-        format!("{kind}: {}\n  --> {place}\n{help}", self.message)
+        let place = format!("--> {}:{line}:{column}  {}", file.display(), self.key).trim_end().to_owned();
+        let help = self.help.as_ref().map(|help| format!("= help: {help}"));
+        self.code.tell(&self.message, &[Some(place), help].into_iter().flatten().collect::<Vec<_>>())
     }
 }
 
@@ -118,7 +120,7 @@ impl fmt::Display for Problems {
         let s = if count == 1 { "" } else { "s" };
         writeln!(f, "{count} problem{s} in the configuration {}", self.file.display())?;
         for problem in &self.found {
-            write!(f, "\n{}", problem.tell("error", &self.file))?;
+            write!(f, "\n{}", problem.tell(&self.file))?;
         }
         Ok(())
     }
@@ -147,6 +149,7 @@ fn resolve(file: &Path) -> (Result<Settings, Problems>, Vec<Known>) {
                 key: String::new(),
                 message: format!("cannot read it: {error}"),
                 help: Some("name the file with --config".to_owned()),
+                code: Code::FileUnreadable,
             };
             return (Err(failed(vec![problem])), Vec::new());
         }

@@ -8,6 +8,7 @@ use super::reader::{Section, Value};
 use super::secrets::one_or_two;
 use super::values::{DAY, SECOND, base_url, header_name, range};
 use crate::domain::{Body, Header, Response};
+use crate::explain::Code;
 use crate::http::{
     Algorithm, CallerRule, CertificateName, Encoding, Key, ListenerSettings, NotifyAuth, Signature,
     SignedTime, Template, TimeFrom, Tls,
@@ -33,6 +34,7 @@ pub fn notify(section: &mut Section<'_>, directory: &Path, listen: Listen<'_>) -
         && auth.path_secrets().iter().any(|secret| at.contains(secret.expose()))
     {
         value.complain(
+            Code::Unguarded,
             "it holds the secret of `path-secret`, and is handed to the adapter as it stands here",
             Some("leave the secret out; the system is told the whole address by whoever configures it"),
         );
@@ -67,6 +69,7 @@ fn nobody_is_asked(value: &Value<'_>, listen: Listen<'_>) -> Option<NotifyAuth> 
         "none-off-loopback" => Some(NotifyAuth::default()),
         "none" => {
             value.complain(
+                Code::Unguarded,
                 "without a credential anybody who reaches this door could report any outcome",
                 Some("give the external system a secret, or say \"none-off-loopback\" to accept that"),
             );
@@ -74,7 +77,7 @@ fn nobody_is_asked(value: &Value<'_>, listen: Listen<'_>) -> Option<NotifyAuth> 
         }
         other => {
             let help = format!("a table that names some of {SCHEMES}, or \"none\"");
-            value.complain(format!("`{other}` is no way to authenticate"), Some(&help));
+            value.complain(Code::WrongValue, format!("`{other}` is no way to authenticate"), Some(&help));
             None
         }
     }
@@ -106,7 +109,7 @@ fn schemes(section: &mut Section<'_>, directory: &Path, listen: Listen<'_>) -> O
     let caller: Vec<_> = [addresses, certificate, basic, bearer, path].into_iter().flatten().collect();
     let signatures: Vec<_> = [webhooks, hmac].into_iter().flatten().collect();
     if caller.is_empty() && signatures.is_empty() {
-        section.complain(format!("it must name at least one of {SCHEMES}"), None);
+        section.complain(Code::Unguarded, format!("it must name at least one of {SCHEMES}"), None);
         return None;
     }
     Some(NotifyAuth {
@@ -119,6 +122,7 @@ fn schemes(section: &mut Section<'_>, directory: &Path, listen: Listen<'_>) -> O
 fn in_the_clear(value: &Value<'_>, listen: Listen<'_>) {
     if listen.is_some_and(ListenerSettings::is_in_the_clear) {
         value.warn(
+            Code::InTheClear,
             "this door speaks no TLS: whoever hears this on the way can report any outcome",
             Some(&format!("{SPEAK_TLS}; or let the system sign")),
         );
@@ -137,7 +141,7 @@ fn basic(section: &mut Section<'_>, directory: &Path) -> Option<CallerRule> {
 fn addresses(value: &Value<'_>) -> Option<CallerRule> {
     let ranges = value.list(range)?;
     if ranges.is_empty() {
-        value.complain("nobody calls from nowhere: name a range, or leave it out", None);
+        value.complain(Code::WrongValue, "nobody calls from nowhere: name a range, or leave it out", None);
         return None;
     }
     Some(CallerRule::Addresses(ranges))
@@ -153,12 +157,13 @@ fn client_certificate(value: &Value<'_>, listen: Listen<'_>) -> Option<CallerRul
     };
     let names = if value.is_list() { value.list(name)? } else { vec![name(value)?] };
     if names.is_empty() {
-        value.complain("without a name nobody is let in", None);
+        value.complain(Code::WrongValue, "without a name nobody is let in", None);
         return None;
     }
     let knows_clients = |tls: &Tls| tls.knows_clients();
     if listen.is_some_and(|listener| !listener.tls.as_ref().is_some_and(knows_clients)) {
         value.complain(
+            Code::Contradiction,
             "the listener of this door asks nobody for a certificate",
             Some("name the CA of the callers in its `tls.client-ca`: of [notifications], or where there is none, of [events]"),
         );
@@ -172,7 +177,11 @@ fn standard_webhooks(section: &mut Section<'_>, directory: &Path) -> Option<Sign
     let secrets = one_or_two(&value, directory)?;
     let keys: Option<Vec<Key>> = secrets.iter().map(Key::of_webhook).collect();
     if keys.is_none() {
-        value.complain("a Standard Webhooks secret is `whsec_` and the base64 of its bytes", None);
+        value.complain(
+            Code::WrongValue,
+            "a Standard Webhooks secret is `whsec_` and the base64 of its bytes",
+            None,
+        );
     }
     keys.map(Signature::standard_webhooks)
 }
@@ -222,8 +231,11 @@ fn timestamp(section: &mut Section<'_>) -> Option<SignedTime> {
         (Some(header), None) => header_name(&header).map(TimeFrom::Header),
         (None, Some(field)) => field.text().map(TimeFrom::Field),
         _ => {
-            section
-                .complain("it stands either in a `header` or in a `field` of the signature's header", None);
+            section.complain(
+                Code::Contradiction,
+                "it stands either in a `header` or in a `field` of the signature's header",
+                None,
+            );
             None
         }
     };
@@ -231,20 +243,22 @@ fn timestamp(section: &mut Section<'_>) -> Option<SignedTime> {
 }
 
 fn template(value: &Value<'_>, has_time: bool) -> Option<Template> {
-    let complain = |why: &str, help| {
-        value.complain(why, help);
+    let complain = |code, why: &str, help| {
+        value.complain(code, why, help);
         None
     };
     match Template::parse(&value.text()?) {
-        Err(why) => complain(&why, None),
+        Err(why) => complain(Code::WrongValue, &why, None),
         Ok(signed) if !signed.has_body() => {
-            complain("it must hold {body}: what is not signed anybody can change", None)
+            complain(Code::Unguarded, "it must hold {body}: what is not signed anybody can change", None)
         }
         Ok(signed) if signed.has_timestamp() && !has_time => complain(
+            Code::Contradiction,
             "it holds {timestamp}, and nothing says where that stands",
             Some("add `timestamp = { header = \"X-Timestamp\" }`, or { field = \"t\" }"),
         ),
         Ok(signed) if !signed.has_timestamp() && has_time => complain(
+            Code::Unguarded,
             "there is a `timestamp`, and {timestamp} is not in what is signed: anybody could write another",
             Some("signed = \"{timestamp}.{body}\""),
         ),

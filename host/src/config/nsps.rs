@@ -5,6 +5,7 @@ use std::path::Path;
 use super::listeners::SPEAK_TLS;
 use super::reader::{Section, Value};
 use super::secrets::secret;
+use crate::explain::Code;
 use crate::http::{EventAuth, ListenerSettings, NspsSettings};
 
 const EXAMPLE: &str = "[{ bearer = { file = \"secrets/nsps\" } }]";
@@ -17,11 +18,12 @@ pub fn nsps(
     let value = section.required("auth", EXAMPLE)?;
     let auth = value.list(|value| bearer(value, directory))?;
     if auth.is_empty() {
-        value.complain("without a token anybody could send events", Some(EXAMPLE));
+        value.complain(Code::Unguarded, "without a token anybody could send events", Some(EXAMPLE));
         return None;
     }
     if listener.is_some_and(ListenerSettings::is_in_the_clear) {
         value.warn(
+            Code::InTheClear,
             "`events.listen` speaks no TLS: whoever hears this token on the way can send events",
             Some(SPEAK_TLS),
         );

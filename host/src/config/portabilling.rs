@@ -9,6 +9,7 @@ use super::secrets::secret;
 use super::values::{SECOND, base_url, rate, roots};
 use crate::billing::{self, Credential};
 use crate::espf::{self, ContentType};
+use crate::explain::Code;
 use crate::web::Way;
 
 pub fn portabilling(
@@ -63,12 +64,15 @@ fn way(section: &mut Section<'_>, directory: &Path) -> Option<Way> {
 }
 
 fn credential(section: &mut Section<'_>, directory: &Path) -> Option<Credential> {
-    if let Some(password) = section.optional("password") {
-        if section.optional("token").is_some() {
-            password.complain("`token` and `password` cannot both be meant", None);
-        }
-        return secret(&password, directory).map(Credential::Password);
+    let Some(password) = section.optional("password") else {
+        let token = section.required("token", "{ file = \"secrets/portabilling\" }")?;
+        return secret(&token, directory).map(Credential::Token);
+    };
+    let token = section.optional("token").map(|token| secret(&token, directory));
+    let secret = secret(&password, directory);
+    if token.is_some() {
+        password.complain(Code::Contradiction, "`token` and `password` cannot both be meant", None);
+        return None;
     }
-    let token = section.required("token", "{ file = \"secrets/portabilling\" }")?;
-    secret(&token, directory).map(Credential::Token)
+    secret.map(Credential::Password)
 }

@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use super::reader::{Section, Value, written};
 use crate::billing::{List, Params, Query, Window};
+use crate::explain::Code;
 
 /// The queries that are known without being written, changed and added to by what is.
 pub fn queries(section: &mut Section<'_>) -> Option<BTreeMap<String, Query>> {
@@ -34,19 +35,23 @@ fn query(name: &str, section: &mut Section<'_>, known: Option<Query>) -> Option<
     let params = section.or("params", &inline(&params), |value| match value.json() {
         Json::Object(params) => Some(params),
         _ => {
-            value.complain("it must be a table of parameters", None);
+            value.complain(Code::WrongKind, "it must be a table of parameters", None);
             None
         }
     });
     let query = Query { method: method?, params: params?, answer: answer?, list: list? };
     if let Some(unknown) = query.unknown_placeholder() {
         let help = "known are {i_account}, and what stands in account_info: {account_info.i_customer}";
-        section.complain(format!("nothing stands for {{{unknown}}}"), Some(help.to_owned()));
+        section.complain(
+            Code::WrongValue,
+            format!("nothing stands for {{{unknown}}}"),
+            Some(help.to_owned()),
+        );
         return None;
     }
     if name == "account_info" && (query.needs_info() || query.list != List::First) {
         let message = "account_info is one document, and is read before any other";
-        section.complain(message, None);
+        section.complain(Code::Contradiction, message, None);
         return None;
     }
     Some(query)
@@ -74,7 +79,11 @@ fn list(section: &mut Section<'_>, known: Option<&List>) -> Option<List> {
     }
     if page.is_some() || window.is_some() {
         let help = Some("say list = \"all\"".to_owned());
-        section.complain("`page` and `window` are of a list that is read as a whole", help);
+        section.complain(
+            Code::Contradiction,
+            "`page` and `window` are of a list that is read as a whole",
+            help,
+        );
         return None;
     }
     Some(List::First)
@@ -85,7 +94,7 @@ fn window(value: &Value<'_>) -> Option<Option<Window>> {
         [] => Some(None),
         [from, to] => Some(Some(Window { from: from.clone(), to: to.clone() })),
         _ => {
-            value.complain("it must be two names of members: valid from, valid to", None);
+            value.complain(Code::WrongValue, "it must be two names of members: valid from, valid to", None);
             None
         }
     }

@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{Place, Problem};
+use crate::explain::Code;
 
 /// A key that was asked for, whether it is in the file or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub fn read<T>(source: &str, root: impl FnOnce(&mut Section<'_>) -> Option<T>) -
     };
     let (table, errors) = DeTable::parse_recoverable(source);
     for error in errors {
-        findings.complain(error.span().unwrap_or(0..0), "", error.message(), None);
+        findings.complain(Code::Syntax, error.span().unwrap_or(0..0), "", error.message(), None);
     }
     let mut section = Section::new(&findings, String::new(), table.span(), table.get_ref());
     let value = root(&mut section);
@@ -78,18 +79,26 @@ impl Findings<'_> {
         Place { line, column }
     }
 
-    fn complain(&self, span: Range<usize>, key: &str, message: impl Display, help: Option<String>) {
-        self.problems.borrow_mut().push(self.problem(&span, key, message, help));
+    fn complain(
+        &self,
+        code: Code,
+        span: Range<usize>,
+        key: &str,
+        message: impl Display,
+        help: Option<String>,
+    ) {
+        self.problems.borrow_mut().push(self.problem(code, &span, key, message, help));
     }
 
     fn problem(
         &self,
+        code: Code,
         span: &Range<usize>,
         key: &str,
         message: impl Display,
         help: Option<String>,
     ) -> Problem {
-        Problem { place: self.place(span), key: key.to_owned(), message: message.to_string(), help }
+        Problem { place: self.place(span), key: key.to_owned(), message: message.to_string(), help, code }
     }
 }
 
@@ -126,8 +135,8 @@ impl<'a> Section<'a> {
     }
 
     /// Something is wrong with the section as a whole.
-    pub fn complain(&self, message: impl Display, help: Option<String>) {
-        self.findings.complain(self.span.clone(), &self.key, message, help);
+    pub fn complain(&self, code: Code, message: impl Display, help: Option<String>) {
+        self.findings.complain(code, self.span.clone(), &self.key, message, help);
     }
 
     fn full(&self, name: &str) -> String {
@@ -154,7 +163,13 @@ impl<'a> Section<'a> {
         if value.is_none() {
             let key = self.full(name);
             let help = Some(format!("add `{name} = {example}`"));
-            self.findings.complain(self.span.clone(), &key, format!("`{name}` is missing"), help);
+            self.findings.complain(
+                Code::MissingKey,
+                self.span.clone(),
+                &key,
+                format!("`{name}` is missing"),
+                help,
+            );
         }
         value
     }
@@ -202,24 +217,29 @@ impl<'a> Section<'a> {
                 _ => Some(format!("known here: {}", self.asked.join(", "))),
             };
             let message = format!("there is no setting `{name}`");
-            self.findings.complain(span.clone(), &self.full(name), message, help);
+            self.findings.complain(Code::UnknownKey, span.clone(), &self.full(name), message, help);
         }
     }
 }
 
 impl<'a> Value<'a> {
-    pub fn complain(&self, message: impl Display, help: Option<&str>) {
-        self.findings.complain(self.value.span(), &self.key, message, help.map(str::to_owned));
+    pub fn complain(&self, code: Code, message: impl Display, help: Option<&str>) {
+        self.findings.complain(code, self.value.span(), &self.key, message, help.map(str::to_owned));
     }
 
     /// It will do, but it is not as it should be.
-    pub fn warn(&self, message: impl Display, help: Option<&str>) {
-        let warning = self.findings.problem(&self.value.span(), &self.key, message, help.map(str::to_owned));
+    pub fn warn(&self, code: Code, message: impl Display, help: Option<&str>) {
+        let warning =
+            self.findings.problem(code, &self.value.span(), &self.key, message, help.map(str::to_owned));
         self.findings.warnings.borrow_mut().push(warning);
     }
 
     fn wrong<T>(&self, wanted: &str) -> Option<T> {
-        self.complain(format!("it must be {wanted}, not {}", self.value.get_ref().type_str()), None);
+        self.complain(
+            Code::WrongKind,
+            format!("it must be {wanted}, not {}", self.value.get_ref().type_str()),
+            None,
+        );
         None
     }
 
@@ -230,7 +250,7 @@ impl<'a> Value<'a> {
     pub fn text(&self) -> Option<String> {
         match self.value.get_ref().as_str() {
             Some(text) if text.trim().is_empty() => {
-                self.complain("it must not be empty", None);
+                self.complain(Code::WrongKind, "it must not be empty", None);
                 None
             }
             Some(text) => Some(text.to_owned()),
@@ -255,7 +275,7 @@ impl<'a> Value<'a> {
         let text = self.text()?;
         let parsed = parse(&text);
         if parsed.is_none() {
-            self.complain(format!("`{text}` is not {wanted}"), None);
+            self.complain(Code::WrongValue, format!("`{text}` is not {wanted}"), None);
         }
         parsed
     }
@@ -273,7 +293,11 @@ impl<'a> Value<'a> {
             .ok()
             .filter(|number| range.contains(number));
         if number.is_none() {
-            self.complain(format!("it must be from {} to {}", range.start(), range.end()), None);
+            self.complain(
+                Code::WrongValue,
+                format!("it must be from {} to {}", range.start(), range.end()),
+                None,
+            );
         }
         number
     }
@@ -284,7 +308,11 @@ impl<'a> Value<'a> {
         if range.contains(&time) {
             return Some(time);
         }
-        self.complain(format!("it must be from {:?} to {:?}", range.start(), range.end()), None);
+        self.complain(
+            Code::WrongValue,
+            format!("it must be from {:?} to {:?}", range.start(), range.end()),
+            None,
+        );
         None
     }
 
@@ -296,7 +324,7 @@ impl<'a> Value<'a> {
             return Some(size);
         }
         let (least, most) = (bytesize::ByteSize(*range.start()), bytesize::ByteSize(*range.end()));
-        self.complain(format!("it must be from {least} to {most}"), None);
+        self.complain(Code::WrongValue, format!("it must be from {least} to {most}"), None);
         None
     }
 

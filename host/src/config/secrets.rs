@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::reader::Value;
 use crate::domain::digest_of_hex;
+use crate::explain::Code;
 use crate::http::AdminToken;
 use crate::secret::Secret;
 
@@ -11,6 +12,7 @@ use crate::secret::Secret;
 pub fn secret(value: &Value<'_>, directory: &Path) -> Option<Secret> {
     if value.is_text() {
         value.complain(
+            Code::SecretInPlace,
             "a secret must not stand in the configuration itself",
             Some("write it to a file that only Punchdown may read, and say { file = \"…\" }"),
         );
@@ -24,7 +26,11 @@ pub fn secret(value: &Value<'_>, directory: &Path) -> Option<Secret> {
             (None, Some(env), None) => from_environment(&env),
             (None, None, Some(name)) => from_credential(&name),
             _ => {
-                section.complain("a secret is named by exactly one of `file`, `env` and `credential`", None);
+                section.complain(
+                    Code::Contradiction,
+                    "a secret is named by exactly one of `file`, `env` and `credential`",
+                    None,
+                );
                 None
             }
         }
@@ -38,7 +44,7 @@ pub fn one_or_two(value: &Value<'_>, directory: &Path) -> Option<Vec<Secret>> {
     }
     let secrets = value.list(|value| secret(value, directory))?;
     if secrets.is_empty() {
-        value.complain("without a secret nobody is let in", None);
+        value.complain(Code::Unguarded, "without a secret nobody is let in", None);
         return None;
     }
     Some(secrets)
@@ -59,7 +65,11 @@ fn from_file(value: &Value<'_>, path: &Path) -> Option<Secret> {
     match std::fs::read_to_string(path) {
         Ok(text) => not_empty(value, text.trim_end_matches(['\r', '\n'])),
         Err(error) => {
-            value.complain(format!("cannot read the secret {}: {error}", path.display()), None);
+            value.complain(
+                Code::SecretUnreadable,
+                format!("cannot read the secret {}: {error}", path.display()),
+                None,
+            );
             None
         }
     }
@@ -71,7 +81,7 @@ fn from_environment(value: &Value<'_>) -> Option<Secret> {
     match std::env::var(&name) {
         Ok(text) => not_empty(value, text.trim_end_matches(['\r', '\n'])),
         Err(_) => {
-            value.complain(format!("the environment has no variable `{name}`"), None);
+            value.complain(Code::SecretUnreadable, format!("the environment has no variable `{name}`"), None);
             None
         }
     }
@@ -85,6 +95,7 @@ fn from_credential(value: &Value<'_>) -> Option<Secret> {
         Ok(directory) => from_file(value, &Path::new(&directory).join(name)),
         Err(_) => {
             value.complain(
+                Code::SecretUnreadable,
                 "there are no systemd credentials here",
                 Some("add LoadCredential= to the unit, or use { file = \"…\" }"),
             );
@@ -95,7 +106,7 @@ fn from_credential(value: &Value<'_>) -> Option<Secret> {
 
 fn not_empty(value: &Value<'_>, text: &str) -> Option<Secret> {
     if text.is_empty() {
-        value.complain("the secret is empty", None);
+        value.complain(Code::SecretUnreadable, "the secret is empty", None);
         return None;
     }
     Some(Secret::new(text))

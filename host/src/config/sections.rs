@@ -9,6 +9,7 @@ use super::portabilling::portabilling;
 use super::reader::Section;
 use super::secrets::admin_token;
 use super::{Settings, groups};
+use crate::explain::Code;
 use crate::http::{AdminToken, ListenerSettings};
 use crate::store;
 
@@ -52,7 +53,7 @@ fn admin(section: &mut Section<'_>, directory: &Path) -> Option<(ListenerSetting
         let tokens = value.list(|value| admin_token(value, directory))?;
         if !tokens.is_empty() && listener.as_ref().is_some_and(ListenerSettings::is_in_the_clear) {
             let warning = "`admin.listen` speaks no TLS: whoever hears a token on the way can use it";
-            value.warn(warning, Some(SPEAK_TLS));
+            value.warn(Code::InTheClear, warning, Some(SPEAK_TLS));
         }
         Some(tokens)
     });

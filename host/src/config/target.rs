@@ -12,6 +12,7 @@ use super::secrets::secret;
 use super::values::{DAY, SECOND, base_url, file, header_name, rate, roots, url, user_and_password};
 use crate::domain::{BreakerPolicy, RetrySchedule};
 use crate::engine::LEASE;
+use crate::explain::Code;
 use crate::outbound::{self, Auth, Grant};
 use crate::secret::Secret;
 
@@ -37,6 +38,7 @@ pub fn target(section: &mut Section<'_>, directory: &Path) -> Option<Target> {
         let timeout = value.duration(Duration::from_millis(100)..=LEASE - 15 * SECOND);
         if timeout.is_none() {
             value.complain(
+                Code::WrongValue,
                 "a longer one would outlive the lease of its lane, and the request could be sent twice",
                 None,
             );
@@ -49,7 +51,11 @@ pub fn target(section: &mut Section<'_>, directory: &Path) -> Option<Target> {
         let pauses = value.list(|value| value.duration(Duration::from_millis(100)..=DAY))?;
         let schedule = RetrySchedule::new(pauses);
         if schedule.is_none() {
-            value.complain("there must be one pause at least; the last one repeats until the deadline", None);
+            value.complain(
+                Code::WrongValue,
+                "there must be one pause at least; the last one repeats until the deadline",
+                None,
+            );
         }
         schedule
     });
@@ -78,8 +84,11 @@ fn breaker(section: &mut Section<'_>) -> Option<BreakerPolicy> {
         section.or("pause-max", "\"5m\"", |value| value.duration(Duration::from_millis(100)..=DAY));
     let (pause, pause_max) = (pause?, pause_max?);
     if pause_max < pause {
-        section
-            .complain("`pause` is the first pause and `pause-max` the longest: it must not be shorter", None);
+        section.complain(
+            Code::Contradiction,
+            "`pause` is the first pause and `pause-max` the longest: it must not be shorter",
+            None,
+        );
         return None;
     }
     Some(BreakerPolicy { failures: u32::try_from(failures?).ok()?, pause, pause_max })
@@ -101,7 +110,11 @@ fn read<T>(
 fn may_be_contacted(value: &Value<'_>) -> bool {
     let Some(url) = url(value) else { return false };
     let Some(what) = literal(&url).and_then(outbound::forbidden) else { return true };
-    value.complain(format!("`{url}` is at {what}, and those are never contacted"), None);
+    value.complain(
+        Code::NeverContacted,
+        format!("`{url}` is at {what}, and those are never contacted"),
+        None,
+    );
     false
 }
 
@@ -122,7 +135,11 @@ fn identity(section: &mut Section<'_>, directory: &Path) -> Option<Secret> {
     let identity = format!("{}\n{}\n", certificate?, key?.expose());
     if let Err(error) = Identity::from_pem(identity.as_bytes()) {
         let why = crate::web::reason(&error);
-        section.complain(format!("it is no certificate with its key, both as PEM: {why}"), None);
+        section.complain(
+            Code::CertificateFile,
+            format!("it is no certificate with its key, both as PEM: {why}"),
+            None,
+        );
         return None;
     }
     Some(Secret::new(identity))
@@ -141,7 +158,7 @@ fn auth(section: &mut Section<'_>, directory: &Path) -> Option<Auth> {
         (Some((value, read)), None) => read(&value, directory),
         _ => {
             let names = WAYS.map(|(name, _)| format!("`{name}`")).join(", ");
-            section.complain(format!("it must be exactly one of {names}"), None);
+            section.complain(Code::Contradiction, format!("it must be exactly one of {names}"), None);
             None
         }
     }
@@ -185,7 +202,11 @@ fn oauth2(value: &Value<'_>, directory: &Path) -> Option<Auth> {
         let token_url = token_url.and_then(|value| {
             let url = url(&value).filter(|_| may_be_contacted(&value))?;
             if url.scheme() == "http" && !is_this_machine(&url) {
-                value.warn("the client's secret would go over the wire as it is", Some("use https://"));
+                value.warn(
+                    Code::InTheClear,
+                    "the client's secret would go over the wire as it is",
+                    Some("use https://"),
+                );
             }
             Some(url)
         });

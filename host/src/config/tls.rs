@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::reader::Value;
+use crate::explain::Code;
 use crate::http::{Clients, Tls, TlsFile, TlsFiles};
 use crate::ports::World as _;
 use crate::world::SystemWorld;
@@ -22,7 +23,7 @@ pub fn tls(value: &Value<'_>, directory: &Path) -> Option<Tls> {
         });
         if ca.is_none() && value.has("client-auth") {
             let help = Some("name the CA of the callers in `client-ca`".to_owned());
-            section.complain("`client-auth` says nothing without `client-ca`", help);
+            section.complain(Code::Contradiction, "`client-auth` says nothing without `client-ca`", help);
             return None;
         }
         let path = |value: &Value<'_>| value.text().map(|path| directory.join(path));
@@ -43,7 +44,7 @@ fn load(files: TlsFiles, cert: &Value<'_>, key: &Value<'_>, ca: Option<&Value<'_
         Ok(tls) => {
             // Callers refuse what has ended; to refuse the start, too, would lose the rest as well.
             if let Some(warning) = tls.validity().warning(SystemWorld.now()) {
-                cert.warn(warning, Some("new files are taken without a restart"));
+                cert.warn(Code::CertificateEnds, warning, Some("new files are taken without a restart"));
             }
             warn_of_open_key(key, &key_file);
             Some(tls)
@@ -55,7 +56,7 @@ fn load(files: TlsFiles, cert: &Value<'_>, key: &Value<'_>, ca: Option<&Value<'_
                     TlsFile::Key => key,
                     TlsFile::ClientCa => ca.unwrap_or(cert),
                 };
-                value.complain(&unfit, unfit.help);
+                value.complain(Code::CertificateFile, &unfit, unfit.help);
             }
             None
         }
@@ -67,6 +68,6 @@ fn warn_of_open_key(key: &Value<'_>, file: &Path) {
     let mode = metadata.permissions().mode();
     if mode & 0o077 != 0 {
         let warning = format!("others may read the key {} (mode {:o})", file.display(), mode & 0o777);
-        key.warn(warning, Some("whoever has it can pass for this host: chmod 600"));
+        key.warn(Code::OpenKey, warning, Some("whoever has it can pass for this host: chmod 600"));
     }
 }

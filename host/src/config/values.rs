@@ -11,6 +11,7 @@ use reqwest::Certificate;
 use super::reader::{Section, Value};
 use super::secrets::secret;
 use crate::domain::Patterns;
+use crate::explain::Code;
 use crate::secret::Secret;
 use crate::web::Rate;
 
@@ -39,7 +40,7 @@ pub fn url(value: &Value<'_>) -> Option<reqwest::Url> {
         Ok(url) => return Some(url),
         Err(_) => "it is not a URL",
     };
-    value.complain(format!("`{text}`: {problem}"), None);
+    value.complain(Code::WrongValue, format!("`{text}`: {problem}"), None);
     None
 }
 
@@ -66,7 +67,11 @@ fn parse_rate(text: &str) -> Option<Rate> {
 pub fn roots(value: &Value<'_>, directory: &Path) -> Option<Vec<Certificate>> {
     let roots = Certificate::from_pem_bundle(file(value, directory)?.as_bytes()).unwrap_or_default();
     if roots.is_empty() {
-        value.complain("there is no certificate in it", Some("name a file with certificates as PEM"));
+        value.complain(
+            Code::CertificateFile,
+            "there is no certificate in it",
+            Some("name a file with certificates as PEM"),
+        );
         return None;
     }
     Some(roots)
@@ -78,7 +83,7 @@ pub fn file(value: &Value<'_>, directory: &Path) -> Option<String> {
     match std::fs::read_to_string(&path) {
         Ok(text) => Some(text),
         Err(error) => {
-            value.complain(format!("cannot read {}: {error}", path.display()), None);
+            value.complain(Code::CertificateFile, format!("cannot read {}: {error}", path.display()), None);
             None
         }
     }
@@ -88,7 +93,7 @@ pub fn file(value: &Value<'_>, directory: &Path) -> Option<String> {
 pub fn base_url(value: &Value<'_>) -> Option<String> {
     let (url, text) = (url(value)?, value.text()?);
     if url.query().is_some() {
-        value.complain(format!("`{text}`: a base URL has no query"), None);
+        value.complain(Code::WrongValue, format!("`{text}`: a base URL has no query"), None);
         return None;
     }
     Some(text.trim_end_matches('/').to_owned())
@@ -100,6 +105,7 @@ pub fn patterns(value: &Value<'_>) -> Option<Patterns> {
         Ok(patterns) => Some(patterns),
         Err(error) => {
             value.complain(
+                Code::WrongValue,
                 format!("a pattern is malformed: {error}"),
                 Some("* stands for one part of a name, ** for the rest"),
             );

@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 pub use sqlite::SqliteJournal;
 
+use crate::explain::Code;
+
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Everything durable is in here: the database, its key, the lock.
@@ -44,6 +46,20 @@ pub enum OpenError {
     Setting { path: PathBuf, setting: &'static str, found: String },
     #[error("cannot open the journal {path}: {source}")]
     Sqlite { path: PathBuf, source: rusqlite::Error },
+}
+
+impl OpenError {
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Locked(_) => Code::JournalLocked,
+            Self::Key { .. } => Code::JournalKey,
+            Self::Newer { .. } => Code::JournalNewer,
+            Self::Directory { .. }
+            | Self::UnsafeSqlite { .. }
+            | Self::Setting { .. }
+            | Self::Sqlite { .. } => Code::JournalUnusable,
+        }
+    }
 }
 
 /// Opens the journal, making it when there is none.

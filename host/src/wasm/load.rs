@@ -10,6 +10,7 @@ use super::contract;
 use super::guest::Guest;
 use super::{Adapter, Limits, Sandbox};
 use crate::domain::{Digest, Trouble};
+use crate::explain::Code;
 
 /// Larger files are no adapters: a Python component has 18 MB.
 const COMPONENT_BYTES_MAX: u64 = 64 << 20;
@@ -24,6 +25,17 @@ pub enum LoadError {
     OtherContract { path: PathBuf, why: String },
     #[error("{path} cannot describe itself: {}", .trouble.message)]
     Silent { path: PathBuf, trouble: Trouble },
+}
+
+impl LoadError {
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Unreadable { .. } => Code::AdapterUnreadable,
+            Self::NoComponent { .. } => Code::NoComponent,
+            Self::OtherContract { .. } => Code::OtherContract,
+            Self::Silent { .. } => Code::AdapterStopped,
+        }
+    }
 }
 
 impl Sandbox {
