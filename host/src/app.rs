@@ -172,6 +172,7 @@ impl App {
         ports.journal.hear_only(&known).await.map_err(StartError::Silenced)?;
         let engine = Engine::new(
             settings.groups.into_iter().map(|group| group.engine).collect(),
+            settings.retention,
             ports,
             Arc::clone(&metrics),
         );

@@ -20,7 +20,7 @@ use crate::secret::Secret;
 
 pub use journal::{
     Acceptance, Audit, Claim, DeadLetter, Delivered, Held, JournalError, Kept, Lease, Leased, Line, Overview,
-    Sought, StatusUpdate, Told, Work,
+    Purge, Purgeable, Purged, Sought, StatusUpdate, Told, Work,
 };
 pub use lack::{Denial, Lack, Withheld};
 pub use look::{
@@ -127,6 +127,10 @@ pub trait Journal: Looks + Send + Sync {
 
     /// Writes down what a person did.
     async fn audit(&self, entry: Audit) -> Result<(), JournalError>;
+
+    /// Deletes some of what ended long ago, in one transaction. What stands outside, its keys, and what
+    /// somebody still waits for stay.
+    async fn purge(&self, old: Purge) -> Result<Purged, JournalError>;
 
     /// Whether it can be written.
     async fn ping(&self) -> Result<(), JournalError>;

@@ -17,7 +17,7 @@ use punchdown::lifecycle;
 use punchdown::ports::{
     Acceptance, AccountTold, Audit, Claim, DeadLetter, Delivered, EventLine, EventTold, Held, Journal,
     JournalError, Kept, Lease, Leased, Letter, Line, Looks, NotificationLine, NotificationTold, Overview,
-    Place, Sought, StatusUpdate, Told, Work,
+    Place, Purge, Purged, Sought, StatusUpdate, Told, Work,
 };
 
 /// How long an answered event stays in memory alone.
@@ -146,6 +146,10 @@ impl Journal for Early {
 
     async fn audit(&self, entry: Audit) -> Result<(), JournalError> {
         self.0.audit(entry).await
+    }
+
+    async fn purge(&self, old: Purge) -> Result<Purged, JournalError> {
+        self.0.purge(old).await
     }
 
     async fn ping(&self) -> Result<(), JournalError> {

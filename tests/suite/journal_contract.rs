@@ -9,6 +9,7 @@ mod events;
 mod fan_outs;
 mod lanes;
 mod operators;
+mod purge;
 mod signals;
 mod stages;
 mod statuses;

@@ -29,6 +29,7 @@ mod nsps;
 mod operators;
 mod orders;
 mod portabilling;
+mod retention;
 mod sessions;
 mod statuses;
 mod targets;

@@ -44,6 +44,8 @@ pub struct Settings {
     pub admin: ListenerSettings,
     pub admin_tokens: Vec<AdminToken>,
     pub store: store::Settings,
+    /// How long the journal keeps what ended.
+    pub retention: engine::Retention,
     pub log_filter: String,
     pub groups: Vec<GroupSettings>,
     /// What would run, and is not as it should be.

@@ -310,7 +310,7 @@ impl<'a> Value<'a> {
         }
         self.complain(
             Code::WrongValue,
-            format!("it must be from {:?} to {:?}", range.start(), range.end()),
+            format!("it must be from {} to {}", spoken(*range.start()), spoken(*range.end())),
             None,
         );
         None
@@ -354,7 +354,19 @@ impl<'a> Value<'a> {
     }
 }
 
+/// As it would be in the file.
+fn spoken(time: Duration) -> String {
+    match time.as_secs() {
+        seconds if seconds > 0 && seconds.is_multiple_of(86_400) => format!("{}d", seconds / 86_400),
+        _ => format!("{time:?}"),
+    }
+}
+
 fn duration(text: &str) -> Option<Duration> {
+    // The library knows days, too, but not how long one is.
+    if let Some(days) = text.strip_suffix('d') {
+        return Some(Duration::from_secs(days.trim().parse::<u32>().ok()? as u64 * 86_400));
+    }
     let signed: jiff::SignedDuration = text.parse().ok()?;
     Duration::try_from(signed).ok()
 }

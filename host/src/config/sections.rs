@@ -1,6 +1,7 @@
 //! The sections of a configuration, and those of them that are short.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::events::{Events, events};
 use super::listeners::{SPEAK_TLS, listener};
@@ -8,10 +9,11 @@ use super::nsps::nsps;
 use super::portabilling::portabilling;
 use super::reader::Section;
 use super::secrets::admin_token;
+use super::values::DAY;
 use super::{Settings, groups};
 use crate::explain::Code;
 use crate::http::{AdminToken, ListenerSettings};
-use crate::store;
+use crate::{engine, store};
 
 pub fn root(root: &mut Section<'_>, directory: &Path) -> Option<Settings> {
     let billing = root.section("portabilling", |section| portabilling(section, directory));
@@ -22,6 +24,7 @@ pub fn root(root: &mut Section<'_>, directory: &Path) -> Option<Settings> {
     };
     let admin = root.section("admin", |section| admin(section, directory));
     let store = root.section("journal", |section| journal(section, directory));
+    let retention = root.section("retention", retention);
     let log_filter = root.section("log", |section| section.or("filter", "\"info\"", |value| value.text()));
     let Events { settings: events, listener: public, kinds } = events?;
     let nsps = match root.optional("nsps") {
@@ -41,6 +44,7 @@ pub fn root(root: &mut Section<'_>, directory: &Path) -> Option<Settings> {
         admin,
         admin_tokens,
         store: store?,
+        retention: retention?,
         log_filter: log_filter?,
         groups: groups?,
         warnings: Vec::new(),
@@ -63,4 +67,14 @@ fn admin(section: &mut Section<'_>, directory: &Path) -> Option<(ListenerSetting
 fn journal(section: &mut Section<'_>, directory: &Path) -> Option<store::Settings> {
     let path = section.or("directory", "\"data\"", |value| value.text())?;
     Some(store::Settings { directory: directory.join(path) })
+}
+
+/// News are given to operations that ended up to thirty days ago, and NSPS repeats an event as long.
+const FINISHED_MIN: Duration = Duration::from_secs(30 * 86_400);
+const RETENTION_MAX: Duration = Duration::from_secs(3650 * 86_400);
+
+fn retention(section: &mut Section<'_>) -> Option<engine::Retention> {
+    let finished = section.or("finished", "\"30d\"", |value| value.duration(FINISHED_MIN..=RETENTION_MAX));
+    let bodies = section.or("bodies", "\"7d\"", |value| value.duration(DAY..=RETENTION_MAX));
+    Some(engine::Retention { finished: finished?, bodies: bodies? })
 }

@@ -10,6 +10,7 @@ mod fan_out;
 mod intake;
 mod operators;
 mod perform;
+mod purge;
 mod sessions;
 mod statuses;
 mod takeover;
@@ -34,6 +35,7 @@ use crate::telemetry::Metrics;
 pub use breakers::GroupState;
 pub use intake::{Accepted, Intake, IntakeError};
 pub use operators::{Operators, Refused, Wish};
+pub use purge::Retention;
 
 /// A lease outlives the longest step; each save prolongs it.
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -71,6 +73,7 @@ pub struct GroupSettings {
 
 pub struct Engine {
     core: Arc<Core>,
+    retention: Retention,
 }
 
 /// What all loops share. Nothing in it is the truth about an operation.
@@ -94,7 +97,12 @@ struct Hints {
 }
 
 impl Engine {
-    pub fn new(groups: Vec<GroupSettings>, ports: Ports, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        groups: Vec<GroupSettings>,
+        retention: Retention,
+        ports: Ports,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let owner = ports.world.new_id();
         let groups: BTreeMap<_, _> =
             groups.into_iter().map(|settings| (settings.group.clone(), settings)).collect();
@@ -102,7 +110,8 @@ impl Engine {
         let hints = Hints { lanes, fan_outs: Notify::new(), changes: Notify::new(), statuses: Notify::new() };
         let breakers = Breakers::new(groups.keys().cloned());
         let sessions = Sessions::new(groups.keys().cloned());
-        Self { core: Arc::new(Core { ports, metrics, groups, breakers, sessions, hints, owner }) }
+        let core = Core { ports, metrics, groups, breakers, sessions, hints, owner };
+        Self { core: Arc::new(core), retention }
     }
 
     /// What the doors hand their callers' words to.
@@ -134,6 +143,8 @@ impl Engine {
         loops.spawn(async move { alive::tell(&core, stopping).await });
         let (core, stopping) = (Arc::clone(&self.core), stop.clone());
         loops.spawn(async move { unclaimed::park(&core, stopping).await });
+        let (core, stopping, retention) = (Arc::clone(&self.core), stop.clone(), self.retention);
+        loops.spawn(async move { purge::purge(&core, retention, stopping).await });
         let core = Arc::clone(&self.core);
         loops.spawn(async move { unread::read_again(&core, stop).await });
         loops.close();

@@ -208,3 +208,60 @@ pub struct Audit {
     /// An operation's id, or a group.
     pub about: String,
 }
+
+/// What is old enough to go.
+#[derive(Clone, Copy, Debug)]
+pub struct Purge {
+    /// Operations that ended by then go, and what came by then and is for nobody any more.
+    pub finished_before: Timestamp,
+    /// The bodies of notifications that came by then, with their replies, and those of dead letters.
+    pub bodies_before: Timestamp,
+    /// Rows, so that whoever else wants to write waits for milliseconds only.
+    pub most: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Purgeable {
+    Operation,
+    Event,
+    Notification,
+    Signal,
+    DeadLetter,
+    Body,
+}
+
+impl Purgeable {
+    pub const ALL: [Self; 6] =
+        [Self::Operation, Self::Event, Self::Notification, Self::Signal, Self::DeadLetter, Self::Body];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Operation => "operations",
+            Self::Event => "events",
+            Self::Notification => "notifications",
+            Self::Signal => "signals",
+            Self::DeadLetter => "dead-letters",
+            Self::Body => "bodies",
+        }
+    }
+}
+
+/// What went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    pub counts: BTreeMap<Purgeable, usize>,
+    /// There may be more of it.
+    pub more: bool,
+}
+
+impl Purged {
+    pub fn add(&mut self, what: Purgeable, rows: usize) {
+        if rows > 0 {
+            *self.counts.entry(what).or_default() += rows;
+        }
+    }
+
+    pub fn of(&self, what: Purgeable) -> usize {
+        self.counts.get(&what).copied().unwrap_or_default()
+    }
+}

@@ -17,7 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::listeners::Listeners;
 use crate::domain::{EventSource, Group, Response, State, Status, Timestamp};
-use crate::ports::{Overview, SendError};
+use crate::ports::{Overview, Purgeable, SendError};
 
 /// From a millisecond to ten seconds: what one call may take.
 const CALL_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
@@ -28,6 +28,11 @@ const PROVISION_SECONDS: [f64; 12] =
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OfResult {
     result: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfKind {
+    what: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -134,6 +139,7 @@ pub struct Metrics {
     billing_calls: Family<OfResult, Counter>,
     billing_seconds: Histogram,
     status_posts: Family<StatusPost, Counter>,
+    purged: Family<OfKind, Counter>,
     pub listeners: Listeners,
     groups: RwLock<Vec<Group>>,
 }
@@ -194,6 +200,7 @@ impl Metrics {
             billing_calls: Family::default(),
             billing_seconds: call_seconds(),
             status_posts: Family::default(),
+            purged: Family::default(),
             listeners: Listeners::default(),
             groups: RwLock::default(),
         };
@@ -228,6 +235,7 @@ impl Metrics {
         all.register("billing_calls", "Readings of an account in PortaBilling", self.billing_calls.clone());
         all.register_with_unit("billing_call", "Time of a reading of an account", Unit::Seconds, self.billing_seconds.clone());
         all.register("status_posts", "Statuses sent to PortaBilling", self.status_posts.clone());
+        all.register("purged", "Rows of the journal that went with their time", self.purged.clone());
         self.listeners.register(all);
     }
 
@@ -267,6 +275,9 @@ impl Metrics {
         }
         for result in ["found", "absent", "failed", "enclosed"] {
             present(&self.billing_calls, &OfResult { result });
+        }
+        for what in Purgeable::ALL.map(Purgeable::word) {
+            present(&self.purged, &OfKind { what });
         }
         for status in Status::ALL {
             for result in ["taken", "later", "refused"] {
@@ -342,6 +353,12 @@ impl Metrics {
 
     pub fn status_post(&self, status: Status, result: &'static str) {
         self.status_posts.get_or_create(&StatusPost { status: status.word(), result }).inc();
+    }
+
+    pub fn purged(&self, what: Purgeable, rows: usize) {
+        self.purged
+            .get_or_create(&OfKind { what: what.word() })
+            .inc_by(u64::try_from(rows).unwrap_or(u64::MAX));
     }
 
     /// The text that Prometheus reads. What the journal counts is taken from `overview`.

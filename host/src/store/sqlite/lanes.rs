@@ -14,6 +14,13 @@ pub struct StoredHead {
     pub beside: Beside,
 }
 
+impl StoredHead {
+    pub fn read(self, seal: &Seal) -> Result<Held, JournalError> {
+        let operation = self.operation.read(seal)?;
+        self.beside.held(operation, seal)
+    }
+}
+
 /// What stands beside the head.
 pub struct Beside {
     group: String,

@@ -12,6 +12,7 @@ mod looks;
 mod notifications;
 mod operators;
 mod overview;
+mod purge;
 mod save;
 mod schema;
 mod statuses;
@@ -28,7 +29,6 @@ use tokio_util::sync::CancellationToken;
 
 use self::events::{Taken, WorkRows};
 use self::fan_outs::Made;
-use self::lanes::StoredHead;
 use self::save::SaveRows;
 use self::writer::Writer;
 use super::OpenError;
@@ -42,7 +42,7 @@ use crate::domain::{
 };
 use crate::ports::{
     Acceptance, Audit, Claim, DeadLetter, Delivered, Held, Journal, JournalError, Kept, Lease, Leased,
-    Overview, StatusUpdate, Work,
+    Overview, Purge, Purged, StatusUpdate, Work,
 };
 
 /// An error of SQLite in words of the port.
@@ -364,6 +364,10 @@ impl Journal for SqliteJournal {
         self.writer.write_patiently(0, move |connection| operators::audit(connection, &entry)).await
     }
 
+    async fn purge(&self, old: Purge) -> Result<Purged, JournalError> {
+        self.writer.write_patiently(0, move |connection| purge::purge(connection, &old)).await
+    }
+
     async fn ping(&self) -> Result<(), JournalError> {
         // A page that is really written: what a full disk takes is nothing.
         let write = |connection: &Connection| {
@@ -374,12 +378,5 @@ impl Journal for SqliteJournal {
 
     async fn overview(&self) -> Result<Overview, JournalError> {
         self.read(&self.counter, overview::read).await
-    }
-}
-
-impl StoredHead {
-    fn read(self, seal: &Seal) -> Result<Held, JournalError> {
-        let operation = self.operation.read(seal)?;
-        self.beside.held(operation, seal)
     }
 }

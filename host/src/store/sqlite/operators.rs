@@ -12,7 +12,7 @@ use crate::ports::{Audit, Claim, JournalError, Line, Sought, Told};
 
 /// The newest first.
 pub fn lines(connection: &Connection, sought: &Sought) -> Result<Vec<Line>, JournalError> {
-    let mut conditions = vec!["TRUE".to_owned()];
+    let mut conditions = vec!["o.word <> 'purged'".to_owned()];
     let mut values: Vec<Value> = Vec::new();
     let mut also = |condition: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -77,7 +77,8 @@ pub fn told(connection: &Connection, id: &str) -> Result<Option<StoredTold>, Jou
     let found = connection
         .prepare_cached(
             "SELECT o.seq, o.id, l.grp, l.i_account, o.due, o.event, e.body, o.laid_down, o.state
-             FROM operation o JOIN lane l ON l.id = o.lane JOIN event e ON e.identity = o.event WHERE o.id = ?1",
+             FROM operation o JOIN lane l ON l.id = o.lane JOIN event e ON e.identity = o.event
+             WHERE o.id = ?1 AND o.word <> 'purged'",
         )
         .and_then(|mut select| select.query_row([id], lanes::stored_operation).optional())
         .map_err(sql)?;

@@ -17,7 +17,7 @@ fn read_rows(connection: &Connection) -> rusqlite::Result<Overview> {
     let mut overview = Overview::default();
     let mut counts = connection.prepare_cached(
         "SELECT l.grp, o.word, COUNT(*), MIN(CASE WHEN o.open = 1 THEN o.received_at END)
-         FROM operation o JOIN lane l ON l.id = o.lane GROUP BY l.grp, o.word",
+         FROM operation o JOIN lane l ON l.id = o.lane WHERE o.word <> 'purged' GROUP BY l.grp, o.word",
     )?;
     let mut rows = counts.query([])?;
     while let Some(row) = rows.next()? {
@@ -29,7 +29,7 @@ fn read_rows(connection: &Connection) -> rusqlite::Result<Overview> {
         }
     }
     let one = |text: &str| connection.prepare_cached(text)?.query_row([], |row| row.get(0)).map(count);
-    overview.events = one("SELECT COUNT(*) FROM event")?;
+    overview.events = one("SELECT COUNT(*) FROM event WHERE identity <> 'purged'")?;
     overview.fan_outs = one("SELECT COUNT(*) FROM fan_out WHERE due IS NOT NULL")?;
     overview.dead_letters = one("SELECT COUNT(*) FROM dead_letter")?;
     overview.notifications_unread = one("SELECT COUNT(*) FROM notification WHERE unread > 0")?;
@@ -39,7 +39,9 @@ fn read_rows(connection: &Connection) -> rusqlite::Result<Overview> {
     overview.statuses_given_up = one("SELECT COUNT(*) FROM status WHERE given_up = 1")?;
     overview.times = times(connection)?;
     overview.last_event = connection
-        .prepare_cached("SELECT identity, received_at FROM event ORDER BY received_at DESC LIMIT 1")?
+        .prepare_cached(
+            "SELECT identity, received_at FROM event WHERE received_at > 0 ORDER BY received_at DESC LIMIT 1",
+        )?
         .query_row([], |row| Ok((EventIdentity(row.get(0)?), Timestamp::from_millis(row.get(1)?))))
         .optional()?;
     Ok(overview)

@@ -8,7 +8,7 @@ use super::super::OpenError;
 use super::super::seal::Seal;
 
 /// One step a version, applied in order; `user_version` says which stand.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("0001_journal.sql"),
     include_str!("0002_notifications.sql"),
     include_str!("0003_fan_outs.sql"),
@@ -16,6 +16,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("0005_begun.sql"),
     include_str!("0006_downtime_and_parts.sql"),
     include_str!("0007_operators.sql"),
+    include_str!("0008_retention.sql"),
 ];
 
 /// Before 3.51.3 a checkpoint by another connection could lose a commit.
