@@ -4,6 +4,7 @@
 //! each with its place; then it is resolved to what is meant ([`sections`] and what they name). After
 //! that nobody asks whether a setting is there.
 
+mod durations;
 mod events;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;

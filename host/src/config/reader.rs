@@ -10,6 +10,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::durations::{duration, spoken};
 use super::{Place, Problem};
 use crate::explain::Code;
 
@@ -352,23 +353,6 @@ impl<'a> Value<'a> {
     pub fn json(&self) -> serde_json::Value {
         json(self.value.get_ref())
     }
-}
-
-/// As it would be in the file.
-fn spoken(time: Duration) -> String {
-    match time.as_secs() {
-        seconds if seconds > 0 && seconds.is_multiple_of(86_400) => format!("{}d", seconds / 86_400),
-        _ => format!("{time:?}"),
-    }
-}
-
-fn duration(text: &str) -> Option<Duration> {
-    // The library knows days, too, but not how long one is.
-    if let Some(days) = text.strip_suffix('d') {
-        return Some(Duration::from_secs(days.trim().parse::<u32>().ok()? as u64 * 86_400));
-    }
-    let signed: jiff::SignedDuration = text.parse().ok()?;
-    Duration::try_from(signed).ok()
 }
 
 fn json(value: &DeValue<'_>) -> serde_json::Value {

@@ -4,7 +4,6 @@
 CREATE INDEX operation_ended ON operation (changed_at) WHERE open = 0 AND word <> 'purged';
 CREATE INDEX operation_purged ON operation (lane) WHERE word = 'purged';
 CREATE INDEX operation_key_operation ON operation_key (operation);
-CREATE INDEX lane_account ON lane (i_account);
 CREATE INDEX signal_operation ON signal (operation);
 CREATE INDEX signal_notification ON signal (notification);
 CREATE INDEX signal_spent ON signal (at) WHERE fate IN ('taken', 'dropped', 'begun');
