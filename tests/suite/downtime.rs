@@ -34,14 +34,14 @@ async fn all_in_progress(stage: &Stage, accounts: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_time_that_nobody_ran_burns_no_deadline() {
-    let Some((_folder, mut stage)) = running("deadline = \"12s\"", "poll-seconds = 1", 5).await else {
+    let Some((_folder, mut stage)) = running("deadline = \"20s\"", "poll-seconds = 1", 5).await else {
         return;
     };
     let espf = stage.espf(0.0);
     new_accounts(&espf, 5);
     all_in_progress(&stage, 5).await;
     stage.stop_host().await.expect("it stops");
-    tokio::time::sleep(Duration::from_secs(15)).await;
+    tokio::time::sleep(Duration::from_secs(23)).await;
     stage.start_host().await.expect("the host starts");
     // Everybody looks, and sees an open order.
     until("all have looked", SOON, async || {

@@ -90,12 +90,12 @@ fn nowhere<'a>(folder: &Path, words: impl Iterator<Item = &'a str>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_is_renewed_before_its_end() {
-    let settings = Settings { session_seconds: Some(2), ..settings() };
+    let settings = Settings { session_seconds: Some(8), ..settings() };
     let Some((_folder, stage, hlr)) = running(settings, 2).await else { return };
     let espf = stage.espf(0.0);
     new_accounts(&espf, 1);
     all_ok(&stage, 1).await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_secs(8)).await;
     espf.emit("Account/New", json!({ "i_account": 2 }));
     all_ok(&stage, 2).await;
     let ledger = hlr.ledger();
@@ -128,4 +128,19 @@ async fn a_log_in_that_is_not_answered_is_tried_again() {
     hlr.silence(false);
     all_ok(&stage, 1).await;
     assert_eq!(hlr.ledger().lines["1"], (true, 1));
+}
+
+/// Log-ins that succeed and help nothing would go on as fast as operations come.
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_that_are_never_good_are_not_asked_for_without_end() {
+    let Some((_folder, stage, hlr)) = running(settings(), 10).await else { return };
+    hlr.forget(true);
+    let espf = stage.espf(0.0);
+    new_accounts(&espf, 10);
+    let ended = "its sessions end as soon as they are granted";
+    until("that is said", SOON, async || log(&stage).contains(ended)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(hlr.ledger().log_ins, 3, "and no more for a while");
+    hlr.forget(false);
+    all_ok(&stage, 10).await;
 }

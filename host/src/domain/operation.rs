@@ -146,8 +146,8 @@ pub struct Operation {
     pub said: BTreeMap<Service, Said>,
     /// It has waited once, so that something is in progress outside.
     pub waited: bool,
-    /// PortaBilling was told of a request that is sent again.
-    pub retried: bool,
+    /// The host itself has told PortaBilling something of it: that a request is sent again, that it is parked.
+    pub spoken_for: bool,
     /// What is reported because the deadline passed without a word.
     pub overdue: Option<Said>,
     /// The adapter that decided last.
@@ -186,7 +186,7 @@ impl Operation {
             keys: Vec::new(),
             said: BTreeMap::new(),
             waited: false,
-            retried: false,
+            spoken_for: false,
             overdue: None,
             by: None,
             compared: None,

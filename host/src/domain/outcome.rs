@@ -83,7 +83,8 @@ pub fn apply(
     let mut next = Applying::new(operation, policy, now, chance);
     let took_signal = matches!(outcome, Outcome::Woken(_));
     next.take(outcome);
-    next.operation.retried |= is_retried(&next.operation.stage);
+    let stage = &next.operation.stage;
+    next.operation.spoken_for |= is_retried(stage) || matches!(stage, Stage::Parked { .. });
     let mut statuses = statuses(&next.operation);
     statuses.retain(|service, said| before.get(service) != Some(said));
     // What gave way has no more to say: the newer one speaks. What a person left has said it.
@@ -313,14 +314,15 @@ impl<'a> Applying<'a> {
     /// Whoever says so has mended something: it has all its time again.
     fn retry_now(&mut self) {
         self.operation.deadline = self.operation.deadline.max(self.now + self.policy.deadline);
+        self.operation.overdue = None;
         match self.operation.stage.clone() {
             Stage::Parked { .. } if self.operation.laid_down.is_none() => {
                 self.operation.readings = 0;
                 self.go_on(Stage::Received { attempts: 0 });
             }
             Stage::Parked { .. } => self.go_on(Stage::Asking),
-            Stage::Waiting { waiting, by, since, .. } => {
-                self.operation.stage = Stage::Waiting { waiting, by, since, until: self.now };
+            Stage::Waiting { waiting, by, .. } => {
+                self.operation.stage = Stage::Waiting { waiting, by, since: self.now, until: self.now };
                 self.operation.due = self.now;
             }
             _ => self.operation.due = self.now,

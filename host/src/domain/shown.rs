@@ -7,12 +7,27 @@ use serde_json::Value;
 
 /// What stands for a secret.
 const HIDDEN: &str = "(hidden)";
+/// What stands for all that is nested deeper than anybody's data.
+const TOO_DEEP: &str = "(too deep)";
+const DEPTH_MAX: usize = 100;
+/// Documents are written as text in documents, and hardly ever once more.
+const TEXTS_MAX: usize = 2;
+/// A list of so many small numbers is a body of bytes.
+const BYTES_MIN: usize = 16;
+
 /// So many digits in a row are an IMSI, an ICCID or a number of a telephone.
 const DIGITS_MIN: usize = 10;
 
 /// Names whose values are never shown, without `-`, `_` and case: of members, headers, parameters of a
 /// query or a form, elements and attributes.
-const SECRETS: [&str; 24] = [
+const SECRETS: [&str; 31] = [
+    "adm",
+    "adm1",
+    "pin1",
+    "pin2",
+    "puk1",
+    "puk2",
+    "sharedsecret",
     "accesstoken",
     "apikey",
     "authorization",
@@ -69,22 +84,21 @@ impl Veil {
 
     /// A document as a person may see it.
     pub fn over(&self, value: Value) -> Value {
+        self.within(value, DEPTH_MAX, TEXTS_MAX)
+    }
+
+    /// `depth` levels more, and as many texts in texts: whoever wrote it may mean no good.
+    fn within(&self, value: Value, depth: usize, texts: usize) -> Value {
+        let Some(depth) = depth.checked_sub(1) else { return TOO_DEEP.into() };
         match value {
-            Value::Object(members) => {
-                // A header is a name and a value; what hides a member hides the value beside its name.
-                let header = members.get("name").and_then(Value::as_str).is_some_and(|name| self.hides(name));
-                let shown = |(name, value): (String, Value)| {
-                    let value = match (header && name == "value") || self.hides(&name) {
-                        true => HIDDEN.into(),
-                        false if PEOPLE.contains(&plain(&name).as_str()) => initial(&value),
-                        false => self.over(value),
-                    };
-                    (name, value)
-                };
-                Value::Object(members.into_iter().map(shown).collect())
+            Value::Object(members) => self.object(members, depth, texts),
+            Value::Array(bytes) if bytes.len() > BYTES_MIN && bytes.iter().all(is_byte) => {
+                format!("({} bytes)", bytes.len()).into()
             }
-            Value::Array(elements) => elements.into_iter().map(|element| self.over(element)).collect(),
-            Value::String(text) => self.text(&text),
+            Value::Array(elements) => {
+                elements.into_iter().map(|element| self.within(element, depth, texts)).collect()
+            }
+            Value::String(text) => self.text(&text, depth, texts),
             Value::Number(number) => match shortened(&number.to_string()) {
                 Some(short) => short.into(),
                 None => Value::Number(number),
@@ -93,31 +107,73 @@ impl Veil {
         }
     }
 
-    /// Text may be JSON, a form, a path with a query, or XML.
-    fn text(&self, text: &str) -> Value {
-        if text.trim_start().starts_with(['{', '['])
+    fn object(&self, members: serde_json::Map<String, Value>, depth: usize, texts: usize) -> Value {
+        // A header is a name and a value: what hides a member hides the value beside such a name.
+        let is_named =
+            |name: &str| members.get(name).and_then(Value::as_str).is_some_and(|it| self.hides(it));
+        let hides_value = ["name", "key", "id", "field"].into_iter().any(is_named);
+        let shown = |(name, value): (String, Value)| {
+            let value = match (hides_value && name == "value") || self.hides(&name) {
+                true => HIDDEN.into(),
+                false if PEOPLE.contains(&plain(&name).as_str()) => initial(&value),
+                false => self.within(value, depth, texts),
+            };
+            (name, value)
+        };
+        Value::Object(members.into_iter().map(shown).collect())
+    }
+
+    /// Text may be JSON, or what was meant to be JSON, a form, a path with a query, a header, or XML.
+    fn text(&self, text: &str, depth: usize, texts: usize) -> Value {
+        if let Some(texts) = texts.checked_sub(1)
+            && text.trim_start().starts_with(['{', '['])
             && let Ok(inside) = serde_json::from_str::<Value>(text)
         {
-            return self.over(inside);
+            return self.within(inside, depth, texts);
         }
-        let text = self.without_parameters(text);
+        let text = self.without_members(text);
+        let text = self.without_parameters(&text);
         let text = self.without_elements(&text);
         shortened(&text).unwrap_or(text).into()
     }
 
-    /// `…?key=…&x=1`, and forms.
-    fn without_parameters(&self, text: &str) -> String {
+    /// `"ki": "…"` in what is no JSON as a whole, and `Authorization: …` in a line.
+    fn without_members(&self, text: &str) -> String {
         let mut shown = String::with_capacity(text.len());
-        for part in text.split_inclusive(['?', '&', ';', ' ', '\n']) {
-            let end = part.trim_end_matches(['?', '&', ';', ' ', '\n']).len();
-            match part[..end].split_once('=') {
-                Some((name, value)) if self.hides(name) => {
-                    let quote = if value.starts_with('"') { "\"" } else { "" };
-                    shown.push_str(&format!("{name}={quote}{HIDDEN}{quote}{}", &part[end..]));
-                }
-                _ => shown.push_str(part),
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once(':') {
+            let name = before.trim_end().trim_end_matches(['"', '\\']);
+            let name = name.rsplit(|char: char| !is_of_name(char)).next().unwrap_or_default();
+            shown.push_str(before);
+            shown.push(':');
+            rest = after;
+            if !name.is_empty() && self.hides(name) {
+                let value = after.trim_start_matches([' ', '\t', '\\']);
+                let space = after.len() - value.len();
+                shown.push_str(&after[..space]);
+                shown.push_str(HIDDEN);
+                rest = &value[end_of(value)..];
             }
         }
+        shown.push_str(rest);
+        shown
+    }
+
+    /// `…?key=…&x=1`, forms, and attributes.
+    fn without_parameters(&self, text: &str) -> String {
+        let mut shown = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('=') {
+            let name = before.rsplit(|char: char| !is_of_name(char)).next().unwrap_or_default();
+            shown.push_str(before);
+            shown.push('=');
+            rest = after;
+            if !name.is_empty() && self.hides(name) {
+                shown.push_str(HIDDEN);
+                rest = &after[end_of(after)..];
+            }
+        }
+        shown.push_str(rest);
         shown
     }
 
@@ -139,6 +195,25 @@ impl Veil {
         }
         shown.push_str(rest);
         shown
+    }
+}
+
+fn is_of_name(char: char) -> bool {
+    char.is_ascii_alphanumeric() || matches!(char, '-' | '_')
+}
+
+fn is_byte(value: &Value) -> bool {
+    value.as_u64().is_some_and(|byte| byte <= 255)
+}
+
+/// Where a value ends that begins here: at its closing quote, or before what can be no part of one.
+fn end_of(value: &str) -> usize {
+    match value.chars().next() {
+        Some(quote @ ('"' | '\'')) => {
+            let inside = &value[1..];
+            inside.find(quote).map_or(value.len(), |end| end + 2)
+        }
+        _ => value.find(['&', ';', ',', '\n', '\r', '}', ']', '<', '>', '"']).unwrap_or(value.len()),
     }
 }
 
@@ -198,12 +273,36 @@ mod tests {
             (json!("{\"password\":\"p\",\"x\":1}"), json!({ "password": HIDDEN, "x": 1 })),
             (json!("/a?key=s3cret&x=1"), json!("/a?key=(hidden)&x=1")),
             (json!("token=s3cret"), json!("token=(hidden)")),
+            (json!("a=1&pwd='my s3cret'&b=2"), json!("a=1&pwd=(hidden)&b=2")),
+            (json!({ "key": "ki", "value": "0011" }), json!({ "key": HIDDEN, "value": HIDDEN })),
+            // Cut off, or never JSON.
+            (
+                json!("{\"h323_password\": \"s3cret\", \"x\": 1, \"y\": \""),
+                json!("{\"h323_password\": (hidden), \"x\": 1, \"y\": \""),
+            ),
+            (json!("error: {\"Ki\":\"00 11\"}"), json!("error: {\"Ki\":(hidden)}")),
+            (json!("Authorization: Bearer s3cret\nx: 1"), json!("Authorization: (hidden)\nx: 1")),
+            (json!(vec![1; 20]), json!("(20 bytes)")),
+            (json!([1, 2, 3]), json!([1, 2, 3])),
             (json!("<a><x:Ki>00</x:Ki><b>1</b></a>"), json!("<a><x:Ki>(hidden)</x:Ki><b>1</b></a>")),
-            (json!("<user password=\"p\" id=\"1\"/>"), json!("<user password=\"(hidden)\" id=\"1\"/>")),
+            (json!("<user password=\"my p\"\tid=\"1\"/>"), json!("<user password=(hidden)\tid=\"1\"/>")),
             (json!("<broken <ki>"), json!("<broken <ki>")),
         ] {
             assert_eq!(veil.over(given.clone()), shown, "{given}");
         }
+    }
+
+    /// Whoever armed it had a megabyte: it must not take the stack of whoever looks.
+    #[test]
+    fn what_is_nested_without_end_is_cut() {
+        let mut text = "1".to_owned();
+        for _ in 0..12 {
+            text = format!("{}{}{}", "[".repeat(120), Value::String(text), "]".repeat(120));
+        }
+        let looks =
+            std::thread::Builder::new().stack_size(1 << 20).spawn(move || Veil::default().over(text.into()));
+        let shown = looks.expect("a thread").join().expect("it does not overflow").to_string();
+        assert!(shown.contains(TOO_DEEP), "{shown}");
     }
 
     #[test]

@@ -69,7 +69,10 @@ pub fn statuses(operation: &Operation) -> BTreeMap<Service, Said> {
 /// What is so of an operation of which its adapter has said nothing.
 fn unsaid(operation: &Operation) -> Option<Status> {
     match operation.stage {
-        Stage::Finished if operation.waited || operation.retried => Some(Status::Ok),
+        // Also of what an earlier one of its account was told to have failed in.
+        Stage::Finished if operation.waited || operation.spoken_for || operation.said.is_empty() => {
+            Some(Status::Ok)
+        }
         _ => operation.waited.then_some(Status::InProgress),
     }
 }

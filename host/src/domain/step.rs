@@ -50,10 +50,9 @@ impl Step {
     /// Whether it moves the head from where it rested.
     pub const fn moves(&self) -> bool {
         match self {
-            Self::Ask | Self::Leave | Self::Doubt | Self::Wake(_) | Self::Elapse => true,
-            // A reading has its deadline from its own time on; the others leave the head where it is, or
-            // were begun a moment ago.
-            Self::Read | Self::GiveWay(_) | Self::Compare(_) | Self::Send => false,
+            Self::Read | Self::Ask | Self::Leave | Self::Doubt | Self::Wake(_) | Self::Elapse => true,
+            // These leave the head where it is, or were begun a moment ago.
+            Self::GiveWay(_) | Self::Compare(_) | Self::Send => false,
         }
     }
 }

@@ -159,12 +159,13 @@ impl Core {
         let slots = Arc::new(Semaphore::new(settings.slots));
         let working = TaskTracker::new();
         let hint = &self.hints.lanes[&settings.group];
-        for turn in 0_u32.. {
-            if stop.is_cancelled() {
-                break;
-            }
-            let looks_first = turn % LOOKS_FIRST_EVERY == 0;
-            let (lanes, look_in) = self.lease(&settings, slots.available_permits(), looks_first).await;
+        let mut turn = 0_u32;
+        while !stop.is_cancelled() {
+            let free = slots.available_permits();
+            // Only who can take something has his turn.
+            turn = turn.wrapping_add(u32::from(free > 0));
+            let looks_first = turn.is_multiple_of(LOOKS_FIRST_EVERY);
+            let (lanes, look_in) = self.lease(&settings, free, looks_first).await;
             for (lease, held) in lanes {
                 // Only this loop takes permits, so the ones just counted are still here.
                 let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else { break };

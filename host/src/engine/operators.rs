@@ -46,16 +46,36 @@ impl Operators {
         self.core.ports.journal.as_ref()
     }
 
+    /// What of any group's data must not be shown.
+    pub fn veil_of_all(&self) -> Veil {
+        let groups = self.core.groups.keys();
+        let fields: Vec<String> =
+            groups.flat_map(|group| self.core.ports.adapters.secret_fields(group)).collect();
+        Veil::new(&fields)
+    }
+
     /// What of a group's data must not be shown.
     pub fn veil(&self, group: &Group) -> Veil {
         Veil::new(&self.core.ports.adapters.secret_fields(group))
     }
 
-    /// Does to an operation what a person wants; the one that takes its place, if one does.
+    /// Does to an operation what a person wants; the one that takes its place, if one does. It comes to
+    /// its end whether or not whoever asked is still there to hear of it.
     ///
     /// # Errors
     /// When there is no such operation, or when it is not to be touched now.
     pub async fn act(
+        &self,
+        id: OperationId,
+        wish: Wish,
+        person: Person,
+    ) -> Result<Option<OperationId>, Refused> {
+        let this = self.clone();
+        let done = tokio::spawn(async move { this.act_now(&id, wish, person).await });
+        done.await.unwrap_or_else(|error| Err(JournalError::Failed(error.to_string()).into()))
+    }
+
+    async fn act_now(
         &self,
         id: &OperationId,
         wish: Wish,
@@ -89,7 +109,9 @@ impl Operators {
             return Err(Refused::NotNow("it is being moved at this very moment: try again".to_owned()));
         };
         let done = core.lay_hands_on(settings, &lease, held, wish, person).await;
-        core.ports.journal.release(&lease, core.ports.world.now()).await?;
+        if let Err(error) = core.ports.journal.release(&lease, core.ports.world.now()).await {
+            tracing::error!(lane = lease.lane, %error, "cannot give a lane back");
+        }
         core.hints.lanes[group].notify_one();
         core.hints.statuses.notify_one();
         done

@@ -20,6 +20,10 @@ use crate::telemetry::AdapterQuestion;
 const LOG_IN_MAX: Duration = Duration::from_secs(30);
 /// A log-in that wants more goes round in a circle.
 const REQUESTS_MAX: usize = 16;
+/// A session that ends sooner was never good.
+const NEW: Duration = Duration::from_secs(30);
+/// So many of them one after the other are as good as a refusal.
+const ENDED_NEW_MAX: u32 = 3;
 
 /// Each is locked while somebody logs in: the others wait for the same session.
 pub struct Sessions(BTreeMap<Group, Mutex<State>>);
@@ -28,12 +32,15 @@ pub struct Sessions(BTreeMap<Group, Mutex<State>>);
 struct State {
     current: Option<Arc<Session>>,
     withheld: Withheld,
+    /// Sessions that ended when they were new, one after the other.
+    ended_new: u32,
 }
 
 /// What a log-in brought.
 #[derive(Debug)]
 pub struct Session {
     pub values: SessionValues,
+    granted_at: Timestamp,
     renew_at: Option<Timestamp>,
 }
 
@@ -61,8 +68,11 @@ impl Core {
         let mut state = self.sessions.0[group].lock().await;
         let now = self.ports.world.now();
         let is_good = |session: &&Arc<Session>| session.renew_at.is_none_or(|at| now < at);
-        if let Some(session) = state.current.as_ref().filter(is_good) {
-            return Ok(Some(Arc::clone(session)));
+        if let Some(session) = state.current.as_ref().filter(is_good).map(Arc::clone) {
+            if now.since(session.granted_at) >= NEW {
+                (state.ended_new, _) = (0, state.withheld.proved());
+            }
+            return Ok(Some(session));
         }
         if let Some(lack) = state.withheld.lack(now) {
             return Err(lack);
@@ -73,7 +83,8 @@ impl Core {
                 let session = Arc::new(session);
                 tracing::info!(%group, renew_at = session.renew_at.map(tracing::field::display), "logged in to a target");
                 self.metrics.log_in(group, "granted");
-                *state = State { current: Some(Arc::clone(&session)), withheld: Withheld::default() };
+                state.current = Some(Arc::clone(&session));
+                state.withheld.granted();
                 Ok(Some(session))
             }
             Err((denial, trouble)) => {
@@ -86,10 +97,21 @@ impl Core {
         }
     }
 
-    /// An answer says that the session it was asked with has ended. A newer one stays.
+    /// An answer says that the session it was asked with has ended. A newer one stays. Log-ins that
+    /// succeed and help nothing would go on as fast as operations come.
     pub(super) async fn session_ended(&self, group: &Group, used: &Arc<Session>) {
         let mut state = self.sessions.0[group].lock().await;
-        state.current.take_if(|current| Arc::ptr_eq(current, used));
+        if state.current.take_if(|current| Arc::ptr_eq(current, used)).is_none() {
+            return;
+        }
+        let now = self.ports.world.now();
+        let is_new = now.since(used.granted_at) < NEW;
+        state.ended_new = if is_new { state.ended_new + 1 } else { 0 };
+        if state.ended_new >= ENDED_NEW_MAX {
+            let why = "its sessions end as soon as they are granted";
+            let lack = state.withheld.denied(Denial::Refused, Trouble::new("session-refused", why), now);
+            tracing::warn!(%group, code = "session-refused", why, pause_s = lack.pause.as_secs(), "no session with a target");
+        }
     }
 
     /// Asks the adapter for each move from the beginning to the end. Nothing of it is written down.
@@ -127,8 +149,9 @@ impl Core {
             .session_values()
             .map_err(|why| (Denial::Refused, Reason::AdapterRefused.trouble(why)))?;
         let values = values.into_iter().map(|(name, value)| (name, Secret::new(value))).collect();
-        let renew_at = standing.life.map(|life| self.ports.world.now() + renewed_after(life));
-        Ok(Session { values, renew_at })
+        let granted_at = self.ports.world.now();
+        let renew_at = standing.life.map(|life| granted_at + renewed_after(life));
+        Ok(Session { values, granted_at, renew_at })
     }
 
     /// One request of a log-in. Nobody knows a session yet, and whoever is not answered begins anew.

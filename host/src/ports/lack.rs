@@ -44,6 +44,16 @@ impl Withheld {
         Some(Lack { trouble: trouble.clone(), pause: until.since(now) })
     }
 
+    /// It was had: nothing keeps anybody from asking, and what was denied before is not forgotten yet.
+    pub fn granted(&mut self) {
+        self.until = None;
+    }
+
+    /// What was had has been good for a while.
+    pub fn proved(&mut self) {
+        *self = Self::default();
+    }
+
     pub fn denied(&mut self, denial: Denial, trouble: Trouble, now: Timestamp) -> Lack {
         self.denials = self.denials.saturating_add(1);
         let (first, longest) = denial.pauses();

@@ -58,6 +58,7 @@ struct Knobs {
     session: Option<String>,
     locked_out: bool,
     silent: bool,
+    forgetful: bool,
 }
 
 impl Hlr {
@@ -90,6 +91,11 @@ impl Hlr {
         (state.locked_out, state.session) = (locked_out, None);
     }
 
+    /// While true, it grants sessions and knows none of them.
+    pub fn forget(&self, forgetful: bool) {
+        lock(&self.shared.state).forgetful = forgetful;
+    }
+
     /// While true, a log-in is not answered.
     pub fn silence(&self, silent: bool) {
         lock(&self.shared.state).silent = silent;
@@ -110,7 +116,7 @@ async fn log_in(State(shared): State<Arc<Shared>>, Json(credential): Json<Value>
     ledger.log_ins += 1;
     let session = format!("hlr-session-{}-{:08x}", ledger.log_ins, rand::random::<u32>());
     ledger.sessions.push(session.clone());
-    state.session = Some(session.clone());
+    state.session = Some(session.clone()).filter(|_| !state.forgetful);
     Json(json!({ "session": session, "seconds": session_seconds })).into_response()
 }
 

@@ -237,6 +237,25 @@ async fn news_that_nobody_took_over_end_with_the_lanes_last() {
     .await;
 }
 
+/// What was said of the account is for whoever was there; only a key that is named is taken over.
+#[tokio::test]
+async fn news_of_an_account_that_its_operation_did_not_take_are_not_for_a_later_one() {
+    every_journal(async |journal| {
+        accept(journal, 1, 189).await;
+        let newer = accept(journal, 2, 189).await;
+        let (lease, held) = lease_one(journal, at(0)).await;
+        let waiting = save(journal, &lease, waits(held.operation, 600, &[]), at(0)).await;
+        hear(journal, "n-1", vec![signal(Correlation::IAccount(IAccount(189)), "1")]).await;
+        save(journal, &lease, in_stage(waiting.operation, Stage::Superseded { by: newer.id }), at(0)).await;
+        journal.release(&lease, at(0)).await.expect("the lease holds");
+        accept(journal, 3, 189).await;
+        step(journal, at(0), |operation| in_stage(operation, Stage::Finished)).await;
+        step(journal, at(0), |operation| waits(operation, 600, &[])).await;
+        assert!(lease_in(journal, hss(), at(1)).await.lanes.is_empty(), "old news");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_key_finds_the_operation_that_named_it_last() {
     every_journal(async |journal| {

@@ -41,7 +41,7 @@ fn full(number: u32, stage: Stage) -> Operation {
             (service("PCRF"), Said { status: Status::Ok, message: None }),
         ]),
         waited: true,
-        retried: true,
+        spoken_for: true,
         overdue: Some(said(Status::Failed, "no end was heard of within 600 s")),
         trouble: Some(trouble()),
         ..operation(&event, hss())

@@ -80,7 +80,7 @@ pub async fn events(extract::State(door): Shared, asked: Asked) -> Result<Json<V
 pub async fn event(extract::State(door): Shared, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let told = door.operators.journal().event(&EventIdentity(id.clone())).await?;
     let told = told.ok_or_else(|| missing("event", &id))?;
-    let (event, veil) = (&told.event, Veil::default());
+    let (event, veil) = (&told.event, door.operators.veil_of_all());
     Ok(Json(json!({
         "id": event.identity.0,
         "i_event": event.id,
@@ -99,17 +99,18 @@ pub async fn letters(extract::State(door): Shared, asked: Asked) -> Result<Json<
     let (before, most, _) = Page::read(asked)?;
     let letters = door.operators.journal().letters(before, most).await?;
     let next = next(letters.len(), most, letters.last().map(|last| (last.at, last.id.as_str())));
-    let letters: Vec<Value> = letters.iter().map(letter_shown).collect();
+    let veil = door.operators.veil_of_all();
+    let letters: Vec<Value> = letters.iter().map(|letter| letter_shown(letter, &veil)).collect();
     Ok(Json(json!({ "dead_letters": letters, "before": next })))
 }
 
 pub async fn letter(extract::State(door): Shared, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let letter = door.operators.journal().letter(&id).await?.ok_or_else(|| missing("dead letter", &id))?;
-    Ok(Json(letter_shown(&letter)))
+    Ok(Json(letter_shown(&letter, &door.operators.veil_of_all())))
 }
 
-fn letter_shown(letter: &Letter) -> Value {
-    let text = |body: &Vec<u8>| Veil::default().over(String::from_utf8_lossy(body).into_owned().into());
+fn letter_shown(letter: &Letter, veil: &Veil) -> Value {
+    let text = |body: &Vec<u8>| veil.over(String::from_utf8_lossy(body).into_owned().into());
     json!({
         "id": letter.id,
         "at": letter.at.to_string(),
@@ -164,6 +165,7 @@ pub async fn account(extract::State(door): Shared, Path(number): Path<u64>) -> R
             (group.0.clone(), applied.as_ref().map_or(Value::Null, |applied| veil.over(applied.value())))
         })
         .collect();
+    let veil = door.operators.veil_of_all();
     let statuses: Vec<Value> = told
         .statuses
         .iter()
@@ -171,7 +173,7 @@ pub async fn account(extract::State(door): Shared, Path(number): Path<u64>) -> R
             json!({
                 "service": status.service.0,
                 "status": status.said.status.word(),
-                "message": status.said.message.clone().map(|message| Veil::default().over(message.into())),
+                "message": status.said.message.clone().map(|message| veil.over(message.into())),
                 "to_be_told_at": status.due.map(|due| due.to_string()),
                 "given_up": status.given_up,
             })

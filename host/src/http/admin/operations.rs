@@ -193,7 +193,7 @@ pub async fn act(
         Problem(StatusCode::NOT_FOUND, format!("`{wish}` cannot be done: retry, restart and skip can"))
     })?;
     let person = signed(body)?;
-    let to = door.operators.act(&OperationId(id.clone()), wish, person).await?;
+    let to = door.operators.act(OperationId(id.clone()), wish, person).await?;
     Ok(Json(json!({ "id": id, "successor": to.map(|to| to.0) })))
 }
 

@@ -17,6 +17,8 @@ CREATE INDEX lane_account ON lane (i_account);
 DROP INDEX signal_unmatched;
 CREATE INDEX signal_kept_key ON signal (grp, key) WHERE fate = 'kept';
 
+CREATE INDEX status_given_up ON status (i_account) WHERE given_up = 1;
+
 -- What a person changed. It outlives whatever it speaks of.
 CREATE TABLE audit (
     id    INTEGER PRIMARY KEY,

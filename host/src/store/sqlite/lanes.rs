@@ -158,8 +158,25 @@ pub fn beside(connection: &Connection, lane: i64, seq: i64) -> Result<Beside, Jo
         .map_err(sql)
 }
 
-/// Signals that came before anybody named their key, or anybody who is still there.
+/// Signals that came before anybody was there of whom they speak.
 pub fn claim_kept_signals(
+    connection: &Connection,
+    group: &Group,
+    key: &str,
+    seq: i64,
+) -> Result<(), JournalError> {
+    connection
+        .prepare_cached(
+            "UPDATE signal SET operation = ?1 WHERE grp = ?2 AND key = ?3 AND fate = 'kept' AND operation IS NULL",
+        )
+        .and_then(|mut update| update.execute(params![seq, group.0, key]))
+        .map_err(sql)?;
+    Ok(())
+}
+
+/// The same for a key that its adapter named: whoever names what an earlier one of its lane had named has
+/// taken over what that one left.
+pub fn take_over_signals(
     connection: &Connection,
     group: &Group,
     key: &str,

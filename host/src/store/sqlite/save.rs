@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::super::rows::{OperationRow, applied_place, status_place, timeline_place};
 use super::super::seal::Seal;
-use super::lanes::{Beside, beside, claim_kept_signals, prolong};
+use super::lanes::{Beside, beside, claim_kept_signals, prolong, take_over_signals};
 use super::sql;
 use crate::domain::{Change, Group, IAccount, Json, Note, Timestamp};
 use crate::ports::{JournalError, Lease};
@@ -16,7 +16,8 @@ pub struct SaveRows {
     i_account: IAccount,
     /// Absent: as it stands. `Some(None)`: nothing stands.
     applied: Option<Option<Vec<u8>>>,
-    keys: Vec<String>,
+    /// Fingerprints, and whether the adapter named them.
+    keys: Vec<(String, bool)>,
     notes: Vec<(&'static str, Vec<u8>)>,
     statuses: Vec<(String, &'static str, Vec<u8>)>,
     forgets_since: Option<Timestamp>,
@@ -47,7 +48,7 @@ impl SaveRows {
             group: lane.group.clone(),
             i_account: lane.i_account,
             applied: change.applied.as_ref().map(sealed).transpose()?,
-            keys: new_keys(change).iter().map(|key| seal.fingerprint(key)).collect(),
+            keys: new_keys(change).iter().map(|(key, named)| (seal.fingerprint(key), *named)).collect(),
             notes,
             statuses,
             forgets_since: change.forgets_since,
@@ -67,12 +68,12 @@ fn is_laid_down_now(change: &Change) -> bool {
 }
 
 /// What its adapter named, and the account's own ID when it is laid down.
-fn new_keys(change: &Change) -> Vec<String> {
-    let mut keys: Vec<String> = change.keys.iter().map(|key| format!("key:{key}")).collect();
+fn new_keys(change: &Change) -> Vec<(String, bool)> {
+    let mut keys: Vec<_> = change.keys.iter().map(|key| (format!("key:{key}"), true)).collect();
     if is_laid_down_now(change) {
         let laid_down = change.operation.laid_down.as_ref();
         let subscriber = laid_down.and_then(|frozen| frozen.subscriber.as_ref());
-        keys.extend(subscriber.map(|subscriber| format!("account-id:{}", subscriber.account_id.0)));
+        keys.extend(subscriber.map(|subscriber| (format!("account-id:{}", subscriber.account_id.0), false)));
     }
     keys
 }
@@ -91,7 +92,7 @@ pub fn save(
             .map_err(sql)?;
     }
     let seq = update_operation(connection, rows, now)?;
-    for key in &rows.keys {
+    for (key, named) in &rows.keys {
         connection
             .prepare_cached(
                 "INSERT INTO operation_key (grp, key, operation) VALUES (?1, ?2, ?3)
@@ -99,7 +100,10 @@ pub fn save(
             )
             .and_then(|mut insert| insert.execute(params![rows.group.0, key, seq]))
             .map_err(sql)?;
-        claim_kept_signals(connection, &rows.group, key, seq)?;
+        match named {
+            true => take_over_signals(connection, &rows.group, key, seq)?,
+            false => claim_kept_signals(connection, &rows.group, key, seq)?,
+        }
     }
     write_notes(connection, seq, rows, now).map_err(sql)?;
     for (service, word, said) in &rows.statuses {

@@ -97,11 +97,19 @@ fn the_time_that_nobody_ran_burns_no_deadline() {
 #[test]
 fn one_that_finishes_without_a_word_leaves_none_of_ours_behind() {
     let finish = || saying(Decision::Finish);
+    let of_another = || Progress { reports: vec![report(Some(pcrf()), Status::Ok)], ..finish() };
+    let mended = || super::super::super::Person { who: "ann".to_owned(), why: "mended".to_owned() };
+    let parked_and_asked = || {
+        let parked = Story::laid_down().then(Outcome::Refused(Reason::AdapterBroken.trouble("it stopped")));
+        parked.then(Outcome::ByPerson(super::super::super::Act::Retry, mended()))
+    };
     let retried = || Story::laid_down().sends(repeatable("put")).then(Outcome::Unanswered(silence()));
     for (row, story, told) in [
         ("it waited", Story::waits().then(woken()).says(finish()), &[("HSS", "OK")][..]),
         ("a request was sent again", retried().leaves().answered(200).says(finish()), &[("HSS", "OK")]),
-        ("nothing was ever told", Story::laid_down().says(finish()), &[]),
+        ("an earlier one may have failed", Story::laid_down().says(finish()), &[("HSS", "OK")]),
+        ("it spoke of another service alone", Story::laid_down().says(of_another()), &[("PCRF", "OK")]),
+        ("it was parked, and asked again", parked_and_asked().says(finish()), &[("HSS", "OK")]),
     ] {
         assert_eq!(story.told(), told, "{row}");
     }
