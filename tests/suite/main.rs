@@ -30,6 +30,7 @@ mod operators;
 mod orders;
 mod portabilling;
 mod retention;
+mod schema;
 mod sessions;
 mod statuses;
 mod targets;

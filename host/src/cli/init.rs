@@ -6,9 +6,11 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::config;
 use crate::explain::Code;
 
 const CONFIGURATION: (&str, &str) = ("punchdown.toml", include_str!("init/punchdown.toml"));
+const SCHEMA: &str = "punchdown.schema.json";
 const SECRETS: &str = "secrets";
 
 #[derive(clap::Args)]
@@ -43,6 +45,13 @@ fn write(directory: &Path) -> Result<String, String> {
         }
         _ => failed(&file, &error),
     })?;
+    // An older one may be there, and be somebody's: `punchdown schema` prints this one.
+    match write_new(&directory.join(SCHEMA), &schema()) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(failed(&directory.join(SCHEMA), &error));
+        }
+        _ => {}
+    }
     match DirBuilder::new().mode(0o700).create(&secrets) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(&secrets, &error)),
         _ => {}
@@ -55,6 +64,11 @@ fn write(directory: &Path) -> Result<String, String> {
          Then:\n  punchdown check --config {file}\n  punchdown serve --config {file}\n  punchdown status --config {file}\n",
         named.join("\n  ")
     ))
+}
+
+/// The schema of the configuration, as text.
+pub fn schema() -> String {
+    format!("{:#}\n", config::schema())
 }
 
 /// The files of secrets that stand in the configuration and not in a comment.

@@ -40,6 +40,8 @@ enum Command {
     Serve(ConfigFile),
     /// Say all that is wrong with a configuration and its adapters; change nothing.
     Check(ConfigFile),
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema,
     /// Say what a code, a reason for parking or a state means, and how to mend it.
     Explain(explain::Arguments),
     /// Show what a running host has to do.
@@ -94,6 +96,10 @@ async fn run(command: Command) -> ExitCode {
         Command::Init(arguments) => init::run(&arguments),
         Command::Serve(file) => lifecycle::serve(&file.config).await,
         Command::Check(file) => check::run(&file.config).await,
+        Command::Schema => {
+            print!("{}", init::schema());
+            ExitCode::SUCCESS
+        }
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Status(arguments) => status::run(&arguments).await,
         Command::Operation(command) => operation::run(&command).await,

@@ -9,14 +9,17 @@ mod events;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod groups;
+mod json;
 mod listeners;
 mod notify;
 mod nsps;
 mod portabilling;
 mod queries;
 mod reader;
+mod schema;
 mod secrets;
 mod sections;
+mod shapes;
 mod target;
 mod tls;
 mod values;
@@ -30,6 +33,7 @@ use crate::http::{AdminToken, EventSettings, ListenerSettings, NotifyAuth, NspsS
 use crate::{billing, engine, espf, outbound, store, wasm};
 
 pub use reader::Known;
+pub use schema::schema;
 
 /// All that a running host must know. Nothing in it is optional that the host needs.
 #[derive(Debug)]

@@ -11,6 +11,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::durations::{duration, spoken};
+use super::json::json;
+use super::shapes::Shape;
 use super::{Place, Problem};
 use crate::explain::Code;
 
@@ -22,6 +24,8 @@ pub struct Known {
     pub default: Option<String>,
     /// As it stands in the file.
     pub written: Option<String>,
+    /// Whether it must be there.
+    pub required: bool,
 }
 
 /// What all sections of one document share.
@@ -30,6 +34,7 @@ struct Findings<'a> {
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
     known: RefCell<Vec<Known>>,
+    shapes: RefCell<Vec<(String, Shape)>>,
 }
 
 /// What was read in a document, and what was found there; both lists in the order of the file.
@@ -41,6 +46,8 @@ pub struct Read<T> {
     pub warnings: Vec<Problem>,
     /// The keys that were asked for.
     pub known: Vec<Known>,
+    /// As what the values were read. A table stands here as often as one was.
+    pub shapes: Vec<(String, Shape)>,
 }
 
 /// Reads `source` with `root`.
@@ -50,6 +57,7 @@ pub fn read<T>(source: &str, root: impl FnOnce(&mut Section<'_>) -> Option<T>) -
         problems: RefCell::default(),
         warnings: RefCell::default(),
         known: RefCell::default(),
+        shapes: RefCell::default(),
     };
     let (table, errors) = DeTable::parse_recoverable(source);
     for error in errors {
@@ -68,10 +76,15 @@ pub fn read<T>(source: &str, root: impl FnOnce(&mut Section<'_>) -> Option<T>) -
         problems: sorted(findings.problems),
         warnings: sorted(findings.warnings),
         known: findings.known.into_inner(),
+        shapes: findings.shapes.into_inner(),
     }
 }
 
 impl Findings<'_> {
+    fn note(&self, key: &str, shape: Shape) {
+        self.shapes.borrow_mut().push((key.to_owned(), shape));
+    }
+
     fn place(&self, span: &Range<usize>) -> Place {
         // What is wrong with a default has its place there, and not in the file.
         let before = &self.source[..self.source.floor_char_boundary(span.start)];
@@ -126,6 +139,7 @@ pub struct Value<'a> {
 
 impl<'a> Section<'a> {
     fn new(findings: &'a Findings<'a>, key: String, span: Range<usize>, table: &'a DeTable<'a>) -> Self {
+        findings.note(&key, Shape::Table);
         let values =
             table.iter().map(|(name, value)| (name.get_ref().as_ref(), (name.span(), value))).collect();
         Self { findings, key, span, values, asked: Vec::new() }
@@ -144,23 +158,29 @@ impl<'a> Section<'a> {
         if self.key.is_empty() { name.to_owned() } else { format!("{}.{name}", self.key) }
     }
 
-    fn take(&mut self, name: &str, default: Option<String>) -> Option<Value<'a>> {
+    fn take(&mut self, name: &str, default: Option<String>, required: bool) -> Option<Value<'a>> {
         let key = self.full(name);
         let found = self.values.remove(name);
         let written = found.as_ref().map(|(_, value)| self.findings.source[value.span()].to_owned());
-        self.findings.known.borrow_mut().push(Known { key: key.clone(), default, written });
+        self.findings.known.borrow_mut().push(Known { key: key.clone(), default, written, required });
         self.asked.push(name.to_owned());
         found.map(|(_, value)| Value { findings: self.findings, key, value })
     }
 
     /// A value that may be left out.
     pub fn optional(&mut self, name: &str) -> Option<Value<'a>> {
-        self.take(name, None)
+        self.take(name, None, false)
+    }
+
+    /// A text that may be left out, and is read only where nothing stands beside it.
+    pub fn optional_text(&mut self, name: &str) -> Option<Value<'a>> {
+        self.findings.note(&self.full(name), Shape::Text);
+        self.optional(name)
     }
 
     /// A value that must be there.
     pub fn required(&mut self, name: &str, example: &str) -> Option<Value<'a>> {
-        let value = self.take(name, None);
+        let value = self.take(name, None, true);
         if value.is_none() {
             let key = self.full(name);
             let help = Some(format!("add `{name} = {example}`"));
@@ -177,7 +197,7 @@ impl<'a> Section<'a> {
 
     /// A value with a default, written as it would be in the file.
     pub fn or<T>(&mut self, name: &str, default: &str, read: impl Fn(&Value<'_>) -> Option<T>) -> Option<T> {
-        match self.take(name, Some(default.to_owned())) {
+        match self.take(name, Some(default.to_owned()), false) {
             Some(value) => read(&value),
             None => {
                 let value = DeValue::parse(default).expect("a default is TOML");
@@ -188,7 +208,7 @@ impl<'a> Section<'a> {
 
     /// A table below this one; an empty one when it is left out.
     pub fn section<T>(&mut self, name: &str, read: impl FnOnce(&mut Section<'_>) -> Option<T>) -> Option<T> {
-        match self.take(name, None) {
+        match self.take(name, None, false) {
             Some(value) => value.section(read),
             None => {
                 let empty = DeTable::new();
@@ -200,6 +220,7 @@ impl<'a> Section<'a> {
 
     /// Every value of a table whose keys are names of the operator's.
     pub fn each(&mut self, mut read: impl FnMut(&str, Value<'_>)) {
+        self.findings.note(&self.key, Shape::Names);
         for (name, (_, value)) in std::mem::take(&mut self.values) {
             read(name, Value { findings: self.findings, key: self.full(name), value });
         }
@@ -248,7 +269,12 @@ impl<'a> Value<'a> {
         self.findings.place(&self.value.span())
     }
 
+    fn note(&self, shape: Shape) {
+        self.findings.note(&self.key, shape);
+    }
+
     pub fn text(&self) -> Option<String> {
+        self.note(Shape::Text);
         match self.value.get_ref().as_str() {
             Some(text) if text.trim().is_empty() => {
                 self.complain(Code::WrongKind, "it must not be empty", None);
@@ -273,6 +299,7 @@ impl<'a> Value<'a> {
     }
 
     pub fn parsed<T>(&self, wanted: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        self.note(Shape::of_words(wanted));
         let text = self.text()?;
         let parsed = parse(&text);
         if parsed.is_none() {
@@ -282,6 +309,7 @@ impl<'a> Value<'a> {
     }
 
     pub fn truth(&self) -> Option<bool> {
+        self.note(Shape::Truth);
         match self.value.get_ref().as_bool() {
             Some(truth) => Some(truth),
             None => self.wrong("true or false"),
@@ -289,6 +317,7 @@ impl<'a> Value<'a> {
     }
 
     pub fn number(&self, range: RangeInclusive<u64>) -> Option<u64> {
+        self.note(Shape::Number(*range.start(), *range.end()));
         let Some(integer) = self.value.get_ref().as_integer() else { return self.wrong("a whole number") };
         let number = u64::from_str_radix(integer.as_str(), integer.radix())
             .ok()
@@ -330,6 +359,7 @@ impl<'a> Value<'a> {
     }
 
     pub fn list<T>(&self, mut read: impl FnMut(&Value<'_>) -> Option<T>) -> Option<Vec<T>> {
+        self.note(Shape::List);
         let Some(array) = self.value.get_ref().as_array() else { return self.wrong("a list") };
         let items: Vec<Option<T>> = array
             .iter()
@@ -351,35 +381,7 @@ impl<'a> Value<'a> {
 
     /// The value as JSON; what TOML has beyond that (dates) becomes text.
     pub fn json(&self) -> serde_json::Value {
+        self.note(Shape::Any);
         json(self.value.get_ref())
-    }
-}
-
-fn json(value: &DeValue<'_>) -> serde_json::Value {
-    match value {
-        DeValue::String(text) => text.as_ref().into(),
-        DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix()).into_json(),
-        DeValue::Float(float) => float.as_str().parse::<f64>().into_json(),
-        DeValue::Boolean(truth) => (*truth).into(),
-        DeValue::Datetime(time) => time.to_string().into(),
-        DeValue::Array(items) => items.iter().map(|item| json(item.get_ref())).collect(),
-        DeValue::Table(table) => {
-            let member = |(name, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
-                let name: &std::borrow::Cow<'_, str> = name.get_ref();
-                (name.to_string(), json(value.get_ref()))
-            };
-            serde_json::Value::Object(table.iter().map(member).collect())
-        }
-    }
-}
-
-trait IntoJson {
-    fn into_json(self) -> serde_json::Value;
-}
-
-/// A number that JSON cannot hold is nothing.
-impl<T: Into<serde_json::Value>, E> IntoJson for Result<T, E> {
-    fn into_json(self) -> serde_json::Value {
-        self.map_or(serde_json::Value::Null, Into::into)
     }
 }

@@ -19,8 +19,11 @@ pub fn secret(value: &Value<'_>, directory: &Path) -> Option<Secret> {
         return None;
     }
     value.section(|section| {
-        let (file, env, credential) =
-            (section.optional("file"), section.optional("env"), section.optional("credential"));
+        let (file, env, credential) = (
+            section.optional_text("file"),
+            section.optional_text("env"),
+            section.optional_text("credential"),
+        );
         match (file, env, credential) {
             (Some(file), None, None) => from_file(&file, &directory.join(file.text()?)),
             (None, Some(env), None) => from_environment(&env),
