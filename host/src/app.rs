@@ -71,6 +71,24 @@ pub fn targets(groups: &[GroupSettings], world: &Arc<dyn World>) -> Result<Targe
     Targets::new(groups.iter().map(|group| (group.group().clone(), group.target.clone())), world)
 }
 
+/// The systems outside, as a host asks them. Nothing is sent yet.
+pub struct Outside {
+    pub billing: PortaBilling,
+    pub services: Groups,
+    pub outbound: Targets,
+}
+
+impl Outside {
+    /// # Errors
+    /// When one of them cannot be asked as it is configured.
+    pub fn of(settings: &Settings, world: &Arc<dyn World>) -> Result<Self, StartError> {
+        let billing = PortaBilling::new(settings.billing.clone(), Arc::clone(world))?;
+        let reported = settings.groups.iter().flat_map(|group| group.engine.policy.reports.clone());
+        let services = Groups::new(&settings.espf, billing.session(), reported.collect())?;
+        Ok(Self { billing, services, outbound: targets(&settings.groups, world)? })
+    }
+}
+
 /// The adapters of a configuration, loaded and asked whether they accept it.
 ///
 /// # Errors
@@ -152,11 +170,8 @@ impl App {
         let journal = store::open(&settings.store)?;
         let journal_failed = journal.failed();
         let world: Arc<dyn World> = Arc::new(SystemWorld);
-        let billing = PortaBilling::new(settings.billing, Arc::clone(&world))?;
-        let reported = settings.groups.iter().flat_map(|group| group.engine.policy.reports.clone());
-        let services = Groups::new(&settings.espf, billing.session(), reported.collect())?;
+        let Outside { billing, services, outbound } = Outside::of(&settings, &world)?;
         let status_api = Espf::new(settings.espf, billing.session())?;
-        let outbound = targets(&settings.groups, &world)?;
         let ports = Ports {
             journal: wrap(Box::new(journal)),
             billing: Box::new(billing),

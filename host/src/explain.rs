@@ -60,9 +60,15 @@ codes! {
     FileOfCommand = "E0704",
     Play = "E0705",
     NoPage = "E0706",
+    NoSession = "E0801",
+    ServiceUnknown = "E0802",
+    TargetUnreached = "E0803",
+    NoToken = "E0804",
     InTheClear = "W0101",
     CertificateEnds = "W0102",
     OpenKey = "W0103",
+    ClocksApart = "W0201",
+    ServicesUnchecked = "W0202",
 }
 
 impl Display for Code {
@@ -72,11 +78,9 @@ impl Display for Code {
 }
 
 impl Code {
-    const fn kind(self) -> &'static str {
-        match self {
-            Self::InTheClear | Self::CertificateEnds | Self::OpenKey => "warning",
-            _ => "error",
-        }
+    /// `warning` for what a host runs with, else `error`.
+    pub fn kind(self) -> &'static str {
+        if self.number().starts_with('W') { "warning" } else { "error" }
     }
 
     /// What a person is told: what is wrong, what stands below it (where, help), and where more is said.

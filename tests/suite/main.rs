@@ -26,6 +26,7 @@ mod listeners;
 mod looks;
 mod notifications;
 mod nsps;
+mod online;
 mod operators;
 mod orders;
 mod portabilling;

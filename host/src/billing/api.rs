@@ -1,10 +1,14 @@
 //! PortaBilling's calling convention: every call is a POST, every fault an HTTP 500 that its
 //! `faultcode` tells from others.
 
+use std::sync::{PoisonError, RwLock};
+
 use reqwest::StatusCode;
+use reqwest::header::{DATE, HeaderMap};
 use serde_json::value::RawValue;
 
 use super::Params;
+use crate::domain::Timestamp;
 use crate::ports::BillingError;
 use crate::secret::Secret;
 use crate::web;
@@ -29,8 +33,10 @@ const LOCKED_OUT: &str = "Server.Session.cannot_login_brute_force_activity";
 const ANSWER_BYTES_MAX: usize = 8 << 20;
 
 pub struct Api {
-    pub http: reqwest::Client,
-    pub url: String,
+    http: reqwest::Client,
+    url: String,
+    /// What PortaBilling's clock said with its last answer.
+    dated: RwLock<Option<Timestamp>>,
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -88,6 +94,19 @@ pub enum CallError {
 }
 
 impl Api {
+    pub fn new(http: reqwest::Client, url: String) -> Self {
+        Self { http, url, dated: RwLock::default() }
+    }
+
+    pub fn dated(&self) -> Option<Timestamp> {
+        *self.dated.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn learn_date(&self, headers: &HeaderMap) {
+        let date = headers.get(DATE).and_then(|date| Timestamp::from_http_date(date.to_str().ok()?));
+        *self.dated.write().unwrap_or_else(PoisonError::into_inner) = date;
+    }
+
     pub async fn call(
         &self,
         method: &str,
@@ -104,6 +123,7 @@ impl Api {
             .send()
             .await
             .map_err(|error| unavailable(&error))?;
+        self.learn_date(response.headers());
         let status = response.status();
         let body = web::read_bounded(response, ANSWER_BYTES_MAX).await.map_err(|unread| match unread {
             web::Unread::TooLarge { bytes_max } => {

@@ -86,7 +86,7 @@ impl PortaBilling {
     /// When TLS cannot be set up.
     pub fn new(settings: Settings, world: Arc<dyn World>) -> reqwest::Result<Self> {
         let http = web::client_by(&settings.way, &settings.url, settings.timeout)?;
-        let api = Arc::new(Api { http, url: settings.url });
+        let api = Arc::new(Api::new(http, settings.url));
         let user =
             User { login: settings.login, credential: settings.credential, lock_out: settings.lock_out };
         let session = Session::new(Arc::clone(&api), user, Arc::clone(&world));
@@ -105,6 +105,11 @@ impl PortaBilling {
     /// The one session, for whoever else talks to PortaBilling.
     pub fn session(&self) -> Arc<Session> {
         Arc::clone(&self.session)
+    }
+
+    /// What PortaBilling's clock said with its last answer, if it did.
+    pub fn dated(&self) -> Option<Timestamp> {
+        self.api.dated()
     }
 
     /// Calls a method, unless an answer that serves is at hand.

@@ -1,32 +1,49 @@
 //! `check`: the very code that `serve` runs, up to the point where something would change.
 
-use std::path::Path;
+mod online;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::app::{StartError, load_adapters, targets};
+use crate::app::{Outside, StartError, load_adapters};
 use crate::config::{self, Settings};
-use crate::lifecycle::refuse;
+use crate::lifecycle::{EXIT_CONFIGURATION, refuse};
 use crate::ports::World;
 use crate::world::SystemWorld;
 
-pub async fn run(file: &Path) -> ExitCode {
-    let settings = match config::load(file) {
-        Ok(settings) => settings,
-        Err(problems) => return refuse(&problems.into()),
-    };
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", default_value = "punchdown.toml")]
+    config: PathBuf,
+    /// Also log in to PortaBilling, and connect to every target. Nothing is changed there.
+    #[arg(long)]
+    online: bool,
+}
+
+pub async fn run(arguments: &Arguments) -> ExitCode {
+    let file = &arguments.config;
     let world: Arc<dyn World> = Arc::new(SystemWorld);
-    let adapters = load_adapters(&settings, file).await;
-    match adapters.and_then(|_| targets(&settings.groups, &world).map_err(StartError::from)) {
-        Ok(_) => {
-            for warning in &settings.warnings {
-                eprint!("{}", warning.tell(file));
-            }
-            print!("{}", summary(&settings));
-            ExitCode::SUCCESS
-        }
-        Err(error) => refuse(&error),
+    let (settings, outside) = match offline(file, &world).await {
+        Ok(good) => good,
+        Err(error) => return refuse(&error),
+    };
+    for warning in &settings.warnings {
+        eprint!("{}", warning.tell(file));
     }
+    print!("{}", summary(&settings));
+    if arguments.online && !online::check(&settings, &outside, &world).await {
+        return ExitCode::from(EXIT_CONFIGURATION);
+    }
+    ExitCode::SUCCESS
+}
+
+async fn offline(file: &Path, world: &Arc<dyn World>) -> Result<(Settings, Outside), StartError> {
+    let settings = config::load(file)?;
+    load_adapters(&settings, file).await?;
+    let outside = Outside::of(&settings, world)?;
+    Ok((settings, outside))
 }
 
 fn summary(settings: &Settings) -> String {

@@ -61,7 +61,7 @@ fn write(directory: &Path) -> Result<String, String> {
     let file = file.display();
     Ok(format!(
         "{file} is written. Fill in what is empty there, and write the secrets that it names:\n  {}\n\
-         Then:\n  punchdown check --config {file}\n  punchdown serve --config {file}\n  punchdown status --config {file}\n",
+         Then:\n  punchdown check --config {file}\n  punchdown check --online --config {file}\n  punchdown serve --config {file}\n",
         named.join("\n  ")
     ))
 }

@@ -39,7 +39,7 @@ enum Command {
     /// Run the host.
     Serve(ConfigFile),
     /// Say all that is wrong with a configuration and its adapters; change nothing.
-    Check(ConfigFile),
+    Check(check::Arguments),
     /// Print the JSON Schema of the configuration, for editors.
     Schema,
     /// Say what a code, a reason for parking or a state means, and how to mend it.
@@ -95,7 +95,7 @@ async fn run(command: Command) -> ExitCode {
     match command {
         Command::Init(arguments) => init::run(&arguments),
         Command::Serve(file) => lifecycle::serve(&file.config).await,
-        Command::Check(file) => check::run(&file.config).await,
+        Command::Check(arguments) => check::run(&arguments).await,
         Command::Schema => {
             print!("{}", init::schema());
             ExitCode::SUCCESS

@@ -36,10 +36,14 @@ struct Row {
     name: String,
 }
 
-enum NotChecked {
+/// Why it is not known which service groups there are.
+#[derive(Debug, thiserror::Error)]
+pub enum NotChecked {
     /// It may be answered another time.
+    #[error("{0}")]
     Later(String),
     /// PortaBilling has no such list for us.
+    #[error("{0}")]
     Never(String),
 }
 
@@ -73,6 +77,11 @@ impl Groups {
         }
     }
 
+    /// Those that this host reports for.
+    pub fn reported(&self) -> &BTreeSet<Service> {
+        &self.reported
+    }
+
     fn tell(&self, unknown: &[&Service]) {
         for service in unknown {
             tracing::warn!(
@@ -86,7 +95,11 @@ impl Groups {
         }
     }
 
-    async fn unknown(&self) -> Result<Vec<&Service>, NotChecked> {
+    /// The services that PortaBilling does not know.
+    ///
+    /// # Errors
+    /// When it does not say which ones it knows.
+    pub async fn unknown(&self) -> Result<Vec<&Service>, NotChecked> {
         let mut answer = self.ask().await?;
         if answer.0 == StatusCode::UNAUTHORIZED {
             answer = self.ask().await?;

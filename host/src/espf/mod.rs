@@ -13,7 +13,7 @@ use reqwest::header::CONTENT_TYPE;
 use crate::ports::{BillingError, StatusApi, StatusError, StatusUpdate, Tokens};
 use crate::web::{self, Way};
 
-pub use groups::Groups;
+pub use groups::{Groups, NotChecked};
 
 /// PortaBilling takes no longer message.
 const MESSAGE_CHARS_MAX: usize = 4000;

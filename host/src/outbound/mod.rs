@@ -6,6 +6,7 @@
 mod addresses;
 mod fills;
 mod oauth2;
+mod probe;
 mod target;
 mod turns;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Certificate, Client, Identity, Method, Url};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, Method, Url};
 
 use super::addresses::Resolver;
 use super::fills::{self, Known};
@@ -53,6 +53,11 @@ impl Settings {
 
     /// A client for what is at `url` and belongs to this target.
     fn client(&self, url: &Url, timeout: Duration) -> reqwest::Result<Client> {
+        self.builder(url, timeout)?.build()
+    }
+
+    /// One to which something is still to be added.
+    pub fn builder(&self, url: &Url, timeout: Duration) -> reqwest::Result<ClientBuilder> {
         let names_this_machine = url.host_str() == Some("localhost");
         let resolver = Resolver { allow_loopback: self.allow_loopback || names_this_machine };
         let mut client = web::builder(timeout).dns_resolver(resolver);
@@ -65,7 +70,7 @@ impl Settings {
         if let Some(identity) = &self.identity {
             client = client.identity(Identity::from_pem(identity.expose().as_bytes())?);
         }
-        client.build()
+        Ok(client)
     }
 }
 
@@ -94,7 +99,7 @@ pub struct Target {
     pub settings: Settings,
     /// Where its tokens come from, when it wants some.
     pub tokens: Option<Tokens>,
-    base: Url,
+    pub base: Url,
     turns: Option<Turns>,
 }
 

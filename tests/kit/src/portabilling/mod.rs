@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, DATE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
@@ -118,6 +118,8 @@ struct World {
     accounts: BTreeMap<u64, Account>,
     sessions: Sessions,
     status_door: StatusDoor,
+    /// By how many seconds its clock is ahead.
+    clock_ahead: i64,
     ledger: Ledger,
 }
 
@@ -148,6 +150,7 @@ impl PortaBilling {
                 accounts: BTreeMap::new(),
                 sessions: Sessions::new(&settings.login, lifetime),
                 status_door: StatusDoor::default(),
+                clock_ahead: 0,
                 ledger: Ledger::default(),
             }),
             settings,
@@ -208,6 +211,11 @@ impl PortaBilling {
         lock(&self.shared.world).sessions.grant_for(lifetime, told);
     }
 
+    /// From now on, by how many seconds the clock is ahead by which it dates its answers.
+    pub fn set_clock_ahead(&self, seconds: i64) {
+        lock(&self.shared.world).clock_ahead = seconds;
+    }
+
     /// Stops at once, and returns when its port is free.
     pub async fn stop(&self) {
         self.server.stop().await;
@@ -265,9 +273,22 @@ async fn front(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
     }
     shared.faults.released(&call).await;
     tokio::time::sleep(shared.settings.latency + struck.delay).await;
-    match struck.fault {
+    let mut answer = match struck.fault {
         None => next.run(Request::from_parts(head, body.into())).await,
         Some(fault) => faulty_answer(fault),
+    };
+    date(&mut answer, lock(&shared.world).clock_ahead);
+    answer
+}
+
+/// One whose clock is right leaves that to its server.
+fn date(answer: &mut Response, ahead: i64) {
+    let (now, off) = (SystemTime::now(), Duration::from_secs(ahead.unsigned_abs()));
+    let dated = if ahead < 0 { now - off } else { now + off };
+    if ahead != 0
+        && let Ok(dated) = httpdate::fmt_http_date(dated).parse()
+    {
+        answer.headers_mut().insert(DATE, dated);
     }
 }
 
