@@ -21,6 +21,7 @@ mod happy_path;
 mod hostile;
 mod init;
 mod journal_contract;
+mod journey;
 mod lanes;
 mod listeners;
 mod looks;
