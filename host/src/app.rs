@@ -15,6 +15,7 @@ use crate::explain::Code;
 use crate::http::{self, Listener, ListenerSettings, NotifySettings};
 use crate::outbound::{self, Targets};
 use crate::ports::{Journal, JournalError, Ports, World};
+use crate::secret::Vault;
 use crate::store;
 use crate::telemetry::{ListenerName, Metrics};
 use crate::wasm::{Catalog, Sandbox, Serving};
@@ -95,9 +96,10 @@ impl Outside {
 /// All that is wrong with any of them, at once.
 pub async fn load_adapters(settings: &Settings, file: &std::path::Path) -> Result<Catalog, StartError> {
     let sandbox = Sandbox::new().map_err(|error| StartError::Sandbox(format!("{error:#}")))?;
+    let sandbox = sandbox.striking(settings.secrets.clone());
     let (mut serving, mut found) = (Vec::new(), Vec::new());
     for group in &settings.groups {
-        match load_adapter(&sandbox, group).await {
+        match load_adapter(&sandbox, group, &settings.secrets).await {
             Ok(adapter) => serving.push((group.group().clone(), adapter)),
             Err(problems) => found.extend(problems),
         }
@@ -109,7 +111,11 @@ pub async fn load_adapters(settings: &Settings, file: &std::path::Path) -> Resul
     Err(Problems { file: file.to_owned(), found }.into())
 }
 
-async fn load_adapter(sandbox: &Sandbox, group: &GroupSettings) -> Result<Serving, Vec<Problem>> {
+async fn load_adapter(
+    sandbox: &Sandbox,
+    group: &GroupSettings,
+    secrets: &Vault,
+) -> Result<Serving, Vec<Problem>> {
     let section = format!("groups.{}", group.group());
     let problem = |code: Code, key: &str, message: String| {
         let key = format!("{section}.{key}");
@@ -129,7 +135,8 @@ async fn load_adapter(sandbox: &Sandbox, group: &GroupSettings) -> Result<Servin
         .into_iter()
         .map(|refused| {
             let key = format!("config{}", refused.at.replace('/', "."));
-            problem(Code::AdapterConfig, &key, format!("adapter {name} says: {}", refused.message))
+            let message = format!("adapter {name} says: {}", secrets.strike(&refused.message));
+            problem(Code::AdapterConfig, &key, message)
         })
         .collect();
     for secret in description.secrets.iter().filter(|secret| !group.target.secrets.contains_key(*secret)) {
@@ -188,6 +195,7 @@ impl App {
         let engine = Engine::new(
             settings.groups.into_iter().map(|group| group.engine).collect(),
             settings.retention,
+            settings.secrets,
             ports,
             Arc::clone(&metrics),
         );

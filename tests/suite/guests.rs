@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use punchdown::domain::{
-    Event, EventIdentity, Group, IAccount, Json, LaidDown, OperationId, Progress, Reason, Service, Timestamp,
-    Trouble, Wanted,
+    AccountId, Event, EventIdentity, Group, IAccount, Json, LaidDown, OperationId, Progress, Reason, Service,
+    Subscriber, Timestamp, Trouble, Wanted,
 };
 use punchdown::ports::{AdapterError, Adapters as _, Question};
+use punchdown::secret::{Secret, Vault};
 use punchdown::toolchain::{component_from_module, embed_contract};
 use punchdown::wasm::{Adapter, Catalog, Limits, Sandbox, Serving};
 use punchdown_kit::oms;
@@ -18,6 +19,7 @@ use crate::harness::{PROGRAM, folder, oms_adapter, stage_of, told, until, worksp
 
 mod refusals;
 
+const KI: &str = "465B5CE8B199B49FAA5F0A2EE238A6BC0";
 const SOON: Duration = Duration::from_secs(20);
 const LIMITS: Limits =
     Limits { memory: 16 << 20, time: Duration::from_millis(200), answer: 1 << 20, log_lines: 3 };
@@ -121,6 +123,37 @@ async fn fault(name: &str, reason: Reason, parts: &[&str]) {
 async fn one_that_traps_is_quoted() {
     let last_words = "its last words: the profile table is empty";
     fault("traps", Reason::AdapterBroken, &["unreachable", last_words]).await;
+}
+
+#[tokio::test]
+async fn one_that_blabs_is_heard_without_secrets() {
+    let folder = folder();
+    let vault = Vault::new(vec![Secret::new("api-token-9")]);
+    let sandbox = Sandbox::new().expect("a sandbox").striking(vault);
+    let adapter = loaded(&sandbox, &guest(folder.path(), "blabs")).await;
+    let catalog = Catalog::new([serving("blabs", adapter, "{}")]);
+    let documents = json!({
+        "card": { "ki": KI, "note": "the token is api-token-9" },
+        "again": [KI, "001010123456789"],
+    });
+    let subscriber = Subscriber {
+        account_id: AccountId("15550001111@msisdn".to_owned()),
+        msisdn: None,
+        imsi: Some("001010123456789".to_owned()),
+        iccid: None,
+        documents: Json::parse(documents.to_string()).expect("JSON"),
+    };
+    let mut question = question("blabs");
+    question.laid_down.subscriber = Some(subscriber);
+    let Err(AdapterError::Fault(Trouble { message, .. })) = catalog.provision(question).await else {
+        panic!("it answers");
+    };
+    for secret in [KI, "api-token-9", "001010123456789"] {
+        assert!(!message.contains(secret), "`{secret}` is in `{message}`");
+    }
+    for part in ["\"ki\":\"(hidden)\"", "the token is (secret)", "00101…89"] {
+        assert!(message.contains(part), "`{part}` is not in `{message}`");
+    }
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ mod orders;
 mod portabilling;
 mod retention;
 mod schema;
+mod secrecy;
 mod sessions;
 mod statuses;
 mod targets;

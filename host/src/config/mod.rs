@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 use crate::domain::{Group, Json};
 use crate::explain::Code;
 use crate::http::{AdminToken, EventSettings, ListenerSettings, NotifyAuth, NspsSettings};
+use crate::secret::Vault;
 use crate::{billing, engine, espf, outbound, store, wasm};
 
 pub use reader::Known;
@@ -52,6 +53,8 @@ pub struct Settings {
     /// How long the journal keeps what ended.
     pub retention: engine::Retention,
     pub log_filter: String,
+    /// All that the file names: what is struck wherever it is said.
+    pub secrets: Vault,
     pub groups: Vec<GroupSettings>,
     /// What would run, and is not as it should be.
     pub warnings: Vec<Problem>,
@@ -165,7 +168,8 @@ fn resolve(file: &Path) -> (Result<Settings, Problems>, Vec<Known>) {
     let read = reader::read(&source, |root| sections::root(root, directory));
     match read.value {
         Some(settings) if read.problems.is_empty() => {
-            (Ok(Settings { warnings: read.warnings, ..settings }), read.known)
+            let secrets = Vault::new(read.secrets);
+            (Ok(Settings { warnings: read.warnings, secrets, ..settings }), read.known)
         }
         Some(_) | None => (Err(failed(read.problems)), read.known),
     }

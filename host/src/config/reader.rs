@@ -15,6 +15,7 @@ use super::json::json;
 use super::shapes::Shape;
 use super::{Place, Problem};
 use crate::explain::Code;
+use crate::secret::Secret;
 
 /// A key that was asked for, whether it is in the file or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,7 @@ struct Findings<'a> {
     warnings: RefCell<Vec<Problem>>,
     known: RefCell<Vec<Known>>,
     shapes: RefCell<Vec<(String, Shape)>>,
+    secrets: RefCell<Vec<Secret>>,
 }
 
 /// What was read in a document, and what was found there; both lists in the order of the file.
@@ -48,6 +50,8 @@ pub struct Read<T> {
     pub known: Vec<Known>,
     /// As what the values were read. A table stands here as often as one was.
     pub shapes: Vec<(String, Shape)>,
+    /// The secrets that it names.
+    pub secrets: Vec<Secret>,
 }
 
 /// Reads `source` with `root`.
@@ -58,6 +62,7 @@ pub fn read<T>(source: &str, root: impl FnOnce(&mut Section<'_>) -> Option<T>) -
         warnings: RefCell::default(),
         known: RefCell::default(),
         shapes: RefCell::default(),
+        secrets: RefCell::default(),
     };
     let (table, errors) = DeTable::parse_recoverable(source);
     for error in errors {
@@ -77,6 +82,7 @@ pub fn read<T>(source: &str, root: impl FnOnce(&mut Section<'_>) -> Option<T>) -
         warnings: sorted(findings.warnings),
         known: findings.known.into_inner(),
         shapes: findings.shapes.into_inner(),
+        secrets: findings.secrets.into_inner(),
     }
 }
 
@@ -344,6 +350,11 @@ impl<'a> Value<'a> {
             None,
         );
         None
+    }
+
+    /// Remembers a secret that was read here, with all others of the document.
+    pub fn remember(&self, secret: &Secret) {
+        self.findings.secrets.borrow_mut().push(secret.clone());
     }
 
     /// `64MiB`.

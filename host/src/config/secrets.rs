@@ -112,5 +112,7 @@ fn not_empty(value: &Value<'_>, text: &str) -> Option<Secret> {
         value.complain(Code::SecretUnreadable, "the secret is empty", None);
         return None;
     }
-    Some(Secret::new(text))
+    let secret = Secret::new(text);
+    value.remember(&secret);
+    Some(secret)
 }

@@ -13,6 +13,7 @@ use super::values::DAY;
 use super::{Settings, groups};
 use crate::explain::Code;
 use crate::http::{AdminToken, ListenerSettings};
+use crate::secret::Vault;
 use crate::{engine, store};
 
 pub fn root(root: &mut Section<'_>, directory: &Path) -> Option<Settings> {
@@ -47,6 +48,7 @@ pub fn root(root: &mut Section<'_>, directory: &Path) -> Option<Settings> {
         retention: retention?,
         log_filter: log_filter?,
         groups: groups?,
+        secrets: Vault::default(),
         warnings: Vec::new(),
     })
 }

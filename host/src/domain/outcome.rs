@@ -13,6 +13,7 @@ use super::{
 
 /// What the rules of the contract forbid, said as the trouble that it makes.
 mod check;
+mod said;
 /// Requests: as they leave, are answered or not, and are sent again.
 mod sending;
 /// Waiting, and what becomes of its end.

@@ -21,14 +21,9 @@ const DIGITS_MIN: usize = 10;
 /// Names whose values are never shown, without `-`, `_` and case: of members, headers, parameters of a
 /// query or a form, elements and attributes.
 const SECRETS: [&str; 31] = [
+    "accesstoken",
     "adm",
     "adm1",
-    "pin1",
-    "pin2",
-    "puk1",
-    "puk2",
-    "sharedsecret",
-    "accesstoken",
     "apikey",
     "authorization",
     "clientsecret",
@@ -43,16 +38,30 @@ const SECRETS: [&str; 31] = [
     "passwd",
     "password",
     "pin",
+    "pin1",
+    "pin2",
     "proxyauthorization",
     "puk",
+    "puk1",
+    "puk2",
     "pwd",
     "secret",
     "session",
     "setcookie",
+    "sharedsecret",
     "sqn",
     "token",
     "xapikey",
 ];
+
+/// Among them those that often name something else: only what is as long as a key is one there.
+const OFTEN_PLAIN: [&str; 3] = ["k", "key", "op"];
+/// What is shorter would be found where it is none.
+const SECRET_CHARS_MIN: usize = 6;
+/// A key of a SIM card, `Ki` or `OPc`, has so many hexadecimal digits.
+const KEY_DIGITS: usize = 32;
+/// So many times JSON is looked for in a sentence.
+const DOCUMENTS_MAX: usize = 16;
 
 /// Names of people: a letter of them is enough.
 const PEOPLE: [&str; 9] = [
@@ -123,7 +132,49 @@ impl Veil {
         Value::Object(members.into_iter().map(shown).collect())
     }
 
-    /// Text may be JSON, or what was meant to be JSON, a form, a path with a query, a header, or XML.
+    /// A line of a log.
+    pub fn line(&self, text: &str) -> String {
+        let text = self.masked(text, DEPTH_MAX, TEXTS_MAX);
+        shortened(&text).unwrap_or(text)
+    }
+
+    /// What whoever administers the account reads of it in PortaBilling. He sees its numbers anyway.
+    pub fn message(&self, text: &str) -> String {
+        let text = self.masked(text, DEPTH_MAX, TEXTS_MAX);
+        without_sql(&text).unwrap_or(text)
+    }
+
+    /// The values that stand in a document under the names of secrets: whoever says one says a secret,
+    /// whatever he calls it.
+    pub fn secrets_in(&self, document: &Value) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        self.collect(document, None, &mut found);
+        found
+    }
+
+    /// `under` is the name of the secret that the value is a part of.
+    fn collect(&self, value: &Value, under: Option<&str>, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    let under = under.or_else(|| self.hides(name).then_some(name.as_str()));
+                    self.collect(value, under, found);
+                }
+            }
+            Value::Array(elements) => elements.iter().for_each(|value| self.collect(value, under, found)),
+            Value::String(_) | Value::Number(_) => {
+                let Some(name) = under else { return };
+                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let least = if OFTEN_PLAIN.contains(&plain(name).as_str()) { 16 } else { SECRET_CHARS_MIN };
+                if value.chars().count() >= least {
+                    found.insert(value);
+                }
+            }
+            Value::Null | Value::Bool(_) => {}
+        }
+    }
+
+    /// Text may be JSON, a form, a path with a query, or XML.
     fn text(&self, text: &str, depth: usize, texts: usize) -> Value {
         if let Some(texts) = texts.checked_sub(1)
             && text.trim_start().starts_with(['{', '['])
@@ -131,46 +182,72 @@ impl Veil {
         {
             return self.within(inside, depth, texts);
         }
-        let text = self.without_members(text);
-        let text = self.without_parameters(&text);
-        let text = self.without_elements(&text);
+        let text = self.masked(text, depth, texts);
         shortened(&text).unwrap_or(text).into()
     }
 
-    /// `"ki": "…"` in what is no JSON as a whole, and `Authorization: …` in a line.
-    fn without_members(&self, text: &str) -> String {
+    fn masked(&self, text: &str, depth: usize, texts: usize) -> String {
+        let text = match texts.checked_sub(1) {
+            Some(texts) => self.without_documents(text, depth, texts),
+            None => text.to_owned(),
+        };
+        let text = self.without_pairs(&text);
+        let text = self.without_elements(&text);
+        without_keys(&text)
+    }
+
+    /// JSON in the middle of a sentence.
+    fn without_documents(&self, text: &str, depth: usize, texts: usize) -> String {
         let mut shown = String::with_capacity(text.len());
         let mut rest = text;
-        while let Some((before, after)) = rest.split_once(':') {
-            let name = before.trim_end().trim_end_matches(['"', '\\']);
-            let name = name.rsplit(|char: char| !is_of_name(char)).next().unwrap_or_default();
-            shown.push_str(before);
-            shown.push(':');
-            rest = after;
-            if !name.is_empty() && self.hides(name) {
-                let value = after.trim_start_matches([' ', '\t', '\\']);
-                let space = after.len() - value.len();
-                shown.push_str(&after[..space]);
-                shown.push_str(HIDDEN);
-                rest = &value[end_of(value)..];
+        for _ in 0..DOCUMENTS_MAX {
+            let Some(begin) = rest.find(['{', '[']) else { break };
+            shown.push_str(&rest[..begin]);
+            rest = &rest[begin..];
+            let mut documents = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+            match documents.next() {
+                Some(Ok(document)) => {
+                    shown.push_str(&self.within(document, depth, texts).to_string());
+                    rest = &rest[documents.byte_offset()..];
+                }
+                Some(Err(_)) | None => {
+                    shown.push_str(&rest[..1]);
+                    rest = &rest[1..];
+                }
             }
         }
         shown.push_str(rest);
         shown
     }
 
-    /// `…?key=…&x=1`, forms, and attributes.
-    fn without_parameters(&self, text: &str) -> String {
+    /// `…?key=…&x=1`, forms, `"ki": "…"`, `Authorization: Bearer …`.
+    fn without_pairs(&self, text: &str) -> String {
         let mut shown = String::with_capacity(text.len());
         let mut rest = text;
-        while let Some((before, after)) = rest.split_once('=') {
-            let name = before.rsplit(|char: char| !is_of_name(char)).next().unwrap_or_default();
-            shown.push_str(before);
-            shown.push('=');
+        while let Some(at) = rest.find(['=', ':']) {
+            let (before, after) = (&rest[..at], &rest[at + 1..]);
+            let quoted = before.trim_end().trim_end_matches(['"', '\'', '\\', '`']);
+            let begin = quoted
+                .rfind(|char: char| !is_of_a_name(char))
+                .map_or(0, |at| at + quoted[at..].chars().next().map_or(1, char::len_utf8));
+            shown.push_str(&rest[..=at]);
             rest = after;
-            if !name.is_empty() && self.hides(name) {
+            if !self.hides(&quoted[begin..]) {
+                continue;
+            }
+            let value = after.trim_start();
+            let (value, quote) = match value.trim_start_matches('\\') {
+                inside if inside.starts_with(['"', '\'']) => (&inside[1..], &inside[..1]),
+                _ => (value, ""),
+            };
+            let end = match quote {
+                "" => end_of_plain(value),
+                quote => value.find(quote).unwrap_or(value.len()),
+            };
+            if end > 0 {
+                shown.push_str(&after[..after.len() - value.len()]);
                 shown.push_str(HIDDEN);
-                rest = &after[end_of(after)..];
+                rest = &value[end..];
             }
         }
         shown.push_str(rest);
@@ -198,23 +275,51 @@ impl Veil {
     }
 }
 
-fn is_of_name(char: char) -> bool {
-    char.is_ascii_alphanumeric() || matches!(char, '-' | '_')
-}
-
 fn is_byte(value: &Value) -> bool {
     value.as_u64().is_some_and(|byte| byte <= 255)
 }
 
-/// Where a value ends that begins here: at its closing quote, or before what can be no part of one.
-fn end_of(value: &str) -> usize {
-    match value.chars().next() {
-        Some(quote @ ('"' | '\'')) => {
-            let inside = &value[1..];
-            inside.find(quote).map_or(value.len(), |end| end + 2)
-        }
-        _ => value.find(['&', ';', ',', '\n', '\r', '}', ']', '<', '>', '"']).unwrap_or(value.len()),
+fn is_of_a_name(char: char) -> bool {
+    char.is_alphanumeric() || matches!(char, '-' | '_')
+}
+
+/// Of a value without quotes; the word before a credential belongs to it.
+fn end_of_plain(value: &str) -> usize {
+    let end_of_word = |from: usize| {
+        let stops = |char: char| char.is_whitespace() || "&;,<>\"'`)}]".contains(char);
+        value[from..].find(stops).map_or(value.len(), |end| from + end)
+    };
+    let end = end_of_word(0);
+    let scheme = ["basic", "bearer", "digest"].contains(&value[..end].to_ascii_lowercase().as_str());
+    if scheme && value[end..].starts_with(' ') { end_of_word(end + 1) } else { end }
+}
+
+/// A key that stands alone, with no name beside it.
+fn without_keys(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(begin) = rest.find(|char: char| char.is_ascii_alphanumeric()) {
+        let length = rest[begin..].find(|char: char| !char.is_ascii_alphanumeric());
+        let (word, after) = rest[begin..].split_at(length.unwrap_or(rest.len() - begin));
+        let is_key = word.len() == KEY_DIGITS && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        shown.push_str(&rest[..begin]);
+        shown.push_str(if is_key { HIDDEN } else { word });
+        rest = after;
     }
+    shown.push_str(rest);
+    shown
+}
+
+/// A database that is quoted in an error tells of its tables, and of the values that were written.
+fn without_sql(text: &str) -> Option<String> {
+    let begins = [("SELECT ", " FROM "), ("INSERT ", "INTO "), ("UPDATE ", " SET "), ("DELETE ", "FROM ")];
+    let upper = begins.iter().filter_map(|(first, then)| {
+        let at = text.find(first)?;
+        text[at + first.len() - 1..].contains(then.trim_end()).then_some(at)
+    });
+    let lower = ["select * from ", "insert into "].iter().filter_map(|words| text.find(words));
+    let at = upper.chain(lower).min()?;
+    Some(format!("{}(SQL)", &text[..at]))
 }
 
 /// `X-Api-Key` and `apiKey` are one name.
@@ -273,23 +378,67 @@ mod tests {
             (json!("{\"password\":\"p\",\"x\":1}"), json!({ "password": HIDDEN, "x": 1 })),
             (json!("/a?key=s3cret&x=1"), json!("/a?key=(hidden)&x=1")),
             (json!("token=s3cret"), json!("token=(hidden)")),
-            (json!("a=1&pwd='my s3cret'&b=2"), json!("a=1&pwd=(hidden)&b=2")),
+            (json!({ "field": "ki", "value": "0011" }), json!({ "field": "ki", "value": HIDDEN })),
             (json!({ "key": "ki", "value": "0011" }), json!({ "key": HIDDEN, "value": HIDDEN })),
-            // Cut off, or never JSON.
-            (
-                json!("{\"h323_password\": \"s3cret\", \"x\": 1, \"y\": \""),
-                json!("{\"h323_password\": (hidden), \"x\": 1, \"y\": \""),
-            ),
-            (json!("error: {\"Ki\":\"00 11\"}"), json!("error: {\"Ki\":(hidden)}")),
-            (json!("Authorization: Bearer s3cret\nx: 1"), json!("Authorization: (hidden)\nx: 1")),
+            (json!("a=1&pwd='my s3cret'&b=2"), json!("a=1&pwd='(hidden)'&b=2")),
             (json!(vec![1; 20]), json!("(20 bytes)")),
             (json!([1, 2, 3]), json!([1, 2, 3])),
             (json!("<a><x:Ki>00</x:Ki><b>1</b></a>"), json!("<a><x:Ki>(hidden)</x:Ki><b>1</b></a>")),
-            (json!("<user password=\"my p\"\tid=\"1\"/>"), json!("<user password=(hidden)\tid=\"1\"/>")),
+            (json!("<user password=\"p\" id=\"1\"/>"), json!("<user password=\"(hidden)\" id=\"1\"/>")),
             (json!("<broken <ki>"), json!("<broken <ki>")),
         ] {
             assert_eq!(veil.over(given.clone()), shown, "{given}");
         }
+    }
+
+    #[test]
+    fn lines_and_messages_say_no_secret_wherever_it_stands_in_them() {
+        let veil = Veil::new(&["subscriber-pin".to_owned()]);
+        let ki = "465b5ce8b199b49faa5f0a2ee238a6bc";
+        for (given, line, message) in [
+            ("refused: ki=00ff, x=1", "refused: ki=(hidden), x=1", "refused: ki=(hidden), x=1"),
+            (
+                "the answer {\"Ki\":\"00\"} is odd",
+                "the answer {\"Ki\":\"(hidden)\"} is odd",
+                "the answer {\"Ki\":\"(hidden)\"} is odd",
+            ),
+            ("cut off {\"opc\": \"00ff", "cut off {\"opc\": \"(hidden)", "cut off {\"opc\": \"(hidden)"),
+            (
+                "Authorization: Bearer abc.def is no good",
+                "Authorization: (hidden) is no good",
+                "Authorization: (hidden) is no good",
+            ),
+            (
+                "subscriber_pin: '12 34', and on",
+                "subscriber_pin: '(hidden)', and on",
+                "subscriber_pin: '(hidden)', and on",
+            ),
+            (
+                "IMSI 001010123456789 is unknown",
+                "IMSI 00101…89 is unknown",
+                "IMSI 001010123456789 is unknown",
+            ),
+            (&format!("no card with {ki}"), "no card with (hidden)", "no card with (hidden)"),
+            ("ORA-1: INSERT INTO subs VALUES (7)", "ORA-1: INSERT INTO subs VALUES (7)", "ORA-1: (SQL)"),
+            ("near select * from subs", "near select * from subs", "near (SQL)"),
+            ("UPDATE of the order at 12:30", "UPDATE of the order at 12:30", "UPDATE of the order at 12:30"),
+            ("Schlüssel=ß: password=ß", "Schlüssel=ß: password=(hidden)", "Schlüssel=ß: password=(hidden)"),
+            ("[[[{ key=", "[[[{ key=", "[[[{ key="),
+        ] {
+            assert_eq!(veil.line(given), line);
+            assert_eq!(veil.message(given), message);
+        }
+    }
+
+    #[test]
+    fn what_a_document_holds_under_the_names_of_secrets_is_known() {
+        let veil = Veil::new(&["adm".to_owned()]);
+        let document = json!({
+            "sim": { "ki": "465b5ce8b199b49f", "adm": 12_345_678, "imsi": "001010123456789" },
+            "list": [{ "password": { "old": "hunter22" } }, { "pin": "1234" }, { "key": "colour" }],
+        });
+        let found: Vec<String> = veil.secrets_in(&document).into_iter().collect();
+        assert_eq!(found, ["12345678", "465b5ce8b199b49f", "hunter22"]);
     }
 
     /// Whoever armed it had a megabyte: it must not take the stack of whoever looks.

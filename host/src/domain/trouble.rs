@@ -11,6 +11,12 @@ impl Trouble {
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { code: code.into(), message: message.into() }
     }
+
+    /// With its sentence in other words; what is searched for stays.
+    #[must_use]
+    pub fn reworded(self, say: &impl Fn(&str) -> String) -> Self {
+        Self { message: say(&self.message), ..self }
+    }
 }
 
 /// The host's own reasons for parking an operation. An adapter adds words of its own.

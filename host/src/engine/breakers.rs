@@ -116,7 +116,7 @@ impl Core {
         self.metrics.held(group, HeldBy::Breaker, breaker.open().is_some());
         match turn {
             Turn::Opened { trouble, probe_at } => {
-                tracing::warn!(%group, code = trouble.code, why = trouble.message, %probe_at, "the breaker is open");
+                tracing::warn!(%group, code = trouble.code, why = self.for_log(group, &trouble.message), %probe_at, "the breaker is open");
             }
             Turn::StaysOpen { probe_at } => tracing::info!(%group, %probe_at, "a probe failed"),
             Turn::Closed { since } => {

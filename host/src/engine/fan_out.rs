@@ -95,6 +95,7 @@ fn operations(core: &Core, of: &FanOut, accounts: &[Listed]) -> Vec<(Operation, 
 
 async fn put_off(core: &Core, from: &FanOut, reached: Reached, why: &str) -> Result<(), JournalError> {
     let attempts = from.attempts + 1;
+    let why = core.of_billing(why);
     let pause = PAUSES.pause(attempts, None, core.ports.world.chance());
     tracing::warn!(event = %from.event.identity, i_customer = %from.i_customer, attempts, why, "the accounts of a customer are asked for again");
     let to = FanOut { reached, attempts, due: core.ports.world.now() + pause, ..from.clone() };

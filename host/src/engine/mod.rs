@@ -16,6 +16,7 @@ mod statuses;
 mod takeover;
 mod unclaimed;
 mod unread;
+mod unsaid;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ use self::breakers::Breakers;
 use self::sessions::Sessions;
 use crate::domain::{BreakerPolicy, Group, Patterns, Policy, Response, Timestamp};
 use crate::ports::{Claim, Held, Lease, Ports};
+use crate::secret::Vault;
 use crate::telemetry::Metrics;
 
 pub use breakers::GroupState;
@@ -80,6 +82,7 @@ pub struct Engine {
 pub(crate) struct Core {
     ports: Ports,
     metrics: Arc<Metrics>,
+    vault: Vault,
     groups: BTreeMap<Group, GroupSettings>,
     breakers: Breakers,
     sessions: Sessions,
@@ -100,6 +103,7 @@ impl Engine {
     pub fn new(
         groups: Vec<GroupSettings>,
         retention: Retention,
+        vault: Vault,
         ports: Ports,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -110,7 +114,7 @@ impl Engine {
         let hints = Hints { lanes, fan_outs: Notify::new(), changes: Notify::new(), statuses: Notify::new() };
         let breakers = Breakers::new(groups.keys().cloned());
         let sessions = Sessions::new(groups.keys().cloned());
-        let core = Core { ports, metrics, groups, breakers, sessions, hints, owner };
+        let core = Core { ports, metrics, vault, groups, breakers, sessions, hints, owner };
         Self { core: Arc::new(core), retention }
     }
 

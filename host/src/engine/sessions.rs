@@ -90,7 +90,7 @@ impl Core {
             Err((denial, trouble)) => {
                 self.metrics.log_in(group, if denial == Denial::Refused { "refused" } else { "failed" });
                 let lack = state.withheld.denied(denial, trouble, self.ports.world.now());
-                let (code, why) = (&lack.trouble.code, &lack.trouble.message);
+                let (code, why) = (&lack.trouble.code, self.for_log(group, &lack.trouble.message));
                 tracing::warn!(%group, code, why, pause_s = lack.pause.as_secs(), "no session with a target");
                 Err(lack)
             }
@@ -149,6 +149,8 @@ impl Core {
             .session_values()
             .map_err(|why| (Denial::Refused, Reason::AdapterRefused.trouble(why)))?;
         let values = values.into_iter().map(|(name, value)| (name, Secret::new(value))).collect();
+        let values: SessionValues = values;
+        values.values().for_each(|value| self.vault.keep(value.clone()));
         let granted_at = self.ports.world.now();
         let renew_at = standing.life.map(|life| granted_at + renewed_after(life));
         Ok(Session { values, granted_at, renew_at })

@@ -34,6 +34,7 @@ pub async fn tell(core: &Arc<Core>, stop: CancellationToken) {
         if let Some(why) = &batch.lacks
             && !lacking
         {
+            let why = core.of_billing(why);
             tracing::warn!(why, "statuses wait for a session with PortaBilling");
         }
         lacking = batch.lacks.is_some();

@@ -77,6 +77,7 @@ async fn steps(
             Ok(outcome) => outcome,
             Err(_) => overrun(&step, world.now()),
         };
+        let outcome = core.without_secrets(&held.operation, outcome);
         if matches!((&step, &outcome), (Step::Leave | Step::Send, Outcome::Held { .. } | Outcome::Refused(_)))
         {
             core.did_not_leave(&settings.group).await;

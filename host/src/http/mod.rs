@@ -34,7 +34,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 
-use crate::domain::Group;
+use crate::domain::{Group, shortened};
 use crate::engine::{Intake, Operators};
 use crate::telemetry::{Limit, ListenerName};
 
@@ -97,7 +97,8 @@ impl NotifySettings {
         let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned();
         let secrets = self.groups.values().flat_map(NotifyAuth::path_secrets);
         let path = secrets.fold(path, |path, secret| path.replace(secret.expose(), "(secret)"));
-        path.chars().take(SHOWN_LENGTH_MAX).collect()
+        let path: String = path.chars().take(SHOWN_LENGTH_MAX).collect();
+        shortened(&path).unwrap_or(path)
     }
 }
 

@@ -1,16 +1,10 @@
 //! Puts the values that only the host knows where an adapter left a mark.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-
-use crate::domain::{Body, Escape, Fill, Request, Response};
+use crate::domain::{Body, Fill, Request, Response};
 use crate::ports::SessionValues;
-use crate::secret::Secret;
-
-/// A shorter secret would be found where it is none.
-const STRUCK_CHARS_MIN: usize = 4;
+use crate::secret::{self, Secret};
 
 /// What can be filled in, by the two kinds of source that a fill may name.
 #[derive(Clone, Copy)]
@@ -35,7 +29,7 @@ impl<'a> Known<'a> {
 pub fn fill(request: &Request, known: &Known<'_>) -> Result<Request, String> {
     let mut filled = request.clone();
     for fill in &request.fills {
-        let value = escape(known.value(&fill.source)?.expose(), fill.escape);
+        let value = secret::escaped(known.value(&fill.source)?.expose(), fill.escape);
         if fill.mark.is_empty() {
             return Err(format!("the mark of `{}` is empty", fill.source));
         }
@@ -58,47 +52,23 @@ pub fn told(request: &Request, known: &Known<'_>) -> Vec<(Secret, String)> {
 
 /// A target may say back what it was told. Adapters and journals never see it.
 pub fn strike(response: &mut Response, told: &[(Secret, String)]) {
-    for (secret, mark) in told.iter().filter(|(secret, _)| secret.expose().len() >= STRUCK_CHARS_MIN) {
-        for how in [Escape::Verbatim, Escape::Json, Escape::Xml, Escape::Url] {
-            let value = escape(secret.expose(), how);
-            for header in &mut response.headers {
-                header.value = header.value.replace(&value, mark);
+    for (value, mark) in told {
+        let struck = |text: &mut String| {
+            if let Some(without) = secret::strike(text, value.expose(), mark) {
+                *text = without;
             }
-            if let Body::Text(text) = &response.body
-                && text.contains(&value)
-            {
-                response.body = Body::Text(text.replace(&value, mark));
-            }
+        };
+        response.headers.iter_mut().for_each(|header| struck(&mut header.value));
+        if let Body::Text(text) = &mut response.body {
+            struck(text);
         }
-    }
-}
-
-fn escape(value: &str, how: Escape) -> String {
-    match how {
-        Escape::Verbatim => value.to_owned(),
-        Escape::Url => utf8_percent_encode(value, NON_ALPHANUMERIC).to_string(),
-        Escape::Json => {
-            let quoted = serde_json::Value::from(value).to_string();
-            quoted[1..quoted.len() - 1].to_owned()
-        }
-        Escape::Xml => value.chars().fold(String::with_capacity(value.len()), |mut text, char| {
-            let _ = match char {
-                '&' => text.write_str("&amp;"),
-                '<' => text.write_str("&lt;"),
-                '>' => text.write_str("&gt;"),
-                '"' => text.write_str("&quot;"),
-                '\'' => text.write_str("&apos;"),
-                other => text.write_char(other),
-            };
-            text
-        }),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Delivery, Header};
+    use crate::domain::{Delivery, Escape, Header};
 
     #[test]
     fn what_a_target_says_back_is_struck() {

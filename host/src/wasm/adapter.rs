@@ -7,9 +7,11 @@ use wasmtime::Store;
 use super::bindings::session::SessionPre;
 use super::bindings::{Adapter as World, AdapterPre};
 use super::guest::{Asking, Guest, Seed, ask};
+use super::unsaid::Unsaid;
 use super::{Limits, Sandbox, convert};
 use crate::domain::{
     Description, Digest, Errand, Json, Notification, Problem, Progress, Reading, Reason, Timestamp, Trouble,
+    Veil,
 };
 use crate::ports::{LogIn, Question};
 
@@ -27,7 +29,7 @@ pub struct Adapter {
     /// Of questions outside any operation.
     limits: Limits,
     /// Counts its time.
-    _sandbox: Sandbox,
+    sandbox: Sandbox,
 }
 
 impl Adapter {
@@ -38,7 +40,8 @@ impl Adapter {
         digest: Digest,
         limits: Limits,
     ) -> Result<Self, Trouble> {
-        let asking = Asking { adapter: digest.short(), limits, seed: AT_REST, confidential: false };
+        let unsaid = Unsaid { vault: sandbox.vault.clone(), ..Unsaid::default() };
+        let asking = Asking { adapter: digest.short(), limits, seed: AT_REST, confidential: false, unsaid };
         let said = ask_one(&pre, &asking, async |world, store| {
             world.punchdown_adapter_external_system().call_describe(store).await
         });
@@ -52,7 +55,7 @@ impl Adapter {
             }
         }
         let session = SessionPre::new(pre.instance_pre().clone()).ok();
-        Ok(Self { pre, session, digest, description: Arc::new(description), limits, _sandbox: sandbox })
+        Ok(Self { pre, session, digest, description: Arc::new(description), limits, sandbox })
     }
 
     pub fn description(&self) -> &Description {
@@ -69,7 +72,7 @@ impl Adapter {
     /// When it stops, or is stopped, instead of answering.
     pub async fn check_config(&self, config: &Json) -> Result<Vec<Problem>, Trouble> {
         let config = config.text().to_owned();
-        let said = self.ask(self.limits, AT_REST, async move |world, store| {
+        let said = self.ask(self.limits, AT_REST, None, async move |world, store| {
             world.punchdown_adapter_external_system().call_check_config(store, &config).await
         });
         Ok(convert::problems(said.await?))
@@ -78,7 +81,9 @@ impl Adapter {
     pub(super) async fn provision(&self, question: &Question, limits: Limits) -> Result<Progress, Trouble> {
         let (operation, history) = (convert::operation(question), convert::history(&question.history));
         let seed = Seed { began: question.laid_down.began, name: &question.operation.0 };
-        let said = self.ask(limits, seed, async move |world, store| {
+        let subscriber = question.laid_down.subscriber.as_ref();
+        let documents = subscriber.map(|subscriber| subscriber.documents.clone());
+        let said = self.ask(limits, seed, documents, async move |world, store| {
             world.punchdown_adapter_external_system().call_provision(store, &operation, &history).await
         });
         said.await.and_then(convert::progress)
@@ -92,7 +97,7 @@ impl Adapter {
     ) -> Result<Reading, Trouble> {
         let (config, notification) = (config.text().to_owned(), convert::notification(raw));
         let seed = Seed { began: raw.received_at, name: "notification" };
-        let said = self.ask(limits, seed, async move |world, store| {
+        let said = self.ask(limits, seed, None, async move |world, store| {
             world
                 .punchdown_adapter_external_system()
                 .call_read_notification(store, &config, &notification)
@@ -121,6 +126,7 @@ impl Adapter {
             limits,
             seed: Seed { began: log_in.began, name: &log_in.id.0 },
             confidential: true,
+            unsaid: Unsaid::default(),
         };
         let engine = session.engine().clone();
         let said = ask(&engine, &asking, async move |store| {
@@ -130,12 +136,20 @@ impl Adapter {
         said.await.and_then(convert::errand)
     }
 
-    async fn ask<T, Q>(&self, limits: Limits, seed: Seed<'_>, question: Q) -> Result<T, Trouble>
+    async fn ask<T, Q>(
+        &self,
+        limits: Limits,
+        seed: Seed<'_>,
+        documents: Option<Json>,
+        question: Q,
+    ) -> Result<T, Trouble>
     where
         T: Send + 'static,
         Q: AsyncFnOnce(&World, &mut Store<Guest>) -> wasmtime::Result<T> + Send + 'static,
     {
-        let asking = Asking { adapter: &self.description.name, limits, seed, confidential: false };
+        let (vault, veil) = (self.sandbox.vault.clone(), Veil::new(&self.description.secret_fields));
+        let unsaid = Unsaid { vault, veil, documents };
+        let asking = Asking { adapter: &self.description.name, limits, seed, confidential: false, unsaid };
         ask_one(&self.pre, &asking, question).await
     }
 }

@@ -8,12 +8,15 @@ use wasmtime::{Config, Engine};
 
 use super::bindings::Adapter as World;
 use super::guest::{Guest, STACK_BYTES_MAX, TICK};
+use crate::secret::Vault;
 
 /// Where adapters run.
 #[derive(Clone)]
 pub struct Sandbox {
     pub(super) engine: Engine,
     pub(super) linker: Arc<Linker<Guest>>,
+    /// What adapters must not be heard saying.
+    pub(super) vault: Vault,
     _ticker: Arc<Ticker>,
 }
 
@@ -32,7 +35,13 @@ impl Sandbox {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         World::add_to_linker::<_, wasmtime::component::HasSelf<_>>(&mut linker, |guest| guest)?;
         let ticker = Arc::new(Ticker::start(&engine)?);
-        Ok(Self { engine, linker: Arc::new(linker), _ticker: ticker })
+        Ok(Self { engine, linker: Arc::new(linker), vault: Vault::default(), _ticker: ticker })
+    }
+
+    /// Strikes these secrets from whatever an adapter says on the side.
+    #[must_use]
+    pub fn striking(self, vault: Vault) -> Self {
+        Self { vault, ..self }
     }
 }
 

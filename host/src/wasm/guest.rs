@@ -10,6 +10,7 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, Was
 use super::Limits;
 use super::bindings::punchdown::adapter::{log, types};
 use super::last_words::Tail;
+use super::unsaid::Unsaid;
 use crate::domain::{Reason, Timestamp, Trouble};
 
 /// How finely an adapter's time is counted.
@@ -21,6 +22,8 @@ pub const STACK_BYTES_MAX: usize = 512 << 10;
 const PARKED_MAX: Duration = Duration::from_secs(1);
 /// Of a log line so much is kept.
 const LOG_LINE_BYTES_MAX: usize = 2048;
+/// So much of it is looked at, so that no half of a secret is left at its end.
+const HEARD_BYTES_MAX: usize = 4 * LOG_LINE_BYTES_MAX;
 const TABLE_ELEMENTS_MAX: usize = 100_000;
 const HANDLES_MAX: usize = 1_000;
 
@@ -37,6 +40,7 @@ pub struct Guest {
     last_log_line: Option<String>,
     stderr: Tail,
     confidential: bool,
+    unsaid: Unsaid,
 }
 
 /// What makes two askings the same: the guest's clock and its randomness.
@@ -52,11 +56,12 @@ pub struct Asking<'a> {
     pub seed: Seed<'a>,
     /// What it is given must be heard of by nobody, so nothing that it says on the side is kept.
     pub confidential: bool,
+    pub unsaid: Unsaid,
 }
 
 impl Guest {
     fn new(asking: &Asking<'_>) -> Self {
-        let Asking { adapter, limits, seed, confidential } = asking;
+        let Asking { adapter, limits, seed, confidential, unsaid } = asking;
         let stderr = Tail::default();
         let wasi = WasiCtx::builder()
             .stderr(stderr.clone())
@@ -79,6 +84,7 @@ impl Guest {
             last_log_line: None,
             stderr,
             confidential: *confidential,
+            unsaid: unsaid.clone(),
         }
     }
 
@@ -89,7 +95,7 @@ impl Guest {
     fn with_last_words(&self, what: &str) -> String {
         match self.last_words() {
             _ if self.confidential => format!("{what}; its last words are kept from everybody here"),
-            Some(words) => format!("{what}; its last words: {words}"),
+            Some(words) => format!("{what}; its last words: {}", self.unsaid.heard(&words)),
             None => format!("{what}; it left no words"),
         }
     }
@@ -104,6 +110,10 @@ impl Guest {
             tracing::warn!(adapter, "{dropped} log lines dropped, `limits.log-lines` keeps {kept}");
         }
     }
+}
+
+fn cut(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
 }
 
 /// Bytes that depend on the operation alone.
@@ -152,11 +162,10 @@ impl log::Host for Guest {
             return;
         }
         self.log_lines = self.log_lines.saturating_add(1);
-        let end =
-            (0..=message.len().min(LOG_LINE_BYTES_MAX)).rev().find(|end| message.is_char_boundary(*end));
-        let line = message[..end.unwrap_or(0)].to_owned();
+        let line = cut(&message, HEARD_BYTES_MAX).to_owned();
         if self.log_lines <= self.limits.log_lines {
-            let adapter = &self.name;
+            let (adapter, heard) = (&self.name, self.unsaid.heard(&line));
+            let line = cut(&heard, LOG_LINE_BYTES_MAX);
             match level {
                 log::Level::Error => tracing::error!(adapter, "{line}"),
                 log::Level::Warn => tracing::warn!(adapter, "{line}"),

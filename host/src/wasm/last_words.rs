@@ -27,7 +27,14 @@ impl Tail {
     pub fn text(&self) -> String {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (front, back) = kept.as_slices();
-        String::from_utf8_lossy(&[front, back].concat()).trim().to_owned()
+        let text = String::from_utf8_lossy(&[front, back].concat()).into_owned();
+        // Where the beginning is missing, the first line may be the rest of a secret.
+        match text.split_once('\n') {
+            Some((_, whole)) if kept.len() == KEPT_BYTES_MAX && !whole.trim().is_empty() => {
+                whole.trim().to_owned()
+            }
+            _ => text.trim().to_owned(),
+        }
     }
 }
 
@@ -69,5 +76,7 @@ mod tests {
         tail.push(b"panicked at src/lib.rs:7\n");
         assert!(tail.text().ends_with("panicked at src/lib.rs:7"));
         assert!(tail.text().len() <= KEPT_BYTES_MAX);
+        tail.push(b"and on\n");
+        assert_eq!(tail.text(), "and on", "what has lost its beginning is left out");
     }
 }

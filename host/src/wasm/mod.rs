@@ -13,6 +13,7 @@ mod engine;
 mod guest;
 mod last_words;
 mod load;
+mod unsaid;
 
 use std::time::Duration;
 

@@ -1,0 +1,259 @@
+//! Nothing private is written where it can be read: after a run in which everything goes wrong, the log, the metrics,
+//! the operators' pages and all files of the journal are searched for all that is secret.
+
+use std::path::Path;
+use std::time::Duration;
+
+use punchdown::cli::stage::Stage;
+use punchdown_kit::hlr::{self, Hlr};
+use punchdown_kit::oms::{Manners, Settings};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::process::Command;
+
+use crate::guests::guest;
+use crate::harness::{
+    PROGRAM, component, folder, log, new_accounts, oms_adapter, rewrite, stage, told, until,
+};
+
+const SOON: Duration = Duration::from_secs(60);
+const ACCOUNTS: u64 = 24;
+const HLR_PASSWORD: &str = "hlr-pass-w0rd-of-ours";
+const TYPED: &str = "typed-by-mistake-4711";
+const NOTIFIED: [&str; 2] = ["n0tification-header-secret", "n0tification-path-secret"];
+
+fn ki(account: u64) -> String {
+    format!("465b5ce8b199b49faa5f0a2e{account:08x}")
+}
+
+fn opc(account: u64) -> String {
+    format!("CD63CB71954A9F4E48A5994E{account:08X}")
+}
+
+/// A system that refuses all, and says back whatever it was told.
+async fn echo() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("an address");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        while let Ok((mut caller, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut told = vec![0; 64 << 10];
+                let length = caller.read(&mut told).await.unwrap_or(0);
+                let told = String::from_utf8_lossy(&told[..length]).into_owned();
+                let body = format!("I do not like this: {told}");
+                let head = format!(
+                    "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                    body.len()
+                );
+                let _ = caller.write_all((head + &body).as_bytes()).await;
+            });
+        }
+    });
+    url
+}
+
+/// All that must not be found, and what it is.
+fn secrets(stage: &Stage, hlr: &Hlr) -> Vec<(String, String)> {
+    let mut secrets: Vec<(String, String)> = Vec::new();
+    let mut add = |what: &str, value: &str| secrets.push((what.to_owned(), value.to_owned()));
+    for name in ["portabilling", "espf", "oms", "oms-hook", "admin", "hlr", "typed"] {
+        let value = std::fs::read_to_string(stage.directory.join("secrets").join(name)).expect("a secret");
+        add(name, value.trim());
+    }
+    NOTIFIED.iter().for_each(|value| add("of a notification", value));
+    hlr.ledger().sessions.iter().for_each(|session| add("a session", session));
+    for account in 1..=ACCOUNTS {
+        add("Ki", &ki(account));
+        add("OPc", &opc(account));
+        add("password", &format!("service-password-{account}"));
+        add("IMSI", &format!("00101{account:010}"));
+        add("ICCID", &format!("8900101{account:012}"));
+        add("MSISDN", &format!("1555{account:07}"));
+    }
+    secrets
+}
+
+fn search(place: &str, bytes: &[u8], secrets: &[(String, String)], found: &mut Vec<String>) {
+    let text = String::from_utf8_lossy(bytes).to_ascii_lowercase();
+    for (what, value) in secrets {
+        if let Some(at) = text.find(&value.to_ascii_lowercase()) {
+            let from = text.floor_char_boundary(at.saturating_sub(150));
+            let to = text.ceil_char_boundary((at + value.len() + 50).min(text.len()));
+            found.push(format!("{what} in {place}: …{}…", &text[from..to]));
+        }
+    }
+}
+
+async fn said(stage: &Stage, arguments: &[&str]) -> Vec<u8> {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments).arg("--config").arg(&stage.config);
+    let output = command.output().await.expect("it runs");
+    [output.stdout, output.stderr].concat()
+}
+
+/// What operators are shown, on pages and by commands.
+async fn pages(stage: &Stage) -> Vec<(String, Vec<u8>)> {
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let mut pages = Vec::new();
+    let get = async |path: &str| {
+        let request = client.get(format!("http://{}{path}", stage.admin)).bearer_auth("stage-admin-token");
+        request.send().await.expect("an answer").bytes().await.expect("a body").to_vec()
+    };
+    for path in
+        ["/metrics", "/readyz", "/admin/v1/status", "/admin/v1/operations?limit=500", "/admin/v1/audit"]
+    {
+        pages.push((path.to_owned(), get(path).await));
+    }
+    let list: Value = serde_json::from_slice(&pages[3].1).expect("JSON");
+    let list = list["operations"].as_array().expect("a list").clone();
+    assert!(list.len() >= 3 * usize::try_from(ACCOUNTS).expect("few"), "{}", list.len());
+    for operation in list {
+        let path = format!("/admin/v1/operations/{}", operation["id"].as_str().expect("an id"));
+        pages.push((path.clone(), get(&path).await));
+    }
+    for arguments in [&["status"][..], &["status", "-o", "json"], &["operation", "list"], &["check"]] {
+        pages.push((arguments.join(" "), said(stage, arguments).await));
+    }
+    pages
+}
+
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let data = std::fs::read_dir(folder.join("data")).expect("a folder");
+    let files = data.map(|file| file.expect("a file").path()).chain([folder.join("host.log")]);
+    files.map(|file| (file.display().to_string(), std::fs::read(&file).expect("reads"))).collect()
+}
+
+/// The groups beside the OMS: one that wants a log-in, one that echoes, one whose adapter blabs.
+fn more_groups(stage: &Stage, folder: &Path, hlr: &Hlr, echo: &str, adapters: [&Path; 2]) {
+    let mut config = std::fs::read_to_string(&stage.config).expect("a configuration");
+    let [hlr_adapter, oms_adapter] = adapters.map(Path::display);
+    let blabs = guest(folder, "blabs");
+    config.push_str(&format!(
+        "\n[log]\nfilter = \"debug,cranelift_codegen=info,wasmtime_internal_cranelift=info,regalloc2=info\"\n\
+         [groups.HLR]\nadapter = \"{hlr_adapter}\"\nservice = \"PCRF\"\nevents = [\"Account/**\"]\n\
+         target = {{ url = \"{}\", retry = [\"200ms\"] }}\nsecrets = {{ password = {{ file = \"secrets/hlr\" }} }}\n\
+         [groups.ECHO]\nadapter = \"{oms_adapter}\"\nevents = [\"Account/**\"]\nservice = \"IPTV\"\n\
+         target = {{ url = \"{echo}\", auth = {{ bearer = {{ file = \"secrets/oms\" }} }} }}\n\
+         config = {{ specification = \"mobile-line\" }}\n\
+         [groups.BLAB]\nadapter = \"{}\"\nservice = \"VoIP\"\nevents = [\"Account/**\"]\n\
+         target = {{ url = \"{echo}\" }}\nsecrets = {{ typed = {{ file = \"secrets/typed\" }} }}\n\
+         notify = {{ auth = {{ path-secret = {{ file = \"secrets/typed\" }} }} }}\n\
+         config = {{ note = \"{TYPED}\" }}\n",
+        hlr.url(),
+        blabs.display()
+    ));
+    std::fs::write(&stage.config, config).expect("written");
+    for (name, value) in [("hlr", HLR_PASSWORD), ("typed", TYPED)] {
+        std::fs::write(folder.join("secrets").join(name), value).expect("written");
+    }
+}
+
+/// What anybody may send to the doors.
+async fn knock(stage: &Stage) {
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let [header, path] = NOTIFIED;
+    for url in [
+        format!("http://{}/notify/HSS/{path}?token={path}", stage.public),
+        format!("http://{}/notify/BLAB/{TYPED}/news/001010000000001", stage.public),
+        format!("http://{}/notify/BLAB/{path}/news", stage.public),
+        format!("http://{}/notify/NONE/{path}", stage.public),
+        format!("http://{}/elsewhere/{TYPED}/001010000000001", stage.public),
+    ] {
+        let body = json!({ "imsi": "001010000000001", "Ki": ki(1), "password": header }).to_string();
+        let request = client.post(&url).header("x-api-key", header).header("webhook-signature", header);
+        let request = request.bearer_auth(header).body(body);
+        request.send().await.expect("an answer");
+    }
+    let dead = client
+        .post(format!("http://{}/espf/events", stage.public))
+        .basic_auth("espf", Some("stage-espf-password"));
+    let body = format!("{{\"variables\": {{\"ki\": \"{}\", \"imsi\": \"001010000000001\"}}}}", ki(1));
+    assert_eq!(dead.body(body).send().await.expect("an answer").status(), 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_in_which_everything_goes_wrong_leaves_nothing_private_to_be_read() {
+    let (Some(oms), Some(hlr_adapter)) = (oms_adapter(), component("tests/guests/hlr")) else { return };
+    let folder = folder();
+    let manners = Manners { loses_notice: 0.2, ..Manners::default() };
+    let mut stage = stage(folder.path(), &oms, Settings { manners, ..Settings::default() }).await;
+    rewrite(&stage, "specification = \"mobile-line\"", "specification = \"mobile-line\"\npoll-seconds = 1");
+    let hlr = Hlr::start(hlr::Settings {
+        user: "punchdown".to_owned(),
+        password: HLR_PASSWORD.to_owned(),
+        session_seconds: None,
+        log_in_takes: Duration::ZERO,
+    })
+    .await
+    .expect("a register");
+    more_groups(&stage, folder.path(), &hlr, &echo().await, [&hlr_adapter, &oms]);
+    stage.open_accounts(ACCOUNTS);
+    for account in 1..=ACCOUNTS {
+        stage.billing.change_account(account, |subscriber| {
+            let card = json!({ "ki": ki(account), "opc": opc(account), "imsi": subscriber.imsi });
+            subscriber.extra.insert("card".to_owned(), card);
+            subscriber.extra.insert("remark".to_owned(), format!("the key is {}", ki(account)).into());
+        });
+    }
+    stage.start_host().await.expect("the host starts");
+    let espf = stage.espf(0.0);
+    hlr.lock_out(true);
+    new_accounts(&espf, ACCOUNTS);
+    knock(&stage).await;
+    until("the log-in was refused", SOON, async || hlr.ledger().log_ins_refused > 0).await;
+    hlr.lock_out(false);
+    stage.kill_host().await.expect("there is a host");
+    stage.start_host().await.expect("it starts again");
+    let last = |account: u64, service: &str| {
+        stage.billing.statuses(account, service).last().map(|seen| seen.status.clone())
+    };
+    let all = async |service: &str, word: &str| {
+        until(&format!("{service} says {word} of all"), SOON, async || {
+            (1..=ACCOUNTS).all(|account| last(account, service).as_deref() == Some(word))
+        })
+        .await;
+    };
+    all("PCRF", "OK").await;
+    hlr.end_sessions();
+    for account in 1..=ACCOUNTS {
+        stage.billing.change_account(account, |subscriber| subscriber.blocked = true);
+        espf.emit("Account/Blocked", json!({ "i_account": account, "imsi": format!("00101{account:010}") }));
+    }
+    until("a new log-in", SOON, async || hlr.ledger().log_ins >= 2).await;
+    all("HSS", "OK").await;
+    until("what is echoed is told", SOON, async || {
+        (1..=ACCOUNTS).any(|account| last(account, "IPTV").as_deref() == Some("FAILED"))
+    })
+    .await;
+    all("VoIP", "FAILED").await;
+    assert!(told(&stage, 1).iter().any(|word| word == "OK"));
+
+    let secrets = secrets(&stage, &hlr);
+    let mut found = Vec::new();
+    for (place, bytes) in pages(&stage).await.into_iter().chain(files(folder.path())) {
+        search(&place, &bytes, &secrets, &mut found);
+    }
+    // Who reads a status in PortaBilling sees the account's numbers there anyway.
+    let no_numbers: Vec<_> =
+        secrets.iter().filter(|(what, _)| !matches!(&**what, "IMSI" | "ICCID" | "MSISDN")).cloned().collect();
+    for account in 1..=ACCOUNTS {
+        for service in ["HSS", "PCRF", "IPTV", "VoIP"] {
+            for seen in stage.billing.statuses(account, service) {
+                let message = seen.message.unwrap_or_default();
+                search(&format!("a status of {service}"), message.as_bytes(), &no_numbers, &mut found);
+            }
+        }
+    }
+    stage.stop_host().await.expect("it stops");
+    for (place, bytes) in files(folder.path()) {
+        search(&place, &bytes, &secrets, &mut found);
+    }
+    let mut shown: Vec<_> = found.clone();
+    shown.truncate(12);
+    assert!(found.is_empty(), "{} places:\n{}", found.len(), shown.join("\n"));
+    let log = log(&stage);
+    for words in ["\"adapter\":\"guest\"", "(hidden)", "00101…"] {
+        assert!(log.contains(words), "no {words} in the log: what was searched is not what was said");
+    }
+}
