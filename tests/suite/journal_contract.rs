@@ -10,6 +10,7 @@ mod fan_outs;
 mod lanes;
 mod operators;
 mod purge;
+mod rotation;
 mod signals;
 mod stages;
 mod statuses;

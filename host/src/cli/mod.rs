@@ -6,6 +6,7 @@ mod demo;
 mod door;
 mod explain;
 mod init;
+mod journal;
 #[cfg(feature = "simulators")]
 pub mod judge;
 mod looks;
@@ -61,6 +62,9 @@ enum Command {
     /// Let a group rest, or work again.
     #[command(subcommand)]
     Target(operation::TargetCommand),
+    /// What is done to the journal while no host runs.
+    #[command(subcommand)]
+    Journal(journal::Command),
     /// Watch accounts being provisioned, by real servers on this machine alone.
     #[cfg(feature = "simulators")]
     Demo(demo::Arguments),
@@ -107,6 +111,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Event(command) => looks::event(&command).await,
         Command::Notification(command) => looks::notification(&command).await,
         Command::Account(command) => looks::account(&command).await,
+        Command::Journal(command) => journal::run(&command),
         #[cfg(feature = "simulators")]
         Command::Demo(arguments) => demo::run(&arguments).await,
         #[cfg(feature = "simulators")]

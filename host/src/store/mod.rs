@@ -6,6 +6,7 @@
 
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
+mod rotation;
 mod rows;
 mod seal;
 mod sqlite;
@@ -14,6 +15,7 @@ use std::fs::{File, TryLockError};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+pub use rotation::{Rotated, rotate_key};
 pub use sqlite::SqliteJournal;
 
 use crate::explain::Code;
@@ -44,6 +46,12 @@ pub enum OpenError {
     UnsafeSqlite { found: String },
     #[error("the journal {path} does not hold `{setting}`: it is {found}")]
     Setting { path: PathBuf, setting: &'static str, found: String },
+    #[error(
+        "the key of the journal {0} is being changed, and that was not finished: run `punchdown journal rotate-key` again, it goes on where it was"
+    )]
+    HalfRotated(PathBuf),
+    #[error("there is no journal in {0}: its first start makes one, with a key")]
+    NoJournal(PathBuf),
     #[error("cannot open the journal {path}: {source}")]
     Sqlite { path: PathBuf, source: rusqlite::Error },
 }
@@ -52,9 +60,10 @@ impl OpenError {
     pub const fn code(&self) -> Code {
         match self {
             Self::Locked(_) => Code::JournalLocked,
-            Self::Key { .. } => Code::JournalKey,
+            Self::Key { .. } | Self::HalfRotated(_) => Code::JournalKey,
             Self::Newer { .. } => Code::JournalNewer,
             Self::Directory { .. }
+            | Self::NoJournal(_)
             | Self::UnsafeSqlite { .. }
             | Self::Setting { .. }
             | Self::Sqlite { .. } => Code::JournalUnusable,
@@ -76,6 +85,9 @@ pub fn open(settings: &Settings) -> Result<SqliteJournal, OpenError> {
     if database.exists() && !key.exists() {
         let why = "it is missing, and the journal is sealed with it: bring it back".to_owned();
         return Err(OpenError::Key { path: key, why });
+    }
+    if directory.join(rotation::NEXT_KEY).exists() {
+        return Err(OpenError::HalfRotated(directory.clone()));
     }
     SqliteJournal::open(&database, seal::Seal::from_file(&key)?, lock)
 }

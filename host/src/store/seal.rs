@@ -13,6 +13,7 @@ use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 use hmac::{Hmac, Mac as _};
+use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
 use super::OpenError;
@@ -30,8 +31,56 @@ const OPENED_BYTES_MAX: u64 = 256 << 20;
 pub struct Seal {
     cipher: Arc<XChaCha20Poly1305>,
     key_id: [u8; KEY_ID_BYTES],
-    /// Of another key, made of the same: one that seals is used for nothing else.
-    index: Hmac<sha2::Sha256>,
+    index: Index,
+}
+
+/// By what texts are found that must not be read. A key that seals is used for nothing else, so it is of
+/// other keys: one for each that the journal was ever sealed with, the oldest first. Each goes over what
+/// the one before it made, so that fingerprints can be made new without their texts.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Index(Vec<IndexKey>);
+
+#[derive(Clone, Serialize, Deserialize)]
+struct IndexKey {
+    /// What its fingerprints begin with; the first one's with nothing.
+    mark: String,
+    key: [u8; KEY_BYTES],
+}
+
+impl Index {
+    fn first(key: [u8; KEY_BYTES]) -> Self {
+        Self(vec![IndexKey { mark: String::new(), key }])
+    }
+
+    /// With one key more.
+    pub fn then(mut self, other: &Seal) -> Self {
+        let Index(keys) = &other.index;
+        self.0
+            .extend(keys.first().map(|key| IndexKey { mark: format!("{}:", other.key_id()), key: key.key }));
+        self
+    }
+
+    /// What the newest fingerprints begin with.
+    pub fn mark(&self) -> &str {
+        self.0.last().map_or("", |key| &key.mark)
+    }
+
+    fn of(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, key| key.over(&text))
+    }
+
+    /// A fingerprint that all but the newest key have made.
+    pub fn over(&self, fingerprint: &str) -> String {
+        self.0.last().map_or_else(|| fingerprint.to_owned(), |key| key.over(fingerprint))
+    }
+}
+
+impl IndexKey {
+    fn over(&self, text: &str) -> String {
+        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(&self.key).expect("a key of any length will do");
+        mac.update(text.as_bytes());
+        format!("{}{}", self.mark, hex(&mac.finalize().into_bytes()[..16]))
+    }
 }
 
 impl Seal {
@@ -61,8 +110,22 @@ impl Seal {
         let mut key_id = [0; KEY_ID_BYTES];
         key_id.copy_from_slice(&digest[..KEY_ID_BYTES]);
         let index_key = sha2::Sha256::new().chain_update("punchdown index").chain_update(key).finalize();
-        let index = Hmac::new_from_slice(&index_key).expect("a key of any length will do");
+        let index = Index::first(index_key.into());
         Self { cipher: Arc::new(XChaCha20Poly1305::new(&Key::from(key))), key_id, index }
+    }
+
+    /// That of a journal whose key was changed before.
+    pub fn with_index(self, index: Index) -> Self {
+        Self { index, ..self }
+    }
+
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Whether a value was sealed with this key.
+    pub fn sealed(&self, value: &[u8]) -> bool {
+        value.starts_with(&self.key_id)
     }
 
     /// Which key it is; tells nothing of the key.
@@ -73,9 +136,7 @@ impl Seal {
     /// What stands in an index for a text that must not be read there: the same for the same
     /// text, and nothing to be learned from without the key.
     pub fn fingerprint(&self, text: &str) -> String {
-        let mut mac = self.index.clone();
-        mac.update(text.as_bytes());
-        hex(&mac.finalize().into_bytes()[..16])
+        self.index.of(text)
     }
 
     /// `place` is the table, the column and the row.
@@ -114,8 +175,19 @@ impl Seal {
     }
 }
 
+/// Puts the new key in the old one's place, and then leaves nothing of the old one's bytes.
+pub fn replace_key(path: &Path, next: &Path) -> std::io::Result<()> {
+    let mut old = File::options().write(true).open(path)?;
+    std::fs::rename(next, path)?;
+    if let Some(directory) = path.parent() {
+        File::open(directory)?.sync_all()?;
+    }
+    old.write_all(&[0; KEY_BYTES])?;
+    old.sync_all()
+}
+
 /// Written to its end and synced before it has its name: a key that is half there is worse than none.
-fn make_key(path: &Path) -> std::io::Result<Seal> {
+pub fn make_key(path: &Path) -> std::io::Result<Seal> {
     let mut key = [0; KEY_BYTES];
     getrandom::fill(&mut key).map_err(std::io::Error::other)?;
     let unfinished = path.with_extension("key.new");

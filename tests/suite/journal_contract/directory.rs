@@ -11,7 +11,7 @@ const KI: &str = "465b5ce8b199b49faa5f0a2ee238a6bc";
 const ORDER: &str = "order-4711-of-acme";
 
 /// All that the directory holds, of the given files.
-fn bytes(directory: &Path, of: impl Fn(&str) -> bool) -> Vec<u8> {
+pub(super) fn bytes(directory: &Path, of: impl Fn(&str) -> bool) -> Vec<u8> {
     let files = fs::read_dir(directory).expect("lists").map(|file| file.expect("lists").path());
     let mut all: Vec<PathBuf> =
         files.filter(|file| file.file_name().is_some_and(|name| of(&name.to_string_lossy()))).collect();
@@ -19,12 +19,13 @@ fn bytes(directory: &Path, of: impl Fn(&str) -> bool) -> Vec<u8> {
     all.iter().flat_map(|file| fs::read(file).expect("reads")).collect()
 }
 
-fn holds(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+pub(super) fn holds(bytes: &[u8], text: impl AsRef<[u8]>) -> bool {
+    let text = text.as_ref();
+    bytes.windows(text.len()).any(|window| window == text)
 }
 
 /// Lets one operation say `secret` in every place that a payload can be.
-async fn tell_all(journal: &dyn Journal, secret: &str) {
+pub(super) async fn tell_all(journal: &dyn Journal, secret: &str) {
     let document = || json(&format!("{{\"said\":\"{secret}\"}}"));
     let event = Event { variables: document(), enclosed: document(), ..event(1, 189) };
     journal.accept(event.clone(), Work::Operations(vec![operation(&event, hss())])).await.expect("stored");
@@ -132,7 +133,7 @@ async fn keys_can_be_read_by_nobody_who_has_the_files_but_not_the_key() {
     }
 }
 
-fn refusal(opened: Result<store::SqliteJournal, store::OpenError>) -> String {
+pub(super) fn refusal(opened: Result<store::SqliteJournal, store::OpenError>) -> String {
     match opened {
         Ok(_) => panic!("it was opened"),
         Err(error) => error.to_string(),

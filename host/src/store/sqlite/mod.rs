@@ -13,6 +13,7 @@ mod notifications;
 mod operators;
 mod overview;
 mod purge;
+pub mod rotate;
 mod save;
 mod schema;
 mod statuses;
@@ -65,7 +66,7 @@ pub struct SqliteJournal {
 impl SqliteJournal {
     pub(super) fn open(path: &Path, seal: Seal, lock: File) -> Result<Self, OpenError> {
         let failure = |source| OpenError::Sqlite { path: path.to_owned(), source };
-        let connection = schema::open(path, &seal)?;
+        let (connection, seal) = schema::open(path, seal)?;
         // Whoever held a lane is no more: the directory is locked for this process.
         connection
             .execute("UPDATE lane SET owner = NULL, lease_until = NULL WHERE owner IS NOT NULL", [])

@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
-use rusqlite::Connection;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use super::super::OpenError;
-use super::super::seal::Seal;
+use super::super::seal::{Index, Seal};
+use crate::ports::JournalError;
 
 /// One step a version, applied in order; `user_version` says which stand.
 const MIGRATIONS: [&str; 8] = [
@@ -22,7 +25,71 @@ const MIGRATIONS: [&str; 8] = [
 /// Before 3.51.3 a checkpoint by another connection could lose a commit.
 const SQLITE_MIN: i32 = 3_051_003;
 
-pub fn open(path: &Path, seal: &Seal) -> Result<Connection, OpenError> {
+/// With the seal as this journal has it: the keys of its fingerprints are kept in it.
+pub fn open(path: &Path, seal: Seal) -> Result<(Connection, Seal), OpenError> {
+    let connection = prepared(path)?;
+    same_key(&connection, path, &seal)?;
+    let index = index(&connection, path, &seal)?;
+    Ok((connection, seal.with_index(index)))
+}
+
+/// How far a change of the key has come.
+pub enum Rotation {
+    /// It is under way, from what these keys have made.
+    Under(Index),
+    /// The journal has the new key already.
+    Done,
+}
+
+pub fn open_for_rotation(path: &Path, old: &Seal, new: &Seal) -> Result<(Connection, Rotation), OpenError> {
+    let connection = prepared(path)?;
+    if known_key(&connection, path)?.as_deref() == Some(&new.key_id()) {
+        return Ok((connection, Rotation::Done));
+    }
+    same_key(&connection, path, old)?;
+    let index = index(&connection, path, old)?;
+    Ok((connection, Rotation::Under(index)))
+}
+
+/// From now on the journal is sealed with that key.
+pub fn take_key(connection: &mut Connection, path: &Path, seal: &Seal) -> Result<(), OpenError> {
+    let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let unwritten = |error: JournalError| unreadable(path, &error.to_string());
+    let index = STANDARD.encode(seal.pack(INDEX_PLACE, seal.index()).map_err(unwritten)?);
+    let taking = connection.transaction().map_err(failed)?;
+    for (name, value) in [("key", seal.key_id()), ("index", index)] {
+        taking
+            .execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)", [name.to_owned(), value])
+            .map_err(failed)?;
+    }
+    taking.commit().map_err(failed)
+}
+
+const INDEX_PLACE: &str = "meta.index";
+
+/// The keys of the fingerprints; of a journal whose key was never changed they are made of that key.
+fn index(connection: &Connection, path: &Path, seal: &Seal) -> Result<Index, OpenError> {
+    let stored: Option<String> = connection
+        .query_row("SELECT value FROM meta WHERE name = 'index'", [], |row| row.get(0))
+        .optional()
+        .map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })?;
+    let Some(stored) = stored else { return Ok(seal.index().clone()) };
+    let sealed = STANDARD.decode(stored).map_err(|error| unreadable(path, &error.to_string()))?;
+    seal.unpack(INDEX_PLACE, &sealed).map_err(|error| unreadable(path, &error.to_string()))
+}
+
+fn unreadable(path: &Path, why: &str) -> OpenError {
+    OpenError::Key { path: path.with_file_name("journal.key"), why: format!("what it sealed: {why}") }
+}
+
+fn known_key(connection: &Connection, path: &Path) -> Result<Option<String>, OpenError> {
+    connection
+        .query_row("SELECT value FROM meta WHERE name = 'key'", [], |row| row.get(0))
+        .optional()
+        .map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })
+}
+
+fn prepared(path: &Path) -> Result<Connection, OpenError> {
     if rusqlite::version_number() < SQLITE_MIN {
         return Err(OpenError::UnsafeSqlite { found: rusqlite::version().to_owned() });
     }
@@ -39,7 +106,6 @@ pub fn open(path: &Path, seal: &Seal) -> Result<Connection, OpenError> {
     must_hold(&connection, path, "journal_mode", "wal")?;
     must_hold(&connection, path, "synchronous", "2")?;
     migrate(&mut connection, path)?;
-    same_key(&connection, path, seal)?;
     Ok(connection)
 }
 
@@ -88,9 +154,7 @@ fn same_key(connection: &Connection, path: &Path, seal: &Seal) -> Result<(), Ope
     connection
         .execute("INSERT OR IGNORE INTO meta (name, value) VALUES ('key', ?1)", [seal.key_id()])
         .map_err(failed)?;
-    let stored: String = connection
-        .query_row("SELECT value FROM meta WHERE name = 'key'", [], |row| row.get(0))
-        .map_err(failed)?;
+    let stored = known_key(connection, path)?.unwrap_or_default();
     if stored == seal.key_id() {
         return Ok(());
     }
