@@ -1,6 +1,9 @@
 //! When the host starts and stops. Stopping softly is only polite: a SIGKILL at any moment
 //! loses nothing that was answered.
 
+use std::io;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -85,6 +88,8 @@ async fn run(app: App) -> ExitCode {
     let stop = CancellationToken::new();
     let journal_failed = app.journal_failed();
     let mut running = tokio::spawn(app.run(stop.clone()));
+    // The doors are bound: whoever calls from now on is answered.
+    tell_manager("READY=1");
     tokio::select! {
         _ = &mut running => {
             tracing::error!("a part of the host ended by itself; the process ends");
@@ -99,12 +104,34 @@ async fn run(app: App) -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
+    tell_manager("STOPPING=1");
     stop.cancel();
     tokio::select! {
         _ = running => tracing::info!("stopped"),
         () = told_to_stop() => tracing::warn!("stopped at once; what was under way is found again"),
     }
     ExitCode::SUCCESS
+}
+
+/// Tells whoever manages this service how it is, if he wants to hear it: systemd's `Type=notify`. Nothing
+/// depends on it.
+#[expect(clippy::disallowed_methods, reason = "the manager says there where he listens")]
+fn tell_manager(state: &str) {
+    let Ok(socket) = std::env::var("NOTIFY_SOCKET") else { return };
+    if let Err(error) = send(&socket, state) {
+        tracing::warn!(%error, "the service manager cannot be told how it is");
+    }
+}
+
+/// A name that begins with `@` stands in no file system.
+fn send(socket: &str, state: &str) -> io::Result<()> {
+    let address = match socket.strip_prefix('@') {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(socket)?,
+    };
+    let sender = UnixDatagram::unbound()?;
+    sender.set_nonblocking(true)?;
+    sender.send_to_addr(state.as_bytes(), &address).map(drop)
 }
 
 async fn told_to_stop() {

@@ -34,6 +34,7 @@ mod portabilling;
 mod retention;
 mod schema;
 mod secrecy;
+mod service;
 mod sessions;
 mod statuses;
 mod targets;
