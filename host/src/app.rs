@@ -1,6 +1,7 @@
 //! Who is connected to whom: the only file that names concrete parts together.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -94,12 +95,16 @@ impl Outside {
 ///
 /// # Errors
 /// All that is wrong with any of them, at once.
-pub async fn load_adapters(settings: &Settings, file: &std::path::Path) -> Result<Catalog, StartError> {
+pub async fn load_adapters(
+    groups: &[GroupSettings],
+    secrets: &Vault,
+    file: &Path,
+) -> Result<Catalog, StartError> {
     let sandbox = Sandbox::new().map_err(|error| StartError::Sandbox(format!("{error:#}")))?;
-    let sandbox = sandbox.striking(settings.secrets.clone());
+    let sandbox = sandbox.striking(secrets.clone());
     let (mut serving, mut found) = (Vec::new(), Vec::new());
-    for group in &settings.groups {
-        match load_adapter(&sandbox, group, &settings.secrets).await {
+    for group in groups {
+        match load_adapter(&sandbox, group, secrets).await {
             Ok(adapter) => serving.push((group.group().clone(), adapter)),
             Err(problems) => found.extend(problems),
         }
@@ -108,7 +113,18 @@ pub async fn load_adapters(settings: &Settings, file: &std::path::Path) -> Resul
         return Ok(Catalog::new(serving));
     }
     found.sort();
-    Err(Problems { file: file.to_owned(), found }.into())
+    let (whole, secrets) = (Vec::new(), secrets.clone());
+    Err(Problems { file: file.to_owned(), found, whole, secrets }.into())
+}
+
+/// What is wrong with a configuration, and with the adapters of those groups that are good in themselves.
+pub async fn with_adapters(mut problems: Problems) -> StartError {
+    let asked = load_adapters(&problems.whole, &problems.secrets, &problems.file).await;
+    if let Err(StartError::Configuration(more)) = asked {
+        problems.found.extend(more.found);
+    }
+    problems.found.sort();
+    problems.into()
 }
 
 async fn load_adapter(

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, StartError, load_adapters};
+use crate::app::{App, StartError, load_adapters, with_adapters};
 use crate::config::{self, Settings};
 use crate::ports::Journal;
 use crate::telemetry;
@@ -30,7 +30,7 @@ pub async fn serve(file: &Path) -> ExitCode {
 pub async fn serve_with(file: &Path, wrap: impl FnOnce(Box<dyn Journal>) -> Box<dyn Journal>) -> ExitCode {
     let settings = match config::load(file) {
         Ok(settings) => settings,
-        Err(problems) => return refuse(&problems.into()),
+        Err(problems) => return refuse(&with_adapters(problems).await),
     };
     telemetry::start_logging(&settings.log_filter);
     for warning in &settings.warnings {
@@ -45,7 +45,7 @@ pub async fn serve_with(file: &Path, wrap: impl FnOnce(Box<dyn Journal>) -> Box<
         );
     }
     raise_file_limit(&settings);
-    let app = match load_adapters(&settings, file).await {
+    let app = match load_adapters(&settings.groups, &settings.secrets, file).await {
         Ok(catalog) => App::build_with(settings, catalog, wrap).await,
         Err(error) => Err(error),
     };

@@ -71,6 +71,8 @@ fn scene() -> Option<tempfile::TempDir> {
     Some(folder)
 }
 
+const FIXTURES: [&str; 5] = ["text.toml", "syntax.toml", "adapters.toml", "tables.toml", "both.toml"];
+
 fn place(folder: &Path, name: &str) -> PathBuf {
     let config = folder.join("punchdown.toml");
     std::fs::copy(workspace().join("tests/suite/faults").join(name), &config).expect("copied");
@@ -80,7 +82,7 @@ fn place(folder: &Path, name: &str) -> PathBuf {
 #[test]
 fn every_fault_of_every_fixture_is_told_with_its_place_by_check_and_at_the_start_alike() {
     let Some(folder) = scene() else { return };
-    for name in ["text.toml", "syntax.toml", "adapters.toml"] {
+    for name in FIXTURES {
         let config = place(folder.path(), name);
         let fixture = std::fs::read_to_string(&config).expect("a fixture");
         let (check, serve) = (run(&["check"], &config), run(&["serve"], &config));
@@ -202,7 +204,7 @@ const NOT_HERE: [Code; 1] = [Code::Machine];
 fn every_code_is_told_in_some_story() {
     let suite = workspace().join("tests/suite");
     let read = |path: &str| std::fs::read_to_string(suite.join(path)).expect("a file");
-    let fixtures = ["faults/text.toml", "faults/syntax.toml", "faults/adapters.toml"].map(read).join("\n");
+    let fixtures = FIXTURES.map(|name| read(&format!("faults/{name}"))).join("\n");
     let stories = read("faults.rs") + &read("online.rs");
     for code in Code::ALL {
         let (number, name) = (code.number(), format!("Code::{code:?}"));

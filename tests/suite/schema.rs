@@ -143,6 +143,8 @@ fn what_is_good_fits_the_schema_and_what_is_unknown_or_missing_does_not() {
     let filled = source("host/src/cli/init/punchdown.toml").replace("= \"\"", "= \"filled in\"");
     assert_eq!(wrong(&document(&filled), &schema, ""), none);
 
+    let missing = wrong(&document(""), &schema, "");
+    assert_eq!(missing, [".events is missing", ".groups is missing", ".portabilling is missing"]);
     let bad = wrong(&document(&source("tests/suite/faults/text.toml")), &schema, "");
     for fault in [
         ".lgo is unknown",

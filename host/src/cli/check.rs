@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::app::{Outside, StartError, load_adapters};
+use crate::app::{Outside, StartError, load_adapters, with_adapters};
 use crate::config::{self, Settings};
 use crate::lifecycle::{EXIT_CONFIGURATION, refuse};
 use crate::ports::World;
@@ -40,8 +40,11 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
 }
 
 async fn offline(file: &Path, world: &Arc<dyn World>) -> Result<(Settings, Outside), StartError> {
-    let settings = config::load(file)?;
-    load_adapters(&settings, file).await?;
+    let settings = match config::load(file) {
+        Ok(settings) => settings,
+        Err(problems) => return Err(with_adapters(problems).await),
+    };
+    load_adapters(&settings.groups, &settings.secrets, file).await?;
     let outside = Outside::of(&settings, world)?;
     Ok((settings, outside))
 }

@@ -20,6 +20,7 @@ const CLOSING: &str = r#"["Account/Status/Closed", "Customer/Status/Closed", "Su
 const NEVER_COLLAPSE: &str = r#"["**/New", "**/Created", "**/Closed", "**/Deleted", "**/Imported", "**/Exported", "**/SIMCardAssignment", "SIM/Replaced", "Account/Id/Changed", "Account/ID/Changed"]"#;
 
 /// Read apart, so that what is wrong with one does not hide what is wrong with the groups.
+#[derive(Default)]
 pub struct Events {
     pub settings: Option<EventSettings>,
     pub listener: Option<ListenerSettings>,

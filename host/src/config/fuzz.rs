@@ -8,7 +8,7 @@ use super::{Problem, reader, sections};
 pub fn configuration(input: &[u8]) {
     let Ok(source) = str::from_utf8(input) else { return };
     let nowhere = Path::new("/nonexistent");
-    let read = reader::read(source, |root| sections::root(root, nowhere));
+    let read = reader::read(source, |root| sections::root(root, nowhere, &mut Vec::new()));
     assert!(read.value.is_some() || !read.problems.is_empty(), "it is refused without a word");
     let lines = source.split('\n').count();
     for problem in read.problems.iter().chain(&read.warnings) {

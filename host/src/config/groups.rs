@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::events::EventKinds;
-use super::reader::{Section, Value, written};
+use super::reader::{Section, Value};
 use super::secrets::secret;
-use super::values::{DAY, SECOND, patterns};
+use super::values::{DAY, SECOND, patterns, written};
 use super::{GroupSettings, notify, target};
 use crate::domain::{Group, Json, Policy, Response, RetrySchedule, Service, Status};
 use crate::engine::PbData;
@@ -23,8 +23,8 @@ pub fn all(
     directory: &Path,
     listen: Option<&ListenerSettings>,
     kinds: Option<&EventKinds>,
-) -> Option<Vec<GroupSettings>> {
-    let mut groups = Vec::new();
+    groups: &mut Vec<GroupSettings>,
+) -> Option<()> {
     let mut complete = true;
     section.each(|name, value| {
         let Some(group) = value.section(|section| group(name, section, directory, listen, kinds)) else {
@@ -40,7 +40,7 @@ pub fn all(
             Some("add a [groups.<name>] section".to_owned()),
         );
     }
-    complete.then_some(groups)
+    complete.then_some(())
 }
 
 fn group(

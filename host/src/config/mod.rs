@@ -120,6 +120,10 @@ impl Problem {
 pub struct Problems {
     pub file: PathBuf,
     pub found: Vec<Problem>,
+    /// Groups that are good in themselves: their adapters may have something to say, too.
+    pub whole: Vec<GroupSettings>,
+    /// What no adapter may say of the file when it is asked.
+    pub secrets: Vault,
 }
 
 impl std::error::Error for Problems {}
@@ -150,7 +154,8 @@ pub fn known_keys(file: &Path) -> Vec<Known> {
 }
 
 fn resolve(file: &Path) -> (Result<Settings, Problems>, Vec<Known>) {
-    let failed = |found: Vec<Problem>| Problems { file: file.to_owned(), found };
+    let failed =
+        |found: Vec<Problem>, whole, secrets| Problems { file: file.to_owned(), found, whole, secrets };
     let source = match std::fs::read_to_string(file) {
         Ok(source) => source,
         Err(error) => {
@@ -161,17 +166,18 @@ fn resolve(file: &Path) -> (Result<Settings, Problems>, Vec<Known>) {
                 help: Some("name the file with --config".to_owned()),
                 code: Code::FileUnreadable,
             };
-            return (Err(failed(vec![problem])), Vec::new());
+            return (Err(failed(vec![problem], Vec::new(), Vault::default())), Vec::new());
         }
     };
     let directory = file.parent().unwrap_or(Path::new("."));
-    let read = reader::read(&source, |root| sections::root(root, directory));
+    let mut whole = Vec::new();
+    let read = reader::read(&source, |root| sections::root(root, directory, &mut whole));
+    let secrets = Vault::new(read.secrets);
     match read.value {
         Some(settings) if read.problems.is_empty() => {
-            let secrets = Vault::new(read.secrets);
             (Ok(Settings { warnings: read.warnings, secrets, ..settings }), read.known)
         }
-        Some(_) | None => (Err(failed(read.problems)), read.known),
+        Some(_) | None => (Err(failed(read.problems, whole, secrets)), read.known),
     }
 }
 

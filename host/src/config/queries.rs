@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use super::reader::{Section, Value, written};
+use super::reader::{Section, Value};
+use super::values::written;
 use crate::billing::{List, Params, Query, Window};
 use crate::explain::Code;
 

@@ -37,7 +37,8 @@ struct Node {
 pub fn schema() -> Value {
     let (mut root, mut words) = (Node::default(), BTreeMap::new());
     for source in DOCUMENTS {
-        let read = reader::read(source, |root| sections::root(root, Path::new("/nonexistent")));
+        let read =
+            reader::read(source, |root| sections::root(root, Path::new("/nonexistent"), &mut Vec::new()));
         let names: BTreeSet<&str> = read
             .shapes
             .iter()

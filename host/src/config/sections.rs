@@ -10,15 +10,17 @@ use super::portabilling::portabilling;
 use super::reader::Section;
 use super::secrets::admin_token;
 use super::values::DAY;
-use super::{Settings, groups};
+use super::{GroupSettings, Settings, groups};
 use crate::explain::Code;
 use crate::http::{AdminToken, ListenerSettings};
 use crate::secret::Vault;
 use crate::{engine, store};
 
-pub fn root(root: &mut Section<'_>, directory: &Path) -> Option<Settings> {
-    let billing = root.section("portabilling", |section| portabilling(section, directory));
-    let events = root.section("events", |section| events(section, directory));
+/// All that is meant, or `None` when something of it is wrong. Groups that are good in themselves are in
+/// `whole` even so: their adapters can be asked.
+pub fn root(root: &mut Section<'_>, directory: &Path, whole: &mut Vec<GroupSettings>) -> Option<Settings> {
+    let billing = root.needed("portabilling", |section| portabilling(section, directory));
+    let events = root.needed("events", |section| events(section, directory));
     let notifications = match root.optional("notifications") {
         Some(value) => value.section(|section| listener(section, directory, "\"0.0.0.0:8702\"")).map(Some),
         None => Some(None),
@@ -27,13 +29,14 @@ pub fn root(root: &mut Section<'_>, directory: &Path) -> Option<Settings> {
     let store = root.section("journal", |section| journal(section, directory));
     let retention = root.section("retention", retention);
     let log_filter = root.section("log", |section| section.or("filter", "\"info\"", |value| value.text()));
-    let Events { settings: events, listener: public, kinds } = events?;
+    let Events { settings: events, listener: public, kinds } = events.unwrap_or_default();
     let nsps = match root.optional("nsps") {
         Some(value) => value.section(|section| nsps(section, directory, public.as_ref())).map(Some),
         None => Some(None),
     };
     let listen = notifications.as_ref().and_then(|own| own.as_ref().or(public.as_ref()));
-    let groups = root.section("groups", |section| groups::all(section, directory, listen, kinds.as_ref()));
+    let complete =
+        root.needed("groups", |section| groups::all(section, directory, listen, kinds.as_ref(), whole));
     let ((billing, espf), (admin, admin_tokens)) = (billing?, admin?);
     Some(Settings {
         billing,
@@ -47,7 +50,7 @@ pub fn root(root: &mut Section<'_>, directory: &Path) -> Option<Settings> {
         store: store?,
         retention: retention?,
         log_filter: log_filter?,
-        groups: groups?,
+        groups: complete.map(|()| whole.clone())?,
         secrets: Vault::default(),
         warnings: Vec::new(),
     })

@@ -24,7 +24,6 @@ pub fn tls(value: &Value<'_>, directory: &Path) -> Option<Tls> {
         if ca.is_none() && value.has("client-auth") {
             let help = Some("name the CA of the callers in `client-ca`".to_owned());
             section.complain(Code::Contradiction, "`client-auth` says nothing without `client-ca`", help);
-            return None;
         }
         let path = |value: &Value<'_>| value.text().map(|path| directory.join(path));
         let ca_path = ca.as_ref().map(path);

@@ -18,6 +18,11 @@ use crate::web::Rate;
 pub const SECOND: Duration = Duration::from_secs(1);
 pub const DAY: Duration = Duration::from_secs(86_400);
 
+/// Text as it would be in the file.
+pub fn written(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
 pub fn address(value: &Value<'_>) -> Option<SocketAddr> {
     value.parsed("an address and a port, such as \"0.0.0.0:8700\"", |text| text.parse().ok())
 }
