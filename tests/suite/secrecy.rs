@@ -7,6 +7,7 @@ use std::time::Duration;
 use punchdown::cli::stage::Stage;
 use punchdown_kit::hlr::{self, Hlr};
 use punchdown_kit::oms::{Manners, Settings};
+use punchdown_kit::portabilling::{Fault, When};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -196,6 +197,13 @@ async fn a_run_in_which_everything_goes_wrong_leaves_nothing_private_to_be_read(
             subscriber.extra.insert("remark".to_owned(), format!("the key is {}", ki(account)).into());
         });
     }
+    let quoted = format!(
+        "ORA-1: SELECT ki FROM card WHERE ki = '{}' as user with stage-billing-token, password=service-password-1",
+        ki(1)
+    );
+    let fault = json!({ "faultcode": "Server.General.internal", "faultstring": quoted }).to_string();
+    let calls = stage.billing.faults();
+    calls.strike_on("Account/get_account_info", Fault::Answer(500, fault), When::Share(0.2));
     stage.start_host().await.expect("the host starts");
     let espf = stage.espf(0.0);
     hlr.lock_out(true);

@@ -8,9 +8,9 @@ use reqwest::header::{DATE, HeaderMap};
 use serde_json::value::RawValue;
 
 use super::Params;
-use crate::domain::Timestamp;
+use crate::domain::{Timestamp, Veil};
 use crate::ports::BillingError;
-use crate::secret::Secret;
+use crate::secret::{Secret, Vault};
 use crate::web;
 
 /// Faults that a new session mends.
@@ -35,6 +35,8 @@ const ANSWER_BYTES_MAX: usize = 8 << 20;
 pub struct Api {
     http: reqwest::Client,
     url: String,
+    /// What is struck from its faults.
+    pub secrets: Vault,
     /// What PortaBilling's clock said with its last answer.
     dated: RwLock<Option<Timestamp>>,
 }
@@ -94,8 +96,8 @@ pub enum CallError {
 }
 
 impl Api {
-    pub fn new(http: reqwest::Client, url: String) -> Self {
-        Self { http, url, dated: RwLock::default() }
+    pub fn new(http: reqwest::Client, url: String, secrets: Vault) -> Self {
+        Self { http, url, secrets, dated: RwLock::default() }
     }
 
     pub fn dated(&self) -> Option<Timestamp> {
@@ -131,7 +133,16 @@ impl Api {
             }
             web::Unread::Broken(why) => CallError::Unavailable(why),
         })?;
-        read(status, &body)
+        read(status, &body).map_err(|error| match error {
+            CallError::Fault(fault) => CallError::Fault(self.unsaid(fault)),
+            unavailable @ CallError::Unavailable(_) => unavailable,
+        })
+    }
+
+    /// A fault without the secrets that it may quote.
+    fn unsaid(&self, fault: Fault) -> Fault {
+        let faultstring = Veil::default().message(&self.secrets.strike(&fault.faultstring));
+        Fault { faultstring, ..fault }
     }
 }
 

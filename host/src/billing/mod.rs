@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 
 use crate::domain::{IAccount, ICustomer, Listed, Timestamp};
 use crate::ports::{Account, Billing, BillingError, Tokens, World};
-use crate::secret::Secret;
+use crate::secret::{Secret, Vault};
 use crate::web::{self, Rate, Way};
 
 use api::{Api, CallError};
@@ -62,6 +62,8 @@ pub struct Settings {
     pub share: Duration,
     /// The documents that an adapter may ask for, by name.
     pub queries: BTreeMap<String, Query>,
+    /// What is struck from its faults, which quote what they were asked.
+    pub secrets: Vault,
 }
 
 /// What the user of the API logs in with.
@@ -86,7 +88,7 @@ impl PortaBilling {
     /// When TLS cannot be set up.
     pub fn new(settings: Settings, world: Arc<dyn World>) -> reqwest::Result<Self> {
         let http = web::client_by(&settings.way, &settings.url, settings.timeout)?;
-        let api = Arc::new(Api::new(http, settings.url));
+        let api = Arc::new(Api::new(http, settings.url, settings.secrets));
         let user =
             User { login: settings.login, credential: settings.credential, lock_out: settings.lock_out };
         let session = Session::new(Arc::clone(&api), user, Arc::clone(&world));

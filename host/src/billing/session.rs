@@ -186,6 +186,7 @@ impl Tokens for Session {
                 let renew_at = renew_at(&granted, now);
                 self.learn_environment(&granted.access_token);
                 let secret = Secret::new(granted.access_token);
+                self.api.secrets.keep(secret.clone());
                 tracing::info!(%renew_at, "logged in to PortaBilling");
                 let current = Some(Token { secret: secret.clone(), granted_at: now, renew_at });
                 (state.current, state.unanswered, state.pause) = (current, 0, None);

@@ -175,7 +175,8 @@ fn resolve(file: &Path) -> (Result<Settings, Problems>, Vec<Known>) {
     let secrets = Vault::new(read.secrets);
     match read.value {
         Some(settings) if read.problems.is_empty() => {
-            (Ok(Settings { warnings: read.warnings, secrets, ..settings }), read.known)
+            let billing = billing::Settings { secrets: secrets.clone(), ..settings.billing };
+            (Ok(Settings { warnings: read.warnings, secrets, billing, ..settings }), read.known)
         }
         Some(_) | None => (Err(failed(read.problems, whole, secrets)), read.known),
     }

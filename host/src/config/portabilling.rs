@@ -10,6 +10,7 @@ use super::values::{SECOND, base_url, rate, roots};
 use crate::billing::{self, Credential};
 use crate::espf::{self, ContentType};
 use crate::explain::Code;
+use crate::secret::Vault;
 use crate::web::Way;
 
 pub fn portabilling(
@@ -37,6 +38,7 @@ pub fn portabilling(
     let (url, timeout, way) = (url?, timeout?, way?);
     let espf = espf::Settings { url: url.clone(), content_type: content_type?, timeout, way: way.clone() };
     let billing = billing::Settings {
+        secrets: Vault::default(),
         url,
         login: login?,
         credential: credential?,

@@ -40,7 +40,7 @@ impl Adapter {
         digest: Digest,
         limits: Limits,
     ) -> Result<Self, Trouble> {
-        let unsaid = Unsaid { vault: sandbox.vault.clone(), ..Unsaid::default() };
+        let unsaid = Unsaid::new(sandbox.vault.clone(), Veil::default(), None);
         let asking = Asking { adapter: digest.short(), limits, seed: AT_REST, confidential: false, unsaid };
         let said = ask_one(&pre, &asking, async |world, store| {
             world.punchdown_adapter_external_system().call_describe(store).await
@@ -148,7 +148,7 @@ impl Adapter {
         Q: AsyncFnOnce(&World, &mut Store<Guest>) -> wasmtime::Result<T> + Send + 'static,
     {
         let (vault, veil) = (self.sandbox.vault.clone(), Veil::new(&self.description.secret_fields));
-        let unsaid = Unsaid { vault, veil, documents };
+        let unsaid = Unsaid::new(vault, veil, documents);
         let asking = Asking { adapter: &self.description.name, limits, seed, confidential: false, unsaid };
         ask_one(&self.pre, &asking, question).await
     }

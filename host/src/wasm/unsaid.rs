@@ -1,5 +1,8 @@
 //! What a guest says on the side is heard without secrets.
 
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
 use crate::domain::{Json, Veil};
 use crate::secret::{Vault, strike};
 
@@ -7,17 +10,25 @@ use crate::secret::{Vault, strike};
 #[derive(Clone, Default)]
 pub struct Unsaid {
     /// By their values.
-    pub vault: Vault,
+    vault: Vault,
     /// By the names beside them.
-    pub veil: Veil,
+    veil: Veil,
     /// What the guest was given of a subscriber: it may say a value without its name.
-    pub documents: Option<Json>,
+    documents: Option<Json>,
+    /// Those values; looked for when the guest says something.
+    of_subscriber: OnceLock<BTreeSet<String>>,
 }
 
 impl Unsaid {
+    pub fn new(vault: Vault, veil: Veil, documents: Option<Json>) -> Self {
+        Self { vault, veil, documents, of_subscriber: OnceLock::new() }
+    }
+
     pub fn heard(&self, text: &str) -> String {
-        let documents = self.documents.as_ref().map(|documents| self.veil.secrets_in(&documents.value()));
-        let secrets = documents.unwrap_or_default();
+        let secrets = self.of_subscriber.get_or_init(|| {
+            let documents = self.documents.as_ref();
+            documents.map(|documents| self.veil.secrets_in(&documents.value())).unwrap_or_default()
+        });
         let text = secrets
             .iter()
             .fold(self.vault.strike(text), |text, secret| strike(&text, secret, "(hidden)").unwrap_or(text));
