@@ -9,7 +9,8 @@ use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{folder, oms_adapter, stage, until};
+use crate::harness::{folder, oms_adapter, stage, told, until};
+use crate::operators::{asked, operations};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -81,4 +82,26 @@ async fn an_event_of_another_environment_is_kept_for_a_person() {
     assert_eq!(counted(&stage, &client, "dead-letter").await, 1);
     let log = std::fs::read_to_string(stage.log()).expect("a log");
     assert!(log.contains("it is of environment 2, and the session with PortaBilling serves environment 1"));
+}
+
+/// Nobody has logged in yet, so it is taken; whoever reads the account then knows better.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_early_event_of_another_environment_is_told_to_nobody() {
+    let Some((_folder, stage, client)) = running("").await else { return };
+    let event = json!({ "i_account": 1, "i_event": 1, "i_env": 2 });
+    assert_eq!(send(&stage, &client, "Account/New", event).await, StatusCode::OK);
+    let parked = async || operations(&stage, &["--state", "parked"]).await;
+    until("it is parked", PATIENCE, async || parked().await.len() == 1).await;
+    let id = parked().await[0]["id"].as_str().expect("an id").to_owned();
+    let shown = asked(&stage, &["operation", "show", &id]).await;
+    assert_eq!(shown["trouble"]["code"], "other-environment", "{shown}");
+
+    // Our account of that number is another one, and goes its own way.
+    assert_eq!(
+        send(&stage, &client, "Account/New", json!({ "i_account": 1, "i_event": 2 })).await,
+        StatusCode::OK
+    );
+    until("ours is ordered", PATIENCE, async || !told(&stage, 1).is_empty()).await;
+    assert_eq!(told(&stage, 1), ["IN_PROGRESS"], "and nothing before it");
+    assert_eq!(stage.oms.ledger().orders.len(), 1);
 }

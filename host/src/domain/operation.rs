@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Delivery, Digest, Entry, Event, Group, Happening, Json, Lane, Received, Request, Said, Service,
+    Delivery, Digest, Entry, Event, Group, Happening, Json, Lane, Reason, Received, Request, Said, Service,
     Subscriber, Timestamp, Trouble, Waiting, Wanted,
 };
 
@@ -219,6 +219,12 @@ impl Operation {
     /// Whether it asks because a wait's time was up, and not because something happened.
     pub fn looks(&self) -> bool {
         self.moves.last().is_some_and(|done| done.entry.what == Happening::Elapsed)
+    }
+
+    /// Its event is of another environment: the account of that number here is somebody else.
+    pub fn is_foreign(&self) -> bool {
+        let is_named = matches!(&self.stage, Stage::Parked { trouble, .. } if trouble.code == Reason::OtherEnvironment.code());
+        is_named && self.laid_down.is_none()
     }
 
     /// Nobody can say whether its last request arrived.

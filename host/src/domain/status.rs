@@ -45,8 +45,11 @@ pub struct Said {
 /// What the adapter last said stands, and `IN_PROGRESS` from the first wait on. One that finishes
 /// without a word had nothing to complain of: what the host had said of it is `OK` then. The host's own
 /// word (RETRY while a request is sent again, FAILED when parked, the group's own word when
-/// overdue) stands in its place for what is not yet settled.
+/// overdue) stands in its place for what is not yet settled. Nothing is said of somebody else.
 pub fn statuses(operation: &Operation) -> BTreeMap<Service, Said> {
+    if operation.is_foreign() {
+        return BTreeMap::new();
+    }
     let mut all = operation.said.clone();
     if let Some(status) = unsaid(operation).filter(|_| !all.contains_key(&operation.service)) {
         all.insert(operation.service.clone(), Said { status, message: None });

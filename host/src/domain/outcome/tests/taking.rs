@@ -146,6 +146,15 @@ fn a_parked_operation_is_told_as_failed_with_its_reason() {
     assert_eq!(story.last.statuses, BTreeMap::from([(hss(), Said { status: Status::Failed, message })]));
 }
 
+#[test]
+fn nothing_is_told_of_an_account_that_is_another_one_here() {
+    let foreign = || Reason::OtherEnvironment.trouble("it is of environment 2, and ours is 1");
+    let story = Story::received().then(Outcome::Refused(foreign()));
+    assert_eq!((story.stage(), story.told().len()), ("parked", 0));
+    // The word alone does not silence an adapter that says it.
+    assert_eq!(Story::laid_down().decides(Decision::Park(foreign())).told(), [("HSS", "FAILED")]);
+}
+
 /// The host's own word stands only where nothing is settled; who said nothing has settled nothing.
 #[test]
 fn statuses_are_a_function_of_the_operation() {
