@@ -5,7 +5,8 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 
 use crate::domain::Escape;
@@ -14,6 +15,8 @@ use crate::domain::Escape;
 const STRUCK_CHARS_MIN: usize = 4;
 /// Of values that come and go (sessions) so many are remembered: who speaks of one speaks of a late one.
 const PASSING_MAX: usize = 64;
+/// What most of the world leaves as it is in a URL; we write these by numbers, too.
+const BY_NUMBERS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// What stands for a secret that was said.
 const STRUCK: &str = "(secret)";
 
@@ -52,7 +55,7 @@ pub fn escaped(value: &str, how: Escape) -> String {
         Escape::Verbatim => value.to_owned(),
         Escape::Url => utf8_percent_encode(value, NON_ALPHANUMERIC).to_string(),
         Escape::Json => {
-            let quoted = serde_json::Value::from(value).to_string();
+            let quoted = Value::from(value).to_string();
             quoted[1..quoted.len() - 1].to_owned()
         }
         Escape::Xml => value.chars().fold(String::with_capacity(value.len()), |mut text, char| {
@@ -75,14 +78,43 @@ pub fn strike(text: &str, value: &str, instead: &str) -> Option<String> {
         return None;
     }
     let mut struck = None;
-    for how in [Escape::Verbatim, Escape::Json, Escape::Xml, Escape::Url] {
-        let value = escaped(value, how);
+    for spelling in spellings(value) {
         let said = struck.as_deref().unwrap_or(text);
-        if said.contains(&value) {
-            struck = Some(said.replace(&value, instead));
+        if said.contains(&spelling) {
+            struck = Some(said.replace(&spelling, instead));
         }
     }
     struck
+}
+
+/// How we write a value, and how others do.
+fn spellings(value: &str) -> Vec<String> {
+    let mut all: Vec<String> =
+        [Escape::Verbatim, Escape::Json, Escape::Xml, Escape::Url].map(|how| escaped(value, how)).into();
+    if value.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return vec![value.to_owned()];
+    }
+    all.push(all[1].replace('/', "\\/"));
+    let in_url = utf8_percent_encode(value, BY_NUMBERS).to_string();
+    all.extend([lower_numbers(&in_url), lower_numbers(&all[3]), in_url]);
+    all
+}
+
+/// `%2F` as `%2f`.
+fn lower_numbers(in_url: &str) -> String {
+    let mut parts = in_url.split('%');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let (number, rest) = part.split_at(2.min(part.len()));
+        format!("{text}%{}{rest}", number.to_ascii_lowercase())
+    })
+}
+
+/// The text without any of these. The longest goes first: where one begins with another, nothing of it is to stay.
+pub fn strike_all<'a>(text: &str, values: impl Iterator<Item = &'a str>, instead: &str) -> String {
+    let mut values: Vec<&str> = values.collect();
+    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    values.into_iter().fold(text.to_owned(), |text, value| strike(&text, value, instead).unwrap_or(text))
 }
 
 /// All secrets that a host knows. Adapters and external systems may say one by mistake, or say back what they
@@ -108,12 +140,21 @@ impl Vault {
         passing.push_back(secret);
     }
 
+    /// A document without them.
+    pub fn over(&self, document: Value) -> Value {
+        match document {
+            Value::String(text) => self.strike(&text).into(),
+            Value::Array(elements) => elements.into_iter().map(|element| self.over(element)).collect(),
+            Value::Object(members) => {
+                Value::Object(members.into_iter().map(|(name, value)| (name, self.over(value))).collect())
+            }
+            plain @ (Value::Null | Value::Bool(_) | Value::Number(_)) => plain,
+        }
+    }
+
     pub fn strike(&self, text: &str) -> String {
         let passing = self.passing.read().unwrap_or_else(PoisonError::into_inner);
-        self.standing
-            .iter()
-            .chain(passing.iter())
-            .fold(text.to_owned(), |text, secret| strike(&text, secret.expose(), STRUCK).unwrap_or(text))
+        strike_all(text, self.standing.iter().chain(passing.iter()).map(Secret::expose), STRUCK)
     }
 }
 
@@ -123,12 +164,14 @@ mod tests {
 
     #[test]
     fn a_known_secret_is_struck_however_it_is_written() {
-        let vault = Vault::new(vec![Secret::new("S3cr&t"), Secret::new("abc")]);
+        let vault = Vault::new(["S3cr&t", "abc", "s3cret", "s3cret2026", "a-b/c"].map(Secret::new).into());
         vault.keep(Secret::new("session/1"));
         for (said, struck) in [
             ("no good: S3cr&t, S3cr&t", "no good: (secret), (secret)"),
             ("<e>S3cr&amp;t</e>", "<e>(secret)</e>"),
             ("?key=S3cr%26t", "?key=(secret)"),
+            ("s3cret2026, and s3cret before it", "(secret), and (secret) before it"),
+            ("a%2Db%2Fc, a-b%2Fc, a-b%2fc, a-b\\/c", "(secret), (secret), (secret), (secret)"),
             ("session%2F1 has ended, session/1", "(secret) has ended, (secret)"),
             ("abc is too short to be found", "abc is too short to be found"),
         ] {

@@ -113,6 +113,20 @@ async fn pages(stage: &Stage) -> Vec<(String, Vec<u8>)> {
         let path = format!("/admin/v1/operations/{}", operation["id"].as_str().expect("an id"));
         pages.push((path.clone(), get(&path).await));
     }
+    for list in ["events", "notifications", "dead-letters"] {
+        let path = format!("/admin/v1/{list}");
+        let page = get(&path).await;
+        let rows: Value = serde_json::from_slice(&page).expect("JSON");
+        for row in rows[list.replace('-', "_")].as_array().unwrap_or_else(|| panic!("{path}: {rows}")) {
+            let path = format!("{path}/{}", row["id"].as_str().expect("an id"));
+            pages.push((path.clone(), get(&path).await));
+        }
+        pages.push((path, page));
+    }
+    for account in 1..=ACCOUNTS {
+        let path = format!("/admin/v1/accounts/{account}");
+        pages.push((path.clone(), get(&path).await));
+    }
     for arguments in [&["status"][..], &["status", "-o", "json"], &["operation", "list"], &["check"]] {
         pages.push((arguments.join(" "), said(stage, arguments).await));
     }
@@ -135,10 +149,10 @@ fn more_groups(stage: &Stage, folder: &Path, hlr: &Hlr, echo: &str, adapters: [&
          [groups.HLR]\nadapter = \"{hlr_adapter}\"\nservice = \"PCRF\"\nevents = [\"Account/**\"]\n\
          target = {{ url = \"{}\", retry = [\"200ms\"] }}\nsecrets = {{ password = {{ file = \"secrets/hlr\" }} }}\n\
          [groups.ECHO]\nadapter = \"{oms_adapter}\"\nevents = [\"Account/**\"]\nservice = \"IPTV\"\n\
-         target = {{ url = \"{echo}\", auth = {{ bearer = {{ file = \"secrets/oms\" }} }} }}\n\
+         target = {{ url = \"{echo}\", retry = [\"200ms\"], auth = {{ bearer = {{ file = \"secrets/oms\" }} }} }}\n\
          config = {{ specification = \"mobile-line\" }}\n\
          [groups.BLAB]\nadapter = \"{}\"\nservice = \"VoIP\"\nevents = [\"Account/**\"]\n\
-         target = {{ url = \"{echo}\" }}\nsecrets = {{ typed = {{ file = \"secrets/typed\" }} }}\n\
+         target = {{ url = \"{echo}\", retry = [\"200ms\"] }}\nsecrets = {{ typed = {{ file = \"secrets/typed\" }} }}\n\
          notify = {{ auth = {{ path-secret = {{ file = \"secrets/typed\" }} }} }}\n\
          config = {{ note = \"{TYPED}\" }}\n",
         hlr.url(),
@@ -162,7 +176,7 @@ async fn knock(stage: &Stage) {
         format!("http://{}/elsewhere/{TYPED}/001010000000001", stage.public),
     ] {
         let body = json!({ "imsi": "001010000000001", "Ki": ki(1), "password": header }).to_string();
-        let request = client.post(&url).header("x-api-key", header).header("webhook-signature", header);
+        let request = client.post(&url).header("x-api-key", header).header("webhook-signature", "v1,no/good");
         let request = request.bearer_auth(header).body(body);
         request.send().await.expect("an answer");
     }

@@ -258,14 +258,22 @@ impl Veil {
     fn without_elements(&self, text: &str) -> String {
         let mut shown = String::with_capacity(text.len());
         let mut rest = text;
+        // Whoever wrote it may mean no good: no part of it is looked at twice.
+        let last_end = text.rfind("</").unwrap_or_default();
         while let Some((before, after)) = rest.split_once('<') {
             shown.push_str(before);
             shown.push('<');
             rest = after;
-            let Some((tag, inside)) = after.split_once('>') else { break };
+            let Some(end_of_tag) = after.find(['<', '>']) else { break };
+            let (tag, inside) = after.split_at(end_of_tag);
+            let Some(inside) = inside.strip_prefix('>') else { continue };
             let name = tag.split([' ', '/', '\t', '\n']).next().unwrap_or_default();
             let local = name.rsplit(':').next().unwrap_or_default();
-            if let Some(end) = inside.find("</").filter(|_| !tag.ends_with('/') && self.hides(local)) {
+            let is_closed = text.len() - inside.len() <= last_end && !tag.ends_with('/');
+            if is_closed
+                && self.hides(local)
+                && let Some(end) = inside.find("</")
+            {
                 shown.push_str(&format!("{tag}>{HIDDEN}"));
                 rest = &inside[end..];
             }
@@ -386,6 +394,7 @@ mod tests {
             (json!("<a><x:Ki>00</x:Ki><b>1</b></a>"), json!("<a><x:Ki>(hidden)</x:Ki><b>1</b></a>")),
             (json!("<user password=\"p\" id=\"1\"/>"), json!("<user password=\"(hidden)\" id=\"1\"/>")),
             (json!("<broken <ki>"), json!("<broken <ki>")),
+            (json!("a < b <ki>00</ki> <ki>"), json!("a < b <ki>(hidden)</ki> <ki>")),
         ] {
             assert_eq!(veil.over(given.clone()), shown, "{given}");
         }

@@ -3,11 +3,10 @@
 
 use std::sync::Arc;
 
+use super::unsaid::Screen;
 use super::{Core, GroupSettings, LEASE};
 use crate::domain::outcome::{Outcome, apply};
-use crate::domain::{
-    Act, Event, EventIdentity, Group, Json, Operation, OperationId, Person, Veil, may_act_on,
-};
+use crate::domain::{Act, Event, EventIdentity, Group, Json, Operation, OperationId, Person, may_act_on};
 use crate::ports::{Audit, Claim, Held, Journal, JournalError, Lease, Work};
 use crate::telemetry::HeldBy;
 
@@ -46,17 +45,17 @@ impl Operators {
         self.core.ports.journal.as_ref()
     }
 
-    /// What of any group's data must not be shown.
-    pub fn veil_of_all(&self) -> Veil {
+    /// Before data that may be of any group.
+    pub fn screen_of_all(&self) -> Screen {
         let groups = self.core.groups.keys();
         let fields: Vec<String> =
             groups.flat_map(|group| self.core.ports.adapters.secret_fields(group)).collect();
-        Veil::new(&fields)
+        self.core.screen(&fields)
     }
 
-    /// What of a group's data must not be shown.
-    pub fn veil(&self, group: &Group) -> Veil {
-        Veil::new(&self.core.ports.adapters.secret_fields(group))
+    /// Before data of a group.
+    pub fn screen(&self, group: &Group) -> Screen {
+        self.core.screen(&self.core.ports.adapters.secret_fields(group))
     }
 
     /// Does to an operation what a person wants; the one that takes its place, if one does. It comes to

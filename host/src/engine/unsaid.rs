@@ -3,10 +3,25 @@
 
 use std::cell::OnceCell;
 
+use serde_json::Value;
+
 use super::Core;
 use crate::domain::outcome::Outcome;
 use crate::domain::{Group, Operation, Veil};
-use crate::secret::strike;
+use crate::secret::{Vault, strike_all};
+
+/// What stands between the data of one group, or of any, and a person who looks at it.
+pub struct Screen {
+    vault: Vault,
+    veil: Veil,
+}
+
+impl Screen {
+    /// A document as it may be seen.
+    pub fn over(&self, document: Value) -> Value {
+        self.veil.over(self.vault.over(document))
+    }
+}
 
 impl Core {
     /// What came of a step, as PortaBilling and operators may hear of it.
@@ -22,9 +37,8 @@ impl Core {
                     .map(|subscriber| veil.secrets_in(&subscriber.documents.value()))
                     .unwrap_or_default()
             });
-            let text = secrets.iter().fold(self.vault.strike(text), |text, secret| {
-                strike(&text, secret, "(hidden)").unwrap_or(text)
-            });
+            let secrets = secrets.iter().map(String::as_str);
+            let text = strike_all(&self.vault.strike(text), secrets, "(hidden)");
             veil.message(&text)
         })
     }
@@ -37,6 +51,10 @@ impl Core {
     /// What PortaBilling said, as a line of the log may say it.
     pub(super) fn of_billing(&self, text: &str) -> String {
         Veil::default().line(&self.vault.strike(text))
+    }
+
+    pub(super) fn screen(&self, secret_fields: &[String]) -> Screen {
+        Screen { vault: self.vault.clone(), veil: Veil::new(secret_fields) }
     }
 
     fn veil(&self, group: &Group) -> Veil {

@@ -52,6 +52,9 @@ pub fn told(request: &Request, known: &Known<'_>) -> Vec<(Secret, String)> {
 
 /// A target may say back what it was told. Adapters and journals never see it.
 pub fn strike(response: &mut Response, told: &[(Secret, String)]) {
+    // Where one begins with another, nothing of the longer one is to stay.
+    let mut told: Vec<&(Secret, String)> = told.iter().collect();
+    told.sort_by_key(|(value, _)| std::cmp::Reverse(value.expose().len()));
     for (value, mark) in told {
         let struck = |text: &mut String| {
             if let Some(without) = secret::strike(text, value.expose(), mark) {

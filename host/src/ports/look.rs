@@ -72,7 +72,7 @@ pub struct Letter {
     pub id: String,
     pub at: Timestamp,
     pub why: String,
-    /// Absent in a list.
+    /// Absent in a list, and once it was purged.
     pub body: Option<Vec<u8>>,
 }
 
@@ -88,7 +88,8 @@ pub struct NotificationLine {
 #[derive(Clone, Debug)]
 pub struct NotificationTold {
     pub line: NotificationLine,
-    pub raw: Notification,
+    /// Absent once it was purged.
+    pub raw: Option<Notification>,
     /// What became of each signal, and the operation that it was given to.
     pub signals: Vec<(String, Option<String>)>,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use crate::domain::{Json, Veil};
-use crate::secret::{Vault, strike};
+use crate::secret::{Vault, strike_all};
 
 /// What is struck from a guest's words.
 #[derive(Clone, Default)]
@@ -29,9 +29,7 @@ impl Unsaid {
             let documents = self.documents.as_ref();
             documents.map(|documents| self.veil.secrets_in(&documents.value())).unwrap_or_default()
         });
-        let text = secrets
-            .iter()
-            .fold(self.vault.strike(text), |text, secret| strike(&text, secret, "(hidden)").unwrap_or(text));
+        let text = strike_all(&self.vault.strike(text), secrets.iter().map(String::as_str), "(hidden)");
         self.veil.line(&text)
     }
 }

@@ -17,6 +17,22 @@ async fn purge(journal: &dyn Journal, second: u32) -> Purged {
     purged
 }
 
+/// All that ended by that second, in batches of at most so many rows; and how many it took.
+async fn purge_in_batches(journal: &dyn Journal, second: u32, most: usize) -> (Purged, usize) {
+    let mut went = Purged::default();
+    for batches in 1..100 {
+        let batch = purge_some(journal, second, second, most).await;
+        for (what, rows) in batch.counts {
+            assert!(rows <= most, "{what:?}");
+            went.add(what, rows);
+        }
+        if !batch.more {
+            return (went, batches);
+        }
+    }
+    panic!("it does not come to an end");
+}
+
 fn counts(purged: &Purged) -> Vec<(&'static str, usize)> {
     purged.counts.iter().map(|(what, rows)| (what.word(), *rows)).collect()
 }
@@ -147,6 +163,9 @@ async fn while_something_stands_its_keys_stay_and_nothing_else_of_what_was_done(
         assert!(!shown(journal, &first).await);
         assert_eq!((listed(journal).await, overview(journal).await.events), (0, 0));
         assert!(overview(journal).await.last_event.is_none());
+        assert!(journal.events(None, 10).await.expect("reads").is_empty());
+        let none = journal.event(&EventIdentity("purged".to_owned())).await.expect("reads");
+        assert!(none.is_none(), "what the empty row belongs to is no event");
         let change = Signal { otherwise: Otherwise::Begin, ..news("o-1") };
         hear_signal(journal, "n-1", 2 * DAY, change).await;
         let begun = journal.changes_to_begin(&hss(), 10).await.expect("reads");
@@ -174,22 +193,43 @@ async fn no_batch_takes_more_rows_than_it_may_and_all_batches_take_all() {
             ended(journal, number, number.into(), 0, &format!("o-{number}")).await;
             hear_signal(journal, &format!("n-{number}"), 0, news(&format!("o-{number}"))).await;
         }
-        let (mut went, mut batches) = (Purged::default(), 0);
-        loop {
-            let batch = purge_some(journal, DAY, DAY, 5).await;
-            for (what, rows) in batch.counts {
-                assert!(rows <= 5, "{what:?}");
-                went.add(what, rows);
-            }
-            batches += 1;
-            if !batch.more {
-                break;
-            }
-            assert!(batches < 100, "it comes to an end");
-        }
+        let (went, batches) = purge_in_batches(journal, DAY, 5).await;
         assert!(batches > 10, "{batches}");
         let expected = [("operations", 10), ("events", 10), ("notifications", 10), ("bodies", 10)];
         assert_eq!(counts(&went), expected);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lane_with_more_empty_rows_than_a_batch_may_take_goes_all_the_same() {
+    every_journal(async |journal| {
+        for number in 1..=10 {
+            let key = format!("o-{number}");
+            accept(journal, number, 189).await;
+            step(journal, at(0), |operation| waits(operation, 0, &[key.as_str()])).await;
+            step(journal, at(0), |operation| Change {
+                applied: Some(json("{\"imsi\":1}")),
+                ..in_stage(operation, Stage::Finished)
+            })
+            .await;
+        }
+        let (went, _) = purge_in_batches(journal, DAY, 5).await;
+        assert_eq!(counts(&went), [("operations", 10), ("events", 10)]);
+        accept(journal, 11, 189).await;
+        step(journal, at(DAY), |operation| Change {
+            applied: Some(json("null")),
+            ..in_stage(operation, Stage::Finished)
+        })
+        .await;
+        assert!(journal.account(IAccount(189)).await.expect("reads").is_some());
+        let (went, _) = purge_in_batches(journal, 2 * DAY, 5).await;
+        assert_eq!(counts(&went), [("operations", 1), ("events", 1)]);
+        assert!(journal.account(IAccount(189)).await.expect("reads").is_none(), "its lane went");
+        for number in 1..=10 {
+            hear_signal(journal, &format!("n-{number}"), 3 * DAY, news(&format!("o-{number}"))).await;
+        }
+        assert_eq!(overview(journal).await.signals_kept, 10, "nobody has those keys any more");
     })
     .await;
 }
@@ -251,6 +291,29 @@ async fn bodies_go_before_the_rest_and_what_came_twice_is_still_known() {
         assert_eq!(overview(journal).await.dead_letters, 1);
         assert_eq!(counts(&purge(journal, 30 * DAY).await), [("notifications", 1), ("dead-letters", 1)]);
         assert_eq!(journal.keep_notification(delivered("n-3")).await.expect("stored"), Kept::New);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_lost_its_body_is_still_shown_with_all_the_rest() {
+    every_journal(async |journal| {
+        hear_signal(journal, "n-1", 1, news("nobody's")).await;
+        let letter =
+            DeadLetter { id: "d-1".to_owned(), at: at(1), why: "no id".to_owned(), body: b"{}".to_vec() };
+        journal.keep_dead_letter(letter).await.expect("stored");
+        let told = async || {
+            let notification = journal.notification("n-1").await.expect("reads").expect("it is there");
+            (notification, journal.letter("d-1").await.expect("reads").expect("it is there"))
+        };
+        let (notification, letter) = told().await;
+        assert!(notification.raw.is_some());
+        assert_eq!(letter.body.as_deref(), Some(&b"{}"[..]));
+        assert_eq!(counts(&purge_some(journal, 0, 7 * DAY, 100).await), [("bodies", 2)]);
+        let (notification, letter) = told().await;
+        assert!(notification.raw.is_none() && notification.line.is_read);
+        assert_eq!(notification.signals, [("kept".to_owned(), None)]);
+        assert_eq!((letter.why.as_str(), letter.body), ("no id", None));
     })
     .await;
 }

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use super::operations::{line, most};
 use super::{Door, Problem};
-use crate::domain::{EventIdentity, Group, IAccount, Timestamp, Veil};
+use crate::domain::{EventIdentity, Group, IAccount, Timestamp};
+use crate::engine::Screen;
 use crate::ports::{Letter, Line, NotificationLine, Place};
 
 type Shared = extract::State<Arc<Door>>;
@@ -80,7 +81,7 @@ pub async fn events(extract::State(door): Shared, asked: Asked) -> Result<Json<V
 pub async fn event(extract::State(door): Shared, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let told = door.operators.journal().event(&EventIdentity(id.clone())).await?;
     let told = told.ok_or_else(|| missing("event", &id))?;
-    let (event, veil) = (&told.event, door.operators.veil_of_all());
+    let (event, screen) = (&told.event, door.operators.screen_of_all());
     Ok(Json(json!({
         "id": event.identity.0,
         "i_event": event.id,
@@ -89,8 +90,8 @@ pub async fn event(extract::State(door): Shared, Path(id): Path<String>) -> Resu
         "i_account": event.i_account.map(|account| account.0),
         "i_customer": event.i_customer.map(|customer| customer.0),
         "received_at": event.received_at.to_string(),
-        "variables": veil.over(event.variables.value()),
-        "enclosed": veil.over(event.enclosed.value()),
+        "variables": screen.over(event.variables.value()),
+        "enclosed": screen.over(event.enclosed.value()),
         "operations": lines(&told.operations, &door.intake.held().await),
     })))
 }
@@ -99,18 +100,27 @@ pub async fn letters(extract::State(door): Shared, asked: Asked) -> Result<Json<
     let (before, most, _) = Page::read(asked)?;
     let letters = door.operators.journal().letters(before, most).await?;
     let next = next(letters.len(), most, letters.last().map(|last| (last.at, last.id.as_str())));
-    let veil = door.operators.veil_of_all();
-    let letters: Vec<Value> = letters.iter().map(|letter| letter_shown(letter, &veil)).collect();
+    let screen = door.operators.screen_of_all();
+    let letters: Vec<Value> = letters.iter().map(|letter| letter_shown(letter, &screen)).collect();
     Ok(Json(json!({ "dead_letters": letters, "before": next })))
 }
 
 pub async fn letter(extract::State(door): Shared, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let letter = door.operators.journal().letter(&id).await?.ok_or_else(|| missing("dead letter", &id))?;
-    Ok(Json(letter_shown(&letter, &door.operators.veil_of_all())))
+    let mut shown = letter_shown(&letter, &door.operators.screen_of_all());
+    say_if_purged(&mut shown, letter.body.is_none());
+    Ok(Json(shown))
 }
 
-fn letter_shown(letter: &Letter, veil: &Veil) -> Value {
-    let text = |body: &Vec<u8>| veil.over(String::from_utf8_lossy(body).into_owned().into());
+/// Why the page of one thing has no body.
+fn say_if_purged(shown: &mut Value, is_purged: bool) {
+    if is_purged {
+        shown["purged"] = "the body, by retention.bodies".into();
+    }
+}
+
+fn letter_shown(letter: &Letter, screen: &Screen) -> Value {
+    let text = |body: &Vec<u8>| screen.over(String::from_utf8_lossy(body).into_owned().into());
     json!({
         "id": letter.id,
         "at": letter.at.to_string(),
@@ -142,15 +152,16 @@ pub async fn notification(
 ) -> Result<Json<Value>, Problem> {
     let told = door.operators.journal().notification(&id).await?;
     let told = told.ok_or_else(|| missing("notification", &id))?;
-    let veil = door.operators.veil(&told.line.group);
+    let screen = door.operators.screen(&told.line.group);
     let signals: Vec<Value> = told
         .signals
         .iter()
         .map(|(fate, operation)| json!({ "fate": fate, "operation": operation }))
         .collect();
     let mut shown = notification_line(&told.line);
-    shown["raw"] = veil.over(json!(told.raw));
+    shown["raw"] = screen.over(json!(told.raw));
     shown["signals"] = signals.into();
+    say_if_purged(&mut shown, told.raw.is_none());
     Ok(Json(shown))
 }
 
@@ -161,11 +172,11 @@ pub async fn account(extract::State(door): Shared, Path(number): Path<u64>) -> R
         .stands
         .iter()
         .map(|(group, applied)| {
-            let veil = door.operators.veil(group);
-            (group.0.clone(), applied.as_ref().map_or(Value::Null, |applied| veil.over(applied.value())))
+            let screen = door.operators.screen(group);
+            (group.0.clone(), applied.as_ref().map_or(Value::Null, |applied| screen.over(applied.value())))
         })
         .collect();
-    let veil = door.operators.veil_of_all();
+    let screen = door.operators.screen_of_all();
     let statuses: Vec<Value> = told
         .statuses
         .iter()
@@ -173,7 +184,7 @@ pub async fn account(extract::State(door): Shared, Path(number): Path<u64>) -> R
             json!({
                 "service": status.service.0,
                 "status": status.said.status.word(),
-                "message": status.said.message.clone().map(|message| veil.over(message.into())),
+                "message": status.said.message.clone().map(|message| screen.over(message.into())),
                 "to_be_told_at": status.due.map(|due| due.to_string()),
                 "given_up": status.given_up,
             })

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Door, Problem};
-use crate::domain::{Group, IAccount, Operation, OperationId, Person, Stage, State, Timestamp, Veil};
-use crate::engine::Wish;
+use crate::domain::{Group, IAccount, Operation, OperationId, Person, Stage, State, Timestamp};
+use crate::engine::{Screen, Wish};
 use crate::ports::{Line, Sought, Told};
 
 /// Lines that one answer has at most, and when nobody says how many.
@@ -89,14 +89,14 @@ pub async fn show(
 ) -> Result<Json<Value>, Problem> {
     let told = door.operators.journal().operation(&OperationId(id.clone())).await?;
     let told = told.ok_or_else(|| Problem(StatusCode::NOT_FOUND, format!("there is no operation {id}")))?;
-    let veil = door.operators.veil(&told.operation.lane.group);
+    let screen = door.operators.screen(&told.operation.lane.group);
     let is_held = matches!(told.operation.stage, Stage::Ready { .. })
         && door.intake.held().await.contains(&told.operation.lane.group);
-    Ok(Json(shown(&told, &veil, is_held)))
+    Ok(Json(shown(&told, &screen, is_held)))
 }
 
 /// All that is known, without what nobody is to see.
-fn shown(told: &Told, veil: &Veil, is_held: bool) -> Value {
+fn shown(told: &Told, screen: &Screen, is_held: bool) -> Value {
     let operation = &told.operation;
     let state = State::of(operation);
     let state = if is_held { state.held_back() } else { state };
@@ -104,7 +104,7 @@ fn shown(told: &Told, veil: &Veil, is_held: bool) -> Value {
         .timeline
         .iter()
         .map(
-            |(at, note)| json!({ "at": at.to_string(), "what": note.word(), "note": veil.over(json!(note)) }),
+            |(at, note)| json!({ "at": at.to_string(), "what": note.word(), "note": screen.over(json!(note)) }),
         )
         .collect();
     let said: Value = operation
@@ -112,7 +112,7 @@ fn shown(told: &Told, veil: &Veil, is_held: bool) -> Value {
         .iter()
         .map(|(service, said)| {
             let told = json!({ "status": said.status.word(), "message": said.message });
-            (service.0.clone(), veil.over(told))
+            (service.0.clone(), screen.over(told))
         })
         .collect::<serde_json::Map<_, _>>()
         .into();
@@ -132,8 +132,8 @@ fn shown(told: &Told, veil: &Veil, is_held: bool) -> Value {
         "overdue": operation.overdue.is_some(),
         "due": date(operation, operation.due),
         "deadline": date(operation, operation.deadline),
-        "trouble": trouble(operation, veil),
-        "keys": veil.over(json!(operation.keys)),
+        "trouble": trouble(operation, screen),
+        "keys": screen.over(json!(operation.keys)),
         "adapter": operation.by.as_ref().map(ToString::to_string),
         "said": said,
         "stands_behind": told.stands_behind.as_ref().map(|head| head.0.clone()),
@@ -147,12 +147,12 @@ fn date(operation: &Operation, at: Timestamp) -> Option<String> {
 }
 
 /// Why it does not go on, or why its last attempt did not succeed.
-fn trouble(operation: &Operation, veil: &Veil) -> Option<Value> {
+fn trouble(operation: &Operation, screen: &Screen) -> Option<Value> {
     let trouble = match &operation.stage {
         Stage::Parked { trouble, .. } => Some(trouble),
         _ => operation.trouble.as_ref(),
     };
-    trouble.map(|trouble| veil.over(json!(trouble)))
+    trouble.map(|trouble| screen.over(json!(trouble)))
 }
 
 /// Who does it, and why.

@@ -44,7 +44,7 @@ fn events(
     connection
         .prepare_cached(
             "SELECT identity, name, i_account, i_customer, received_at FROM event
-             WHERE received_at < ?1 OR (received_at = ?1 AND identity < ?2)
+             WHERE identity <> 'purged' AND (received_at < ?1 OR (received_at = ?1 AND identity < ?2))
              ORDER BY received_at DESC, identity DESC LIMIT ?3",
         )
         .and_then(|mut select| select.query_map(params![millis, id, count(most)], line)?.collect())
@@ -60,7 +60,7 @@ type StoredEvent = (Vec<u8>, Vec<Line>);
 
 fn event(connection: &Connection, identity: &str) -> Result<Option<StoredEvent>, JournalError> {
     let body: Option<Vec<u8>> = connection
-        .prepare_cached("SELECT body FROM event WHERE identity = ?1")
+        .prepare_cached("SELECT body FROM event WHERE identity = ?1 AND identity <> 'purged'")
         .and_then(|mut select| select.query_row([identity], |row| row.get(0)).optional())
         .map_err(sql)?;
     let Some(body) = body else { return Ok(None) };
@@ -89,10 +89,15 @@ fn letters(
         .map_err(sql)
 }
 
+/// What is sealed is never empty; what is empty was purged.
+fn unless_purged(sealed: Vec<u8>) -> Option<Vec<u8>> {
+    Some(sealed).filter(|sealed| !sealed.is_empty())
+}
+
 /// With its body, still sealed.
 fn letter(connection: &Connection, id: &str) -> Result<Option<Letter>, JournalError> {
     let letter = |row: &Row<'_>| {
-        Ok(Letter { id: row.get(0)?, at: at(row, 1)?, why: row.get(2)?, body: Some(row.get(3)?) })
+        Ok(Letter { id: row.get(0)?, at: at(row, 1)?, why: row.get(2)?, body: unless_purged(row.get(3)?) })
     };
     connection
         .prepare_cached("SELECT id, at, why, body FROM dead_letter WHERE id = ?1")
@@ -136,7 +141,7 @@ fn notifications(
 /// A notification, still sealed, with what became of its signals.
 struct StoredNotification {
     line: NotificationLine,
-    raw: Vec<u8>,
+    raw: Option<Vec<u8>>,
     signals: Vec<(String, Option<String>)>,
 }
 
@@ -144,7 +149,7 @@ fn notification(connection: &Connection, id: &str) -> Result<Option<StoredNotifi
     let found = connection
         .prepare_cached("SELECT id, grp, received_at, unread, raw FROM notification WHERE id = ?1")
         .and_then(|mut select| {
-            select.query_row([id], |row| Ok((notification_line(row)?, row.get(4)?))).optional()
+            select.query_row([id], |row| Ok((notification_line(row)?, unless_purged(row.get(4)?)))).optional()
         })
         .map_err(sql)?;
     let Some((line, raw)) = found else { return Ok(None) };
@@ -162,7 +167,8 @@ fn notification(connection: &Connection, id: &str) -> Result<Option<StoredNotifi
 
 impl StoredNotification {
     fn read(self, seal: &Seal) -> Result<NotificationTold, JournalError> {
-        let raw = seal.unpack(&notification_place(&self.line.id), &self.raw)?;
+        let place = notification_place(&self.line.id);
+        let raw = self.raw.map(|sealed| seal.unpack(&place, &sealed)).transpose()?;
         Ok(NotificationTold { line: self.line, raw, signals: self.signals })
     }
 }

@@ -1,6 +1,8 @@
 //! Deletes what ended long ago, a bounded number of rows at a time. What stands outside keeps its keys:
 //! of an operation that named them an empty row is left, until nothing stands any more.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::sql;
@@ -106,9 +108,11 @@ fn operations(connection: &Connection, before: i64, budget: &mut Budget) -> rusq
         )?
         .query_map(params![budget.left(), before], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
-    let mut gone = 0;
+    let (mut gone, mut cleared) = (0, BTreeSet::new());
     for (seq, lane) in ended {
-        if !strip(connection, seq, budget)? {
+        // First of all: when its last operation is gone, nothing leads to a lane any more.
+        let left = if cleared.insert(lane) { clear_lane(connection, lane, budget)? } else { 0 };
+        if budget.0 == 0 || !strip(connection, seq, budget)? {
             break;
         }
         if keeps_keys(connection, seq, lane)? {
@@ -117,8 +121,10 @@ fn operations(connection: &Connection, before: i64, budget: &mut Budget) -> rusq
         } else {
             delete(connection, seq, budget)?;
         }
-        clear_lane(connection, lane, budget)?;
+        drop_lane(connection, lane, budget)?;
         gone += 1;
+        // Not before: or where many rows stay, looking at them would be all that a batch does.
+        budget.spend(left);
         if budget.0 == 0 {
             break;
         }
@@ -171,19 +177,32 @@ fn delete(connection: &Connection, seq: i64, budget: &mut Budget) -> rusqlite::R
     Ok(())
 }
 
-/// Deletes the empty rows of a lane that are for nothing any more, and the lane itself when nothing is in it.
-fn clear_lane(connection: &Connection, lane: i64, budget: &mut Budget) -> rusqlite::Result<()> {
+/// Deletes the empty rows of a lane that are for nothing any more: nothing stands, or newer operations have
+/// their keys. How many are left.
+fn clear_lane(connection: &Connection, lane: i64, budget: &mut Budget) -> rusqlite::Result<usize> {
     let empty: Vec<i64> = connection
         .prepare_cached(
-            "SELECT seq FROM operation WHERE lane = ?1 AND word = 'purged' ORDER BY seq LIMIT ?2",
+            "SELECT seq FROM operation o WHERE lane = ?1 AND word = 'purged'
+                AND (EXISTS (SELECT 1 FROM lane WHERE id = ?1 AND applied IS NULL)
+                     OR NOT EXISTS (SELECT 1 FROM operation_key WHERE operation = o.seq))
+             ORDER BY seq LIMIT ?2",
         )?
         .query_map(params![lane, budget.left()], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     for seq in empty {
-        if !keeps_keys(connection, seq, lane)? && strip(connection, seq, budget)? {
-            delete(connection, seq, budget)?;
+        if !strip(connection, seq, budget)? {
+            break;
         }
+        delete(connection, seq, budget)?;
     }
+    let left: i64 = connection
+        .prepare_cached("SELECT COUNT(*) FROM operation WHERE lane = ?1 AND word = 'purged'")?
+        .query_row([lane], |row| row.get(0))?;
+    Ok(usize::try_from(left).unwrap_or(usize::MAX))
+}
+
+/// Deletes a lane when nothing is in it.
+fn drop_lane(connection: &Connection, lane: i64, budget: &mut Budget) -> rusqlite::Result<()> {
     let gone: Option<(String, i64)> = connection
         .prepare_cached(
             "DELETE FROM lane WHERE id = ?1 AND applied IS NULL AND owner IS NULL
