@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -175,15 +175,25 @@ impl Seal {
     }
 }
 
-/// Puts the new key in the old one's place, and then leaves nothing of the old one's bytes.
+/// Puts the new key in the old one's place, and then leaves nothing of the old one's bytes. It belongs to whom
+/// the old one did: root may have made it, and the host runs as somebody else. Bytes that have another name,
+/// too, are a backup's.
 pub fn replace_key(path: &Path, next: &Path) -> std::io::Result<()> {
+    let (before, made) = (std::fs::symlink_metadata(path)?, std::fs::metadata(next)?);
+    let owned = std::fs::metadata(path)?;
+    if (owned.uid(), owned.gid()) != (made.uid(), made.gid()) {
+        chown(next, Some(owned.uid()), Some(owned.gid()))?;
+    }
     let mut old = File::options().write(true).open(path)?;
     std::fs::rename(next, path)?;
     if let Some(directory) = path.parent() {
         File::open(directory)?.sync_all()?;
     }
-    old.write_all(&[0; KEY_BYTES])?;
-    old.sync_all()
+    if before.is_file() && before.nlink() == 1 {
+        old.write_all(&[0; KEY_BYTES])?;
+        old.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Written to its end and synced before it has its name: a key that is half there is worse than none.

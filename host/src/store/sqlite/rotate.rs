@@ -76,6 +76,7 @@ pub fn rotate(path: &Path, old: &Seal, new: &Seal, batches: Option<usize>) -> Re
     let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
     let (mut connection, state) = schema::open_for_rotation(path, old, new)?;
     let schema::Rotation::Under(index) = state else {
+        leave_nothing(&connection).map_err(failed)?;
         return Ok(Rotated { finished: true, ..Rotated::default() });
     };
     let mut rotated = Rotated::default();
@@ -93,9 +94,13 @@ pub fn rotate(path: &Path, old: &Seal, new: &Seal, batches: Option<usize>) -> Re
         }
     }
     schema::take_key(&mut connection, path, &new.clone().with_index(next))?;
-    // Nothing of what the old key opens is left in free pages, nor in the log.
-    connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);").map_err(failed)?;
+    leave_nothing(&connection).map_err(failed)?;
     Ok(Rotated { finished: true, ..rotated })
+}
+
+/// Nothing of what the old key opens is left in free pages, nor in the log.
+fn leave_nothing(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")
 }
 
 type Row = (Vec<Value>, String, Vec<u8>);
