@@ -56,6 +56,7 @@ fn the_unit_restarts_what_a_person_need_not_mend() {
         assert!(says(line), "{line}");
     }
     assert!(says(&format!("RestartPreventExitStatus={EXIT_CONFIGURATION}")));
+    assert!(!unit.contains("\nExecStartPre="), "its exit code prevents no restart");
     assert!(!says("MemoryDenyWriteExecute=yes"), "adapters are compiled in memory");
 }
 
