@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use punchdown::cli::stage::Stage;
 use punchdown::domain::{
     AccountId, Event, EventIdentity, Group, IAccount, Json, LaidDown, OperationId, Progress, Reason, Service,
     Subscriber, Timestamp, Trouble, Wanted,
@@ -16,6 +17,7 @@ use punchdown_kit::oms;
 use serde_json::json;
 
 use crate::harness::{PROGRAM, folder, oms_adapter, stage_of, told, until, workspace};
+use crate::operators::asked;
 
 mod refusals;
 
@@ -294,14 +296,9 @@ async fn what_one_adapter_began_another_takes_over_only_if_it_would_have_sent_th
     espf.emit("Account/New", json!({ "i_account": 1 }));
     until("IN_PROGRESS", SOON, async || told(&stage, 1).last().is_some_and(|word| word == "IN_PROGRESS"))
         .await;
-    stage.stop_host().await.expect("the host stops");
 
     // This one finishes at once, whatever has happened.
-    let other = guest(folder.path(), "chatters");
-    let config = std::fs::read_to_string(&stage.config).expect("a configuration");
-    let config = config.replace(&first.display().to_string(), &other.display().to_string());
-    std::fs::write(&stage.config, config).expect("written");
-    stage.start_host().await.expect("the host starts again");
+    replace_adapter(&mut stage, &first, &guest(folder.path(), "chatters")).await;
     until("FAILED", SOON, async || told(&stage, 1).last().is_some_and(|word| word == "FAILED")).await;
     let message = stage.billing.final_status(1, "HSS").and_then(|seen| seen.message).expect("a message");
     assert!(message.starts_with("adapter-diverged: "), "{message}");
@@ -310,6 +307,51 @@ async fn what_one_adapter_began_another_takes_over_only_if_it_would_have_sent_th
         "{message}"
     );
     assert_eq!(stage.oms.ledger().orders.len(), 1, "nothing was sent again");
+}
+
+/// The news came while one served that stops at notifications; the one before is brought back.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_adapter_could_not_read_the_next_one_reads() {
+    let Some(good) = oms_adapter() else { return };
+    let folder = folder();
+    // No look of its own brings the news.
+    let oms = oms::Settings::default();
+    let mut stage = stage_of(PROGRAM, folder.path(), &good, oms, "", "poll-seconds = 3600").await;
+    stage.oms.hold_completion(true);
+    stage.open_accounts(1);
+    stage.start_host().await.expect("the host starts");
+    let espf = stage.espf(0.0);
+    espf.emit("Account/New", json!({ "i_account": 1 }));
+    // The order's own first news, that it is in progress, are taken before the other one comes.
+    until("it waits again", SOON, async || {
+        let log = std::fs::read_to_string(stage.log()).expect("the host's log");
+        log.matches("\"stage\":\"waiting\"").count() >= 2
+    })
+    .await;
+
+    let broken = guest(folder.path(), "traps");
+    replace_adapter(&mut stage, &good, &broken).await;
+    stage.oms.hold_completion(false);
+    let unread = async |stage: &Stage| {
+        let status = asked(stage, &["status"]).await;
+        status["notifications_unread"].as_u64().is_some_and(|unread| unread > 0)
+    };
+    until("the news is unread", SOON, async || unread(&stage).await).await;
+    assert_eq!(told(&stage, 1), ["IN_PROGRESS"]);
+
+    replace_adapter(&mut stage, &broken, &good).await;
+    until("OK", SOON, async || told(&stage, 1).last().is_some_and(|word| word == "OK")).await;
+    assert!(!unread(&stage).await);
+    assert_eq!(stage.oms.ledger().orders.len(), 1, "nothing was sent again");
+}
+
+/// Over a restart.
+async fn replace_adapter(stage: &mut Stage, old: &Path, new: &Path) {
+    stage.stop_host().await.expect("the host stops");
+    let config = std::fs::read_to_string(&stage.config).expect("a configuration");
+    let config = config.replace(&old.display().to_string(), &new.display().to_string());
+    std::fs::write(&stage.config, config).expect("written");
+    stage.start_host().await.expect("the host starts again");
 }
 
 #[test]
