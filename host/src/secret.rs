@@ -11,6 +11,10 @@ use subtle::ConstantTimeEq as _;
 
 use crate::domain::Escape;
 
+mod screen;
+
+pub use screen::Screen;
+
 /// A shorter secret would be found where it is none.
 const STRUCK_CHARS_MIN: usize = 4;
 /// Of values that come and go (sessions) so many are remembered: who speaks of one speaks of a late one.
@@ -89,15 +93,13 @@ pub fn strike(text: &str, value: &str, instead: &str) -> Option<String> {
 
 /// How we write a value, and how others do.
 fn spellings(value: &str) -> Vec<String> {
-    let mut all: Vec<String> =
-        [Escape::Verbatim, Escape::Json, Escape::Xml, Escape::Url].map(|how| escaped(value, how)).into();
     if value.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return vec![value.to_owned()];
     }
-    all.push(all[1].replace('/', "\\/"));
-    let in_url = utf8_percent_encode(value, BY_NUMBERS).to_string();
-    all.extend([lower_numbers(&in_url), lower_numbers(&all[3]), in_url]);
-    all
+    let [json, xml, ours] = [Escape::Json, Escape::Xml, Escape::Url].map(|how| escaped(value, how));
+    let theirs = utf8_percent_encode(value, BY_NUMBERS).to_string();
+    let (slashed, lower) = (json.replace('/', "\\/"), [&ours, &theirs].map(|in_url| lower_numbers(in_url)));
+    [value.to_owned(), json, xml, ours, slashed, theirs].into_iter().chain(lower).collect()
 }
 
 /// `%2F` as `%2f`.

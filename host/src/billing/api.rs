@@ -8,9 +8,9 @@ use reqwest::header::{DATE, HeaderMap};
 use serde_json::value::RawValue;
 
 use super::Params;
-use crate::domain::{Timestamp, Veil};
+use crate::domain::Timestamp;
 use crate::ports::BillingError;
-use crate::secret::{Secret, Vault};
+use crate::secret::{Screen, Secret, Vault};
 use crate::web;
 
 /// Faults that a new session mends.
@@ -141,7 +141,7 @@ impl Api {
 
     /// A fault without the secrets that it may quote.
     fn unsaid(&self, fault: Fault) -> Fault {
-        let faultstring = Veil::default().message(&self.secrets.strike(&fault.faultstring));
+        let faultstring = Screen::new(self.secrets.clone(), &[]).message(&fault.faultstring);
         Fault { faultstring, ..fault }
     }
 }

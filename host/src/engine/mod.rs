@@ -38,7 +38,6 @@ pub use breakers::GroupState;
 pub use intake::{Accepted, Intake, IntakeError};
 pub use operators::{Operators, Refused, Wish};
 pub use purge::Retention;
-pub use unsaid::Screen;
 
 /// A lease outlives the longest step; each save prolongs it.
 pub const LEASE: Duration = Duration::from_secs(60);

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use super::unsaid::Screen;
 use super::{Core, GroupSettings, LEASE};
 use crate::domain::outcome::{Outcome, apply};
 use crate::domain::{Act, Event, EventIdentity, Group, Json, Operation, OperationId, Person, may_act_on};
 use crate::ports::{Audit, Claim, Held, Journal, JournalError, Lease, Work};
+use crate::secret::Screen;
 use crate::telemetry::HeldBy;
 
 #[derive(Clone)]
@@ -50,12 +50,12 @@ impl Operators {
         let groups = self.core.groups.keys();
         let fields: Vec<String> =
             groups.flat_map(|group| self.core.ports.adapters.secret_fields(group)).collect();
-        self.core.screen(&fields)
+        Screen::new(self.core.vault.clone(), &fields)
     }
 
     /// Before data of a group.
     pub fn screen(&self, group: &Group) -> Screen {
-        self.core.screen(&self.core.ports.adapters.secret_fields(group))
+        self.core.screen(group)
     }
 
     /// Does to an operation what a person wants; the one that takes its place, if one does. It comes to

@@ -7,13 +7,12 @@ use wasmtime::Store;
 use super::bindings::session::SessionPre;
 use super::bindings::{Adapter as World, AdapterPre};
 use super::guest::{Asking, Guest, Seed, ask};
-use super::unsaid::Unsaid;
 use super::{Limits, Sandbox, convert};
 use crate::domain::{
     Description, Digest, Errand, Json, Notification, Problem, Progress, Reading, Reason, Timestamp, Trouble,
-    Veil,
 };
 use crate::ports::{LogIn, Question};
+use crate::secret::Screen;
 
 /// Of a name and a version: they stand in logs and on pages.
 const NAME_CHARS_MAX: usize = 64;
@@ -40,8 +39,8 @@ impl Adapter {
         digest: Digest,
         limits: Limits,
     ) -> Result<Self, Trouble> {
-        let unsaid = Unsaid::new(sandbox.vault.clone(), Veil::default(), None);
-        let asking = Asking { adapter: digest.short(), limits, seed: AT_REST, confidential: false, unsaid };
+        let screen = Screen::new(sandbox.vault.clone(), &[]);
+        let asking = Asking { adapter: digest.short(), limits, seed: AT_REST, confidential: false, screen };
         let said = ask_one(&pre, &asking, async |world, store| {
             world.punchdown_adapter_external_system().call_describe(store).await
         });
@@ -126,7 +125,7 @@ impl Adapter {
             limits,
             seed: Seed { began: log_in.began, name: &log_in.id.0 },
             confidential: true,
-            unsaid: Unsaid::default(),
+            screen: Screen::default(),
         };
         let engine = session.engine().clone();
         let said = ask(&engine, &asking, async move |store| {
@@ -147,9 +146,9 @@ impl Adapter {
         T: Send + 'static,
         Q: AsyncFnOnce(&World, &mut Store<Guest>) -> wasmtime::Result<T> + Send + 'static,
     {
-        let (vault, veil) = (self.sandbox.vault.clone(), Veil::new(&self.description.secret_fields));
-        let unsaid = Unsaid::new(vault, veil, documents);
-        let asking = Asking { adapter: &self.description.name, limits, seed, confidential: false, unsaid };
+        let screen = Screen::new(self.sandbox.vault.clone(), &self.description.secret_fields);
+        let screen = screen.speaking_of(documents);
+        let asking = Asking { adapter: &self.description.name, limits, seed, confidential: false, screen };
         ask_one(&self.pre, &asking, question).await
     }
 }

@@ -10,8 +10,8 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, Was
 use super::Limits;
 use super::bindings::punchdown::adapter::{log, types};
 use super::last_words::Tail;
-use super::unsaid::Unsaid;
 use crate::domain::{Reason, Timestamp, Trouble};
+use crate::secret::Screen;
 
 /// How finely an adapter's time is counted.
 pub const TICK: Duration = Duration::from_millis(10);
@@ -40,7 +40,7 @@ pub struct Guest {
     last_log_line: Option<String>,
     stderr: Tail,
     confidential: bool,
-    unsaid: Unsaid,
+    screen: Screen,
 }
 
 /// What makes two askings the same: the guest's clock and its randomness.
@@ -56,12 +56,12 @@ pub struct Asking<'a> {
     pub seed: Seed<'a>,
     /// What it is given must be heard of by nobody, so nothing that it says on the side is kept.
     pub confidential: bool,
-    pub unsaid: Unsaid,
+    pub screen: Screen,
 }
 
 impl Guest {
     fn new(asking: &Asking<'_>) -> Self {
-        let Asking { adapter, limits, seed, confidential, unsaid } = asking;
+        let Asking { adapter, limits, seed, confidential, screen } = asking;
         let stderr = Tail::default();
         let wasi = WasiCtx::builder()
             .stderr(stderr.clone())
@@ -84,7 +84,7 @@ impl Guest {
             last_log_line: None,
             stderr,
             confidential: *confidential,
-            unsaid: unsaid.clone(),
+            screen: screen.clone(),
         }
     }
 
@@ -95,7 +95,7 @@ impl Guest {
     fn with_last_words(&self, what: &str) -> String {
         match self.last_words() {
             _ if self.confidential => format!("{what}; its last words are kept from everybody here"),
-            Some(words) => format!("{what}; its last words: {}", self.unsaid.heard(&words)),
+            Some(words) => format!("{what}; its last words: {}", self.screen.line(&words)),
             None => format!("{what}; it left no words"),
         }
     }
@@ -164,7 +164,7 @@ impl log::Host for Guest {
         self.log_lines = self.log_lines.saturating_add(1);
         let line = cut(&message, HEARD_BYTES_MAX).to_owned();
         if self.log_lines <= self.limits.log_lines {
-            let (adapter, heard) = (&self.name, self.unsaid.heard(&line));
+            let (adapter, heard) = (&self.name, self.screen.line(&line));
             let line = cut(&heard, LOG_LINE_BYTES_MAX);
             match level {
                 log::Level::Error => tracing::error!(adapter, "{line}"),

@@ -13,7 +13,6 @@ mod engine;
 mod guest;
 mod last_words;
 mod load;
-mod unsaid;
 
 use std::time::Duration;
 

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::operations::{line, most};
 use super::{Door, Problem};
 use crate::domain::{EventIdentity, Group, IAccount, Timestamp};
-use crate::engine::Screen;
 use crate::ports::{Letter, Line, NotificationLine, Place};
+use crate::secret::Screen;
 
 type Shared = extract::State<Arc<Door>>;
 

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 
 use super::{Door, Problem};
 use crate::domain::{Group, IAccount, Operation, OperationId, Person, Stage, State, Timestamp};
-use crate::engine::{Screen, Wish};
+use crate::engine::Wish;
 use crate::ports::{Line, Sought, Told};
+use crate::secret::Screen;
 
 /// Lines that one answer has at most, and when nobody says how many.
 const LINES_MAX: usize = 1000;
