@@ -3,7 +3,7 @@
 //! others take meanwhile, from the event that was accepted to its `OK` in PortaBilling.
 //!
 //! ```sh
-//! cargo bench -p punchdown-tests --bench neighbours -- --rate 20 --minutes 1
+//! cargo bench -p punchdown-tests --bench neighbours -- --rate 20 --minutes 5
 //! ```
 
 use std::collections::BTreeMap;
@@ -23,9 +23,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_punchdown-under-test");
 const GROUPS: u64 = 10;
 /// The group with the black hole.
 const STUCK: u64 = 9;
-/// The time is black and quiet in so many pieces each, in turns, so that what else the machine does
-/// meets both.
-const TURNS: u32 = 2;
+/// A minute is quiet and the next one black, in turns, so that what else the machine does meets both.
+const PIECE: Duration = Duration::from_secs(60);
 /// Caches and connections are made; not measured.
 const WARM_UP: Duration = Duration::from_secs(10);
 /// After each black piece, while the tenth group makes up for what it missed; not measured.
@@ -40,8 +39,24 @@ type Failed = Box<dyn Error>;
 struct Arguments {
     /// Events a second over all groups; each is of an account of its own.
     rate: f64,
-    /// Black minutes in all; there are as many quiet ones.
-    minutes: f64,
+    /// Black minutes; there are as many quiet ones.
+    minutes: u32,
+}
+
+impl Phase {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::Black => "black",
+        }
+    }
+}
+
+/// A quiet minute, or a black one.
+struct Piece {
+    turn: u32,
+    phase: Phase,
+    time: Range<SystemTime>,
 }
 
 /// What the tenth system is meanwhile.
@@ -57,25 +72,25 @@ async fn main() -> Result<(), Failed> {
     let folder = tempfile::Builder::new().prefix("punchdown-bench-").tempdir()?;
     let mut scene = Scene::set(folder.path()).await?;
     scene.stage.start_host().await?;
-    let phases = scene.play(&arguments).await?;
+    let pieces = scene.play(&arguments).await;
     let drained = scene.settle().await;
     scene.stage.stop_host().await?;
-    scene.report(&phases, drained)
+    scene.report(&pieces, drained)
 }
 
 fn arguments() -> Result<Arguments, Failed> {
-    let mut read = Arguments { rate: 20.0, minutes: 1.0 };
+    let mut read = Arguments { rate: 20.0, minutes: 5 };
     // Cargo says `--bench` of its own.
     let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
     while let Some(word) = words.next() {
-        let value = words.next().ok_or_else(|| format!("{word} of what?"))?.parse()?;
+        let value = words.next().ok_or_else(|| format!("{word} of what?"))?;
         match word.as_str() {
-            "--rate" => read.rate = value,
-            "--minutes" => read.minutes = value,
+            "--rate" => read.rate = value.parse()?,
+            "--minutes" => read.minutes = value.parse()?,
             _ => return Err(format!("{word} is not known: --rate and --minutes are").into()),
         }
     }
-    if read.rate <= 0.0 || read.minutes <= 0.0 {
+    if read.rate <= 0.0 || read.minutes == 0 {
         return Err("both are more than nothing".into());
     }
     Ok(read)
@@ -156,23 +171,22 @@ impl Scene {
     }
 
     /// Events at a steady pace, in turns quiet and black. Gives when what was.
-    async fn play(&mut self, arguments: &Arguments) -> Result<Vec<(Phase, Range<SystemTime>)>, Failed> {
-        let piece = Duration::from_secs_f64(arguments.minutes * 60.0) / TURNS;
+    async fn play(&mut self, arguments: &Arguments) -> Vec<Piece> {
         self.events(WARM_UP, arguments.rate).await;
-        let mut phases = Vec::new();
-        for _ in 0..TURNS {
+        let mut pieces = Vec::new();
+        for turn in 0..arguments.minutes {
             for phase in [Phase::Quiet, Phase::Black] {
                 if phase == Phase::Black {
                     self.front.demand(Demand::BlackHole);
                 }
                 let began = SystemTime::now();
-                self.events(piece, arguments.rate).await;
-                phases.push((phase, began..SystemTime::now()));
+                self.events(PIECE, arguments.rate).await;
+                pieces.push(Piece { turn, phase, time: began..SystemTime::now() });
                 self.front.demand(open());
             }
             self.events(RECOVERY, arguments.rate).await;
         }
-        Ok(phases)
+        pieces
     }
 
     async fn events(&mut self, during: Duration, rate: f64) {
@@ -203,47 +217,67 @@ impl Scene {
         false
     }
 
-    fn report(&self, phases: &[(Phase, Range<SystemTime>)], drained: bool) -> Result<(), Failed> {
+    fn report(&self, pieces: &[Piece], drained: bool) -> Result<(), Failed> {
         let is_ok = |seen: &StatusSeen| seen.status == "OK";
         let oks = self.billing.ledger().statuses.into_iter().filter(is_ok);
         let oks: BTreeMap<u64, SystemTime> = oks.map(|seen| (seen.i_account, seen.at)).collect();
-        let mut others: BTreeMap<Phase, Vec<Duration>> = BTreeMap::new();
+        let mut others: BTreeMap<(u32, Phase), Vec<Duration>> = BTreeMap::new();
         let mut stuck: Vec<Duration> = Vec::new();
         let (mut of_stuck, mut in_time) = (0, 0);
         for event in self.espf.ledger().events {
             let (Some(i_account), Some(accepted)) = (event.i_account, event.answered_at) else { continue };
-            let phase = phases.iter().find(|(_, range)| range.contains(&accepted));
-            let (Some((phase, range)), Some(told)) = (phase, oks.get(&i_account)) else { continue };
+            let piece = pieces.iter().find(|piece| piece.time.contains(&accepted));
+            let (Some(piece), Some(told)) = (piece, oks.get(&i_account)) else { continue };
             let took = told.duration_since(accepted).unwrap_or_default();
             if i_account % GROUPS != STUCK {
-                others.entry(*phase).or_default().push(took);
-            } else if *phase == Phase::Black {
+                others.entry((piece.turn, piece.phase)).or_default().push(took);
+            } else if piece.phase == Phase::Black {
                 of_stuck += 1;
-                in_time += u32::from(range.contains(told));
+                in_time += u32::from(piece.time.contains(told));
                 stuck.push(took);
             }
         }
         println!("\n{} events, of an account each, {} ended OK\n", self.emitted, oks.len());
-        println!("nine groups   operations       p50       p95       p99       max");
-        let mut p99 = Vec::new();
-        for (phase, times) in &mut others {
-            times.sort();
-            println!("{}", line(if *phase == Phase::Quiet { "quiet" } else { "black" }, times));
-            p99.push(share(times, 0.99));
-        }
+        compare(&mut others)?;
         stuck.sort();
         println!("\nthe tenth\n{}", line("black", &stuck));
         println!(
             "of {of_stuck} events in the dark {in_time} ended in it; {} requests were swallowed",
             self.front.ledger().unanswered
         );
-        let [quiet, black] = p99[..] else { return Err("there was nothing to compare".into()) };
-        println!("\np99 black to quiet: {:.2}", black.as_secs_f64() / quiet.as_secs_f64());
         if !drained || in_time > 0 || of_stuck == 0 {
             return Err("the tenth was not stuck, or did not recover: the figures say nothing".into());
         }
         Ok(())
     }
+}
+
+/// The nine in each minute, and in all; each black minute beside the quiet one before it.
+fn compare(others: &mut BTreeMap<(u32, Phase), Vec<Duration>>) -> Result<(), Failed> {
+    println!("nine groups   operations       p50       p95       p99       max");
+    let mut all: BTreeMap<Phase, Vec<Duration>> = BTreeMap::new();
+    let mut p99: BTreeMap<Phase, Vec<f64>> = BTreeMap::new();
+    for ((_, phase), times) in others {
+        times.sort();
+        println!("{}", line(phase.word(), times));
+        p99.entry(*phase).or_default().push(share(times, 0.99).as_secs_f64());
+        all.entry(*phase).or_default().append(times);
+    }
+    println!("in all");
+    for (phase, times) in &mut all {
+        times.sort();
+        println!("{}", line(phase.word(), times));
+    }
+    let of_all = |phase| all.get(&phase).map(|times| share(times, 0.99).as_secs_f64());
+    let (Some(quiet), Some(black)) = (of_all(Phase::Quiet), of_all(Phase::Black)) else {
+        return Err("there was nothing to compare".into());
+    };
+    let pairs = p99[&Phase::Quiet].iter().zip(&p99[&Phase::Black]);
+    let mut ratios: Vec<f64> = pairs.map(|(quiet, black)| black / quiet).collect();
+    ratios.sort_by(f64::total_cmp);
+    println!("\np99 black to quiet: {:.2} in all; minute by minute {ratios:.2?}", black / quiet);
+    println!("the middle one of them: {:.2}", ratios[ratios.len() / 2]);
+    Ok(())
 }
 
 /// The system of a group: quick, so that what is measured is the host.
