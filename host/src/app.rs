@@ -162,6 +162,13 @@ async fn load_adapter(
             format!("adapter {name} needs the secret `{secret}`"),
         ));
     }
+    if group.engine.registers && !adapter.registers() {
+        found.push(problem(
+            Code::AdapterConfig,
+            "notify.register",
+            format!("adapter {name} has no interface `registration`: it cannot register with its system"),
+        ));
+    }
     if !found.is_empty() {
         return Err(found);
     }

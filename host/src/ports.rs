@@ -3,6 +3,7 @@
 //! Each port has its own error, said as what to do about it. Whoever answers a port knows no
 //! other; the engine knows only these traits.
 
+mod errand;
 mod journal;
 mod lack;
 mod look;
@@ -13,11 +14,12 @@ use async_trait::async_trait;
 
 use crate::domain::{
     Breaker, Chance, Change, Digest, Entry, Errand, Event, FanOut, Group, IAccount, ICustomer, Json,
-    LaidDown, Listed, Notification, Operation, OperationId, Progress, Reading, Request, Response, Service,
-    Subscriber, SystemChange, Timestamp, Trouble, Wanted,
+    LaidDown, Listed, Notification, Operation, OperationId, Progress, Reading, Registration, Request,
+    Response, Service, Subscriber, SystemChange, Timestamp, Trouble, Wanted,
 };
 use crate::secret::Secret;
 
+pub use errand::{Registered, Run, SessionValues};
 pub use journal::{
     Acceptance, Audit, Claim, DeadLetter, Delivered, Held, JournalError, Kept, Lease, Leased, Line, Overview,
     Purge, Purgeable, Purged, Sought, StatusUpdate, Told, Work,
@@ -116,6 +118,12 @@ pub trait Journal: Looks + Send + Sync {
 
     async fn keep_breaker(&self, group: &Group, breaker: &Breaker) -> Result<(), JournalError>;
 
+    /// The groups' registrations for notifications as they were last kept.
+    async fn registrations(&self) -> Result<BTreeMap<Group, Registration>, JournalError>;
+
+    async fn keep_registration(&self, group: &Group, registration: &Registration)
+    -> Result<(), JournalError>;
+
     /// Writes down that a host runs now; gives when one did last.
     async fn alive(&self, now: Timestamp) -> Result<Option<Timestamp>, JournalError>;
 
@@ -191,9 +199,11 @@ pub trait Adapters: Send + Sync {
 
     async fn read_notification(&self, group: &Group, raw: &Notification) -> Result<Reading, AdapterError>;
 
-    /// The next move of the log-in that began then, under that name. What is said on the way is kept
-    /// nowhere: its answers hold a session.
-    async fn log_in(&self, log_in: LogIn) -> Result<Errand, AdapterError>;
+    /// The next move of a log-in. What is said on the way is kept nowhere: its answers hold a session.
+    async fn log_in(&self, run: Run) -> Result<Errand, AdapterError>;
+
+    /// The next move of a registration for notifications, or of its end.
+    async fn register(&self, run: Run, how: Registered) -> Result<Errand, AdapterError>;
 }
 
 #[derive(Clone, Debug)]
@@ -205,15 +215,8 @@ pub struct Needs {
     pub notify_at: Option<String>,
     /// It can log in.
     pub logs_in: bool,
-}
-
-/// A log-in, and all that has happened on its way.
-#[derive(Clone, Debug)]
-pub struct LogIn {
-    pub group: Group,
-    pub id: OperationId,
-    pub began: Timestamp,
-    pub history: Vec<Entry>,
+    /// It can register for notifications.
+    pub registers: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -244,9 +247,6 @@ impl AdapterError {
         }
     }
 }
-
-/// What a running session fills in, by name.
-pub type SessionValues = BTreeMap<String, Secret>;
 
 /// The external systems, each by the group that has it for a target.
 #[async_trait]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use punchdown::domain::{
     Breaker, Change, Event, EventIdentity, FanOut, Group, IAccount, Listed, Notification, Operation,
-    OperationId, Reading, Response, SystemChange, Timestamp,
+    OperationId, Reading, Registration, Response, SystemChange, Timestamp,
 };
 use punchdown::lifecycle;
 use punchdown::ports::{
@@ -130,6 +130,18 @@ impl Journal for Early {
 
     async fn keep_breaker(&self, group: &Group, breaker: &Breaker) -> Result<(), JournalError> {
         self.0.keep_breaker(group, breaker).await
+    }
+
+    async fn registrations(&self) -> Result<BTreeMap<Group, Registration>, JournalError> {
+        self.0.registrations().await
+    }
+
+    async fn keep_registration(
+        &self,
+        group: &Group,
+        registration: &Registration,
+    ) -> Result<(), JournalError> {
+        self.0.keep_registration(group, registration).await
     }
 
     async fn alive(&self, now: Timestamp) -> Result<Option<Timestamp>, JournalError> {

@@ -7,7 +7,7 @@ use punchdown::domain::{
     AccountId, Decision, Entry, Errand, Event, EventIdentity, Group, Happening, IAccount, Json, LaidDown,
     Notification, OperationId, Progress, Reading, Request, Service, Subscriber, Timestamp,
 };
-use punchdown::ports::{Adapters as _, LogIn, Question};
+use punchdown::ports::{Adapters as _, Question, Registered, Run};
 use punchdown::wasm::{Adapter, Catalog, Limits, Sandbox, Serving};
 use serde_json::{Value, json};
 
@@ -90,18 +90,33 @@ async fn run(adapter: &Adapter, case: &Value) -> Result<(), Failure> {
             let second = adapter.check_config(&config).await.map_err(|trouble| trouble.message)?;
             compare(&case["expect"], &json!(first), first == second)
         }
-        Some("log-in") => log_in(adapter, case).await,
+        Some("log-in" | "register-at" | "unregister") => errand(adapter, case).await,
         _ => Err(format!("nobody can ask {}", case["ask"]).into()),
     }
 }
 
-async fn log_in(adapter: &Adapter, case: &Value) -> Result<(), Failure> {
+async fn errand(adapter: &Adapter, case: &Value) -> Result<(), Failure> {
     let (catalog, group) = serving(adapter, &case["config"]);
-    let id = OperationId("01KG8E5S00LOGIN00000000001".to_owned());
-    let mut asked = LogIn { group, id, began: Timestamp::default(), history: Vec::new() };
+    let id = OperationId("01KG8E5S00ERRAND0000000001".to_owned());
+    let standing = || case.get("standing").map(text);
+    let how = match case["ask"].as_str() {
+        Some("register-at") => {
+            let address = case["address"].as_str().ok_or("it names no address")?.to_owned();
+            Some(Registered::At { address, standing: standing() })
+        }
+        Some("unregister") => {
+            Some(Registered::NoMore { standing: standing().ok_or("it names no standing")? })
+        }
+        _ => None,
+    };
+    let ask = async |run: Run| match how.clone() {
+        Some(how) => catalog.register(run, how).await,
+        None => catalog.log_in(run).await,
+    };
+    let mut run = Run { group, id, began: Timestamp::default(), history: Vec::new() };
     for step in case["steps"].as_array().ok_or("it has no steps")? {
-        let first = catalog.log_in(asked.clone()).await?;
-        let second = catalog.log_in(asked.clone()).await?;
+        let first = ask(run.clone()).await?;
+        let second = ask(run.clone()).await?;
         let expected = &step["expect"];
         let answer = match &first {
             Errand::Send(request) => json!({ "send": request }),
@@ -121,7 +136,7 @@ async fn log_in(adapter: &Adapter, case: &Value) -> Result<(), Failure> {
         };
         compare(&expected, &without_nulls(&answer), first == second)?;
         if let Some(then) = step.get("then") {
-            asked.history.push(entry(then)?);
+            run.history.push(entry(then)?);
         }
     }
     Ok(())

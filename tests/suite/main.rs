@@ -31,6 +31,7 @@ mod online;
 mod operators;
 mod orders;
 mod portabilling;
+mod registrations;
 mod retention;
 mod schema;
 mod secrecy;

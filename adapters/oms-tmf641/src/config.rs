@@ -12,6 +12,7 @@ use crate::dialect::Dialect;
 
 const POLL_SECONDS: RangeInclusive<u32> = 1..=86_400;
 const POLL_SECONDS_DEFAULT: u32 = 30;
+const HUB_HOURS: RangeInclusive<u32> = 1..=8_760;
 
 /// A configuration that was found good, complete.
 pub struct Config {
@@ -20,6 +21,8 @@ pub struct Config {
     specification: String,
     pub category: Option<String>,
     pub poll_seconds: u32,
+    pub hub_query: Option<String>,
+    pub hub_hours: Option<u32>,
     pub items: Vec<Item>,
     pub characteristics: Characteristics,
 }
@@ -63,6 +66,14 @@ pub fn schema() -> Value {
                 "type": "integer", "minimum": POLL_SECONDS.start(), "maximum": POLL_SECONDS.end(),
                 "default": POLL_SECONDS_DEFAULT,
                 "description": "How soon an order is looked at for which no notification came.",
+            },
+            "hub-query": {
+                "type": "string", "minLength": 1,
+                "description": "What a registration at the hub asks for: its `query`.",
+            },
+            "hub-hours": {
+                "type": "integer", "minimum": HUB_HOURS.start(), "maximum": HUB_HOURS.end(),
+                "description": "For how long a registration at the hub is good; without end unless set.",
             },
             "items": {
                 "type": "array", "minItems": 1,
@@ -111,6 +122,8 @@ impl Config {
             specification: String::new(),
             category: None,
             poll_seconds: POLL_SECONDS_DEFAULT,
+            hub_query: None,
+            hub_hours: None,
             items: vec![Item { id: "1".to_owned(), group: None, specification: None }],
             characteristics: Characteristics::default(),
         }
@@ -128,6 +141,8 @@ impl Config {
                 "specification" => problems.or_set(&at, &mut self.specification, text(value)),
                 "category" => problems.or_set(&at, &mut self.category, text(value).map(Some)),
                 "poll-seconds" => problems.or_set(&at, &mut self.poll_seconds, seconds(value)),
+                "hub-query" => problems.or_set(&at, &mut self.hub_query, text(value).map(Some)),
+                "hub-hours" => problems.or_set(&at, &mut self.hub_hours, hours(value).map(Some)),
                 "items" => self.items = items(&at, value, problems),
                 "characteristics" => self.characteristics = characteristics(&at, value, problems),
                 _ => problems.note(&at, "is no setting of this adapter"),
@@ -175,9 +190,16 @@ fn text(value: &Value) -> Result<String, &'static str> {
 }
 
 fn seconds(value: &Value) -> Result<u32, &'static str> {
-    let seconds = value.as_u64().and_then(|seconds| u32::try_from(seconds).ok());
-    let seconds = seconds.filter(|seconds| POLL_SECONDS.contains(seconds));
-    seconds.ok_or("must be a number of seconds from 1 to 86400")
+    number(value, POLL_SECONDS).ok_or("must be a number of seconds from 1 to 86400")
+}
+
+fn hours(value: &Value) -> Result<u32, &'static str> {
+    number(value, HUB_HOURS).ok_or("must be a number of hours from 1 to 8760")
+}
+
+fn number(value: &Value, range: RangeInclusive<u32>) -> Option<u32> {
+    let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+    number.filter(|number| range.contains(number))
 }
 
 fn items(at: &str, value: &Value, problems: &mut Problems) -> Vec<Item> {

@@ -3,7 +3,8 @@
 //!
 //! Begin at `flow`, the life of an operation; `following` finds out how an order ended. `dialect` is how
 //! an order is written, `order` how one is read, `answer` what an answer to one means. `standing` is what
-//! we remember, `config` and `characteristics` what a group says, `notice` what the system says of itself.
+//! we remember, `config` and `characteristics` what a group says, `notice` what the system says of itself,
+//! and `hub` how it is asked to.
 //! The keys of a SIM (Ki, OPc) are never sent: an order system has no use for them.
 
 mod answer;
@@ -12,12 +13,14 @@ mod config;
 mod dialect;
 mod flow;
 mod following;
+mod hub;
 mod notice;
 mod order;
 mod standing;
 
 use punchdown_adapter::{
-    Adapter, Description, Flow, Notification, Operation, Problem, Reading, Stop, Value, export_adapter,
+    Adapter, Description, Errand, Flow, Notification, Operation, Problem, Reading, Register, Standing, Stop,
+    Value, export_adapter,
 };
 
 use config::Config;
@@ -51,12 +54,33 @@ impl Adapter for OmsTmf641 {
     }
 }
 
-export_adapter!(OmsTmf641);
+impl Register for OmsTmf641 {
+    fn register_at(
+        errand: &mut Errand,
+        config: &Value,
+        address: &str,
+        standing: Option<&Value>,
+    ) -> Result<Standing, Stop> {
+        match Config::read(config) {
+            Ok(config) => hub::register(errand, &config, address, standing),
+            Err(_) => Err(errand.fail("configuration", "the configuration is not as it was")),
+        }
+    }
+
+    fn unregister(errand: &mut Errand, config: &Value, standing: &Value) -> Result<(), Stop> {
+        match Config::read(config) {
+            Ok(config) => hub::unregister(errand, &config, standing),
+            Err(_) => Err(errand.fail("configuration", "the configuration is not as it was")),
+        }
+    }
+}
+
+export_adapter!(OmsTmf641, with register);
 
 #[cfg(test)]
 mod tests {
     #[test]
     fn the_golden_cases_hold() {
-        punchdown_adapter::run_cases::<super::OmsTmf641>("cases");
+        punchdown_adapter::run_cases_with_register::<super::OmsTmf641>("cases");
     }
 }

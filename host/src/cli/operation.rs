@@ -74,6 +74,10 @@ pub enum TargetCommand {
     Pause(Signed),
     /// Let it work again.
     Resume(Signed),
+    /// Have it registered for notifications again.
+    Register(Signed),
+    /// Have it registered for notifications no more; its requests leave all the same.
+    Unregister(Signed),
 }
 
 pub async fn run(command: &Command) -> ExitCode {
@@ -90,6 +94,8 @@ pub async fn target(command: &TargetCommand) -> ExitCode {
     match command {
         TargetCommand::Pause(signed) => signed.post("groups", "pause").await,
         TargetCommand::Resume(signed) => signed.post("groups", "resume").await,
+        TargetCommand::Register(signed) => signed.post("groups", "register").await,
+        TargetCommand::Unregister(signed) => signed.post("groups", "unregister").await,
     }
 }
 

@@ -66,6 +66,10 @@ fn problems(status: &Value, stuck: &Value) -> String {
                 "group {group}: its target does not answer since {since}, next probe {probe_at}: {why}"
             );
         }
+        if of_group["registration"]["good"] == false {
+            let why = of_group["registration"]["why"].as_str().unwrap_or("it is being asked for");
+            let _ = writeln!(text, "group {group} is not registered for notifications: {why}");
+        }
         for (state, count) in of_group["operations"].as_object().into_iter().flatten() {
             if !WELL.contains(&state.as_str()) {
                 let _ = writeln!(text, "group {group}: {count} {state}");
@@ -106,6 +110,13 @@ fn text(status: &Value) -> String {
             let (since, code, why) = (word("open_since"), word("code"), word("why"));
             let _ = writeln!(text, "  breaker open       since {since}, next probe {}", word("probe_at"));
             let _ = writeln!(text, "                     {code}: {why}");
+        }
+        if let Some(registration) = of_group["registration"].as_object() {
+            let word = |name: &str| registration[name].as_str().unwrap_or("none");
+            let _ = match registration["good"].as_bool() {
+                Some(true) => writeln!(text, "  registered         since {}", word("since")),
+                _ => writeln!(text, "  not registered     {}: {}", word("code"), word("why")),
+            };
         }
         for (stage, count) in of_group["operations"].as_object().into_iter().flatten() {
             let _ = writeln!(text, "  {stage:<18} {count}");

@@ -92,6 +92,7 @@ fn group(
             default_reply,
             breaker,
             paused: paused?,
+            registers: notify.as_ref().is_some_and(|notify| notify.register),
         },
         adapter: directory.join(adapter?),
         limits,

@@ -83,6 +83,8 @@ impl GroupSettings {
 #[derive(Clone, Debug)]
 pub struct Notify {
     pub at: Option<String>,
+    /// The group is to be registered there with its system.
+    pub register: bool,
     pub auth: NotifyAuth,
 }
 

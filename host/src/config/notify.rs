@@ -10,8 +10,8 @@ use super::values::{DAY, SECOND, base_url, header_name, range};
 use crate::domain::{Body, Header, Response};
 use crate::explain::Code;
 use crate::http::{
-    Algorithm, CallerRule, CertificateName, Encoding, Key, ListenerSettings, NotifyAuth, Signature,
-    SignedTime, Template, TimeFrom, Tls,
+    Algorithm, AtRegistration, CallerRule, CertificateName, Encoding, Key, ListenerSettings, NotifyAuth,
+    Signature, SignedTime, Template, TimeFrom, Tls,
 };
 use crate::secret::Secret;
 
@@ -26,10 +26,12 @@ pub fn notify(section: &mut Section<'_>, directory: &Path, listen: Listen<'_>) -
         Some(value) => base_url(&value).map(|at| Some((at, value))),
         None => Some(None),
     };
+    let register = section.or("register", "false", |value| registers(value, at.as_ref()?.is_some()));
     let example = "{ standard-webhooks = { secret = { file = \"secrets/hook\" } } }";
-    let auth = section.required("auth", example).and_then(|value| auth(&value, directory, listen));
+    let door = Door { listen, registers: register.unwrap_or_default() };
+    let auth = section.required("auth", example).and_then(|value| auth(&value, directory, door));
     let default_reply = section.section("default-reply", default_reply);
-    let (at, auth) = (at?, auth?);
+    let (at, register, auth) = (at?, register?, auth?);
     if let Some((at, value)) = &at
         && auth.path_secrets().iter().any(|secret| at.contains(secret.expose()))
     {
@@ -40,7 +42,20 @@ pub fn notify(section: &mut Section<'_>, directory: &Path, listen: Listen<'_>) -
         );
         return None;
     }
-    Some((Notify { at: at.map(|(at, _)| at), auth }, default_reply?))
+    Some((Notify { at: at.map(|(at, _)| at), register, auth }, default_reply?))
+}
+
+fn registers(value: &Value<'_>, has_address: bool) -> Option<bool> {
+    let register = value.truth()?;
+    if register && !has_address {
+        value.complain(
+            Code::Contradiction,
+            "whoever is to notify must be told where, and there is no `at`",
+            Some("at = \"https://punchdown.example.net/notify/HSS\""),
+        );
+        return None;
+    }
+    Some(register)
 }
 
 /// It is stored, so it must not come again: a success.
@@ -56,11 +71,51 @@ fn default_reply(section: &mut Section<'_>) -> Option<Response> {
     })
 }
 
-fn auth(value: &Value<'_>, directory: &Path, listen: Listen<'_>) -> Option<NotifyAuth> {
-    if value.is_text() {
-        return nobody_is_asked(value, listen);
+/// What a door is besides its schemes.
+#[derive(Clone, Copy)]
+struct Door<'a> {
+    listen: Listen<'a>,
+    /// Its group is registered at addresses of its own.
+    registers: bool,
+}
+
+fn auth(value: &Value<'_>, directory: &Path, door: Door<'_>) -> Option<NotifyAuth> {
+    let at_registration = if door.registers { AtRegistration::May } else { AtRegistration::Never };
+    let auth = match value.is_text() {
+        true => words(value, door),
+        false => value.section(|section| schemes(section, directory, door.listen)),
+    }?;
+    if door.registers && !auth.path_secrets().is_empty() {
+        value.complain(
+            Code::Contradiction,
+            "`register` makes addresses of its own, and the adapter must not know the secret of `path-secret`",
+            Some("auth = \"registered\": the address of a registration is as good as a secret"),
+        );
+        return None;
     }
-    value.section(|section| schemes(section, directory, listen))
+    Some(match auth.at_registration {
+        AtRegistration::Must => auth,
+        AtRegistration::Never | AtRegistration::May => NotifyAuth { at_registration, ..auth },
+    })
+}
+
+/// One word instead of a table.
+fn words(value: &Value<'_>, door: Door<'_>) -> Option<NotifyAuth> {
+    match value.text()?.as_str() {
+        "registered" if door.registers => {
+            in_the_clear(value, door.listen);
+            Some(NotifyAuth { at_registration: AtRegistration::Must, ..NotifyAuth::default() })
+        }
+        "registered" => {
+            value.complain(
+                Code::Contradiction,
+                "nobody is registered: `register` is not true",
+                Some("register = true"),
+            );
+            None
+        }
+        _ => nobody_is_asked(value, door.listen),
+    }
 }
 
 fn nobody_is_asked(value: &Value<'_>, listen: Listen<'_>) -> Option<NotifyAuth> {
@@ -76,7 +131,7 @@ fn nobody_is_asked(value: &Value<'_>, listen: Listen<'_>) -> Option<NotifyAuth> 
             None
         }
         other => {
-            let help = format!("a table that names some of {SCHEMES}, or \"none\"");
+            let help = format!("a table that names some of {SCHEMES}, or \"registered\", or \"none\"");
             value.complain(Code::WrongValue, format!("`{other}` is no way to authenticate"), Some(&help));
             None
         }
@@ -115,6 +170,7 @@ fn schemes(section: &mut Section<'_>, directory: &Path, listen: Listen<'_>) -> O
     Some(NotifyAuth {
         caller: caller.into_iter().collect::<Option<_>>()?,
         signatures: signatures.into_iter().collect::<Option<_>>()?,
+        ..NotifyAuth::default()
     })
 }
 

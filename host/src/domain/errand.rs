@@ -1,4 +1,4 @@
-//! What is done for a whole group and not for one account: logging in.
+//! What is done for a whole group and not for one account: logging in, registering for notifications.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -21,7 +21,8 @@
 //! | report | what an adapter says of a service; a status is what PortaBilling is told |
 //! | trouble | a stable code and a sentence for a person |
 //! | person | who did something to an operation or a group by hand, and why |
-//! | errand | what is done for a whole group, and not for one account: logging in |
+//! | errand | what is done for a whole group, and not for one account: logging in, registering for notifications |
+//! | registration | what stands of being registered, and at which address |
 //! | session | what a log-in brought: values that fill in requests, kept in memory alone |
 //! | breaker | what holds a group's requests back while its target answers nobody |
 //! | lease | the right to move a lane, for a time; its epoch makes an old one worthless |
@@ -45,6 +46,7 @@ mod notification;
 mod operation;
 pub mod outcome;
 mod person;
+mod registration;
 mod retry;
 mod shown;
 mod state;
@@ -69,6 +71,7 @@ pub use lane::{Behind, GivesWay, Lane, collapses, gives_way};
 pub use notification::{Correlation, Notification, Otherwise, QUIET, Reading, Signal, SystemChange};
 pub use operation::{Asked, LaidDown, Move, Operation, OperationId, Stage};
 pub use person::{Act, Person, may_act_on};
+pub use registration::{Duty, Registered, Registration, Token};
 pub use retry::{Chance, RetrySchedule, growing, renewed_after};
 pub use shown::{Veil, shortened};
 pub use state::State;

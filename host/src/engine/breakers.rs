@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+use super::registrations::RegistrationState;
 use super::{Core, GroupSettings};
 use crate::domain::breaker::{Open, Sign, Turn};
 use crate::domain::step::Step;
@@ -22,6 +23,8 @@ pub struct GroupState {
     pub paused: bool,
     /// Its breaker, when that is open.
     pub open: Option<Open>,
+    /// Where it is registered for notifications, or wants to be.
+    pub registration: Option<RegistrationState>,
 }
 
 impl Breakers {
@@ -45,6 +48,9 @@ impl Core {
     pub(super) async fn begin(&self) {
         if let Err(error) = self.breakers.load(self.ports.journal.as_ref()).await {
             tracing::error!(%error, "cannot read the breakers; they begin closed");
+        }
+        if let Err(error) = self.registrations.load(self.ports.journal.as_ref()).await {
+            tracing::error!(%error, "cannot read the registrations; they are asked for again");
         }
         for (group, settings) in &self.groups {
             let mut breaker = self.breakers.0[group].lock().await;
@@ -133,7 +139,10 @@ impl Core {
         for (group, settings) in &self.groups {
             let breaker = self.breakers.0[group].lock().await;
             let paused = settings.paused || breaker.rests();
-            states.push(GroupState { group: group.clone(), paused, open: breaker.open().cloned() });
+            let open = breaker.open().cloned();
+            drop(breaker);
+            let registration = self.registration_of(settings).await;
+            states.push(GroupState { group: group.clone(), paused, open, registration });
         }
         states
     }

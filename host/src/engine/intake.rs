@@ -155,6 +155,11 @@ impl Intake {
         Ok(reply.unwrap_or_else(|| self.core.default_reply(group)))
     }
 
+    /// Whether a registration of the group has that address, or had it a moment ago.
+    pub async fn takes_at(&self, group: &Group, token: &str) -> bool {
+        self.core.takes_at(group, token).await
+    }
+
     /// Whether an event could be stored now.
     pub async fn ready(&self) -> Result<(), JournalError> {
         within(STORED_WITHIN, self.core.ports.journal.ping()).await

@@ -6,11 +6,13 @@
 mod alive;
 mod begin;
 mod breakers;
+mod errands;
 mod fan_out;
 mod intake;
 mod operators;
 mod perform;
 mod purge;
+mod registrations;
 mod sessions;
 mod statuses;
 mod takeover;
@@ -28,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::breakers::Breakers;
+use self::registrations::Registrations;
 use self::sessions::Sessions;
 use crate::domain::{BreakerPolicy, Group, Patterns, Policy, Response, Timestamp};
 use crate::ports::{Claim, Held, Lease, Ports};
@@ -38,6 +41,7 @@ pub use breakers::GroupState;
 pub use intake::{Accepted, Intake, IntakeError};
 pub use operators::{Operators, Refused, Wish};
 pub use purge::Retention;
+pub use registrations::{MARK, RegistrationState};
 
 /// A lease outlives the longest step; each save prolongs it.
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -71,6 +75,8 @@ pub struct GroupSettings {
     pub breaker: BreakerPolicy,
     /// Its events and notifications are taken, and nothing else moves.
     pub paused: bool,
+    /// It is to be registered with its system for notifications.
+    pub registers: bool,
 }
 
 pub struct Engine {
@@ -86,6 +92,7 @@ pub(crate) struct Core {
     groups: BTreeMap<Group, GroupSettings>,
     breakers: Breakers,
     sessions: Sessions,
+    registrations: Registrations,
     hints: Hints,
     /// Made at each start, so that nobody is mistaken for an earlier self.
     owner: String,
@@ -114,7 +121,8 @@ impl Engine {
         let hints = Hints { lanes, fan_outs: Notify::new(), changes: Notify::new(), statuses: Notify::new() };
         let breakers = Breakers::new(groups.keys().cloned());
         let sessions = Sessions::new(groups.keys().cloned());
-        let core = Core { ports, metrics, vault, groups, breakers, sessions, hints, owner };
+        let registrations = Registrations::new(groups.keys().cloned());
+        let core = Core { ports, metrics, vault, groups, breakers, sessions, registrations, hints, owner };
         Self { core: Arc::new(core), retention }
     }
 
@@ -136,6 +144,10 @@ impl Engine {
         for settings in self.core.groups.values() {
             let (core, settings, stop) = (Arc::clone(&self.core), settings.clone(), stop.clone());
             loops.spawn(async move { core.move_lanes(settings, stop).await });
+        }
+        for settings in self.core.groups.values() {
+            let (core, settings, stop) = (Arc::clone(&self.core), settings.clone(), stop.clone());
+            loops.spawn(async move { registrations::keep(&core, &settings, stop).await });
         }
         let (core, stopping) = (Arc::clone(&self.core), stop.clone());
         loops.spawn(async move { statuses::tell(&core, stopping).await });

@@ -138,6 +138,26 @@ impl Operators {
     }
 }
 
+impl Operators {
+    /// Has a group registered for notifications no more, or again.
+    ///
+    /// # Errors
+    /// When there is no such group, or when its section does not want it registered.
+    pub async fn register(&self, group: &Group, off: bool, person: Person) -> Result<(), Refused> {
+        let core = &self.core;
+        let settings = core.groups.get(group).ok_or_else(|| Refused::Unknown(format!("group {group}")))?;
+        if !settings.registers && !off {
+            return Err(Refused::NotNow(format!(
+                "`notify.register` of group {group} is not true: change the configuration"
+            )));
+        }
+        core.turn_registration(group, off).await?;
+        core.audit(if off { "unregister" } else { "register" }, &group.0, person).await?;
+        core.hints.lanes[group].notify_one();
+        Ok(())
+    }
+}
+
 impl Core {
     async fn lay_hands_on(
         &self,

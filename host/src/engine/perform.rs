@@ -37,7 +37,7 @@ pub async fn perform(
         Step::Compare(behind) => compare(&held.operation, behind, settings, core).await,
         Step::Read => read(held, settings, core).await,
         Step::Ask => ask(&held.operation, core, session).await,
-        Step::Leave => leave(&held.operation, lease, core).await,
+        Step::Leave => leave(&held.operation, lease, settings, core).await,
         Step::Send => match &held.operation.stage {
             Stage::OnItsWay { request, .. } => send(&held.operation, request, core, session).await,
             other => unreachable!("`next` sends what is on its way, not what is {}", other.word()),
@@ -210,8 +210,11 @@ fn is_taken_over(operation: &Operation, core: &Core) -> bool {
 }
 
 /// What the request needs is there before it is marked as on its way.
-async fn leave(operation: &Operation, lease: &Lease, core: &Core) -> Outcome {
+async fn leave(operation: &Operation, lease: &Lease, settings: &GroupSettings, core: &Core) -> Outcome {
     let group = &operation.lane.group;
+    if let Some(lack) = core.registration_lack(settings).await {
+        return lacking(lack, core);
+    }
     if let Stage::Ready { request, .. } = &operation.stage
         && let Err(lack) = core.session(group, request).await
     {

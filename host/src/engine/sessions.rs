@@ -3,23 +3,23 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 
 use super::Core;
-use crate::domain::{
-    Delivery, Entry, Errand, Exchange, Group, Happening, OperationId, Reason, Received, Request, Standing,
-    Timestamp, Trouble, renewed_after,
-};
-use crate::ports::{AdapterError, Denial, Lack, LogIn, SendError, SessionValues, Withheld};
+use super::errands::{Failed, Name};
+use crate::domain::{Group, Reason, Request, Standing, Timestamp, Trouble, renewed_after};
+use crate::ports::{Denial, Lack, SessionValues, Withheld};
 use crate::secret::Secret;
 use crate::telemetry::AdapterQuestion;
 
-/// Whoever waits for a log-in has a lease that ends.
-const LOG_IN_MAX: Duration = Duration::from_secs(30);
-/// A log-in that wants more goes round in a circle.
-const REQUESTS_MAX: usize = 16;
+const LOG_IN: Name = Name {
+    what: "the log-in",
+    refused: "session-refused",
+    unavailable: "session-unavailable",
+    question: AdapterQuestion::LogIn,
+};
 /// A session that ends sooner was never good.
 const NEW: Duration = Duration::from_secs(30);
 /// So many of them one after the other are as good as a refusal.
@@ -44,9 +44,6 @@ pub struct Session {
     renew_at: Option<Timestamp>,
 }
 
-/// Why a log-in came to nothing: whether anybody said no, and what is known of it.
-type Failed = (Denial, Trouble);
-
 impl Sessions {
     pub fn new(groups: impl Iterator<Item = Group>) -> Self {
         Self(groups.map(|group| (group, Mutex::default())).collect())
@@ -61,8 +58,12 @@ impl Core {
         group: &Group,
         request: &Request,
     ) -> Result<Option<Arc<Session>>, Lack> {
-        let logs_in = || self.ports.adapters.needs(group).is_some_and(|needs| needs.logs_in);
-        if !request.needs_session() || !logs_in() {
+        if request.needs_session() { self.group_session(group).await } else { Ok(None) }
+    }
+
+    /// The one that runs, or a new one; `None` when the group's adapter cannot log in.
+    pub(super) async fn group_session(&self, group: &Group) -> Result<Option<Arc<Session>>, Lack> {
+        if !self.ports.adapters.needs(group).is_some_and(|needs| needs.logs_in) {
             return Ok(None);
         }
         let mut state = self.sessions.0[group].lock().await;
@@ -77,8 +78,7 @@ impl Core {
         if let Some(lack) = state.withheld.lack(now) {
             return Err(lack);
         }
-        let silent = |_| Err((Denial::Unavailable, unavailable("it takes longer than 30 seconds")));
-        match tokio::time::timeout(LOG_IN_MAX, self.log_in(group)).await.unwrap_or_else(silent) {
+        match self.log_in(group).await {
             Ok(session) => {
                 let session = Arc::new(session);
                 tracing::info!(%group, renew_at = session.renew_at.map(tracing::field::display), "logged in to a target");
@@ -114,34 +114,9 @@ impl Core {
         }
     }
 
-    /// Asks the adapter for each move from the beginning to the end. Nothing of it is written down.
     async fn log_in(&self, group: &Group) -> Result<Session, Failed> {
-        let world = &self.ports.world;
-        let (id, began) = (OperationId(world.new_id()), world.now());
-        let mut history = Vec::new();
-        loop {
-            let asked = LogIn { group: group.clone(), id: id.clone(), began, history: history.clone() };
-            let at = Instant::now();
-            let errand = self.ports.adapters.log_in(asked).await;
-            let result = if errand.is_ok() { "answered" } else { "fault" };
-            self.metrics.adapter_call(group, AdapterQuestion::LogIn, result, at.elapsed());
-            match errand.map_err(|error| (Denial::Refused, fault(&error)))? {
-                Errand::Send(_) if history.len() >= REQUESTS_MAX => {
-                    let why = format!("it sends more than {REQUESTS_MAX} requests and comes to no end");
-                    return Err((Denial::Refused, Reason::HistoryLimit.trouble(why)));
-                }
-                Errand::Send(request) => {
-                    let outcome = self.send_for(group, &id, &request).await?;
-                    let what = Happening::Exchanged(Exchange { label: request.label, outcome });
-                    history.push(Entry { at: world.now(), what });
-                }
-                Errand::Again(trouble) => return Err((Denial::Unavailable, unavailable(&said(&trouble)))),
-                Errand::Fail(trouble) => {
-                    return Err((Denial::Refused, Trouble::new("session-refused", said(&trouble))));
-                }
-                Errand::Ready(standing) => return self.session_of(&standing),
-            }
-        }
+        let ask = |run| self.ports.adapters.log_in(run);
+        self.session_of(&self.errand(group, &LOG_IN, &SessionValues::new(), ask).await?)
     }
 
     fn session_of(&self, standing: &Standing) -> Result<Session, Failed> {
@@ -155,39 +130,4 @@ impl Core {
         let renew_at = standing.life.map(|life| granted_at + renewed_after(life));
         Ok(Session { values, granted_at, renew_at })
     }
-
-    /// One request of a log-in. Nobody knows a session yet, and whoever is not answered begins anew.
-    async fn send_for(&self, group: &Group, id: &OperationId, request: &Request) -> Result<Received, Failed> {
-        let outbound = &self.ports.outbound;
-        let lacking = |lack: Lack| (Denial::Unavailable, lack.trouble);
-        outbound.make_ready(group, false).await.map_err(lacking)?;
-        let (key, began) = (request.idempotency_key(id), Instant::now());
-        let answer = outbound.send(group, request, &key, &SessionValues::new()).await;
-        self.metrics.request(group, &answer, began.elapsed());
-        match answer {
-            Ok(response) => Ok(Received::Answered(response)),
-            Err(SendError::Unanswered(why)) if request.delivery == Delivery::AtMostOnce => {
-                Ok(Received::Unknown(why))
-            }
-            Err(SendError::Lacking(lack)) => Err(lacking(lack)),
-            Err(error @ (SendError::NotSent(_) | SendError::Unanswered(_))) => {
-                Err((Denial::Unavailable, unavailable(&error.to_string())))
-            }
-            Err(SendError::TooLarge(why)) => Err((Denial::Refused, Reason::AnswerTooLarge.trouble(why))),
-            Err(SendError::Refused(why)) => Err((Denial::Refused, Reason::RequestRefused.trouble(why))),
-        }
-    }
-}
-
-fn unavailable(why: &str) -> Trouble {
-    Trouble::new("session-unavailable", format!("the log-in: {why}"))
-}
-
-/// The adapter's own trouble, in our sentence.
-fn said(trouble: &Trouble) -> String {
-    format!("{} ({})", trouble.message, trouble.code)
-}
-
-fn fault(error: &AdapterError) -> Trouble {
-    Trouble::new(error.code(), format!("the log-in: {error}"))
 }

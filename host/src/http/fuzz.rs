@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::auth::Offered;
-use super::notifications::{below_group, path_secret};
+use super::notifications::{below_group, first_part};
 use super::notify_auth::Caller;
 use super::rewording::{COME_AGAIN, Reworded};
 use super::tls::{CertificateName, ClientCertificate, Validity};
@@ -244,7 +244,7 @@ pub fn notification_path(input: &[u8]) {
     };
     let auth = NotifyAuth {
         caller: vec![CallerRule::PathSecret(vec![Secret::new("s3cret")])],
-        signatures: Vec::new(),
+        ..NotifyAuth::default()
     };
     let settings = NotifySettings {
         listener: ListenerName::Events,
@@ -256,10 +256,10 @@ pub fn notification_path(input: &[u8]) {
     assert!(!settings.shown(uri.path()).contains("s3cret"));
     let Some((_, rest)) = below_group(&uri) else { return };
     assert!(rest.starts_with('/'), "{rest}");
-    let (Some(secret), path) = path_secret(&rest) else { panic!("there is always a first part") };
+    let (secret, path) = first_part(&rest);
     assert!(path.starts_with('/'), "{path}");
     let written = percent_encode(&secret, NON_ALPHANUMERIC);
-    assert_eq!(path_secret(&format!("/{written}{path}")), (Some(secret), path));
+    assert_eq!(first_part(&format!("/{written}{path}")), (secret, path));
 }
 
 /// `Authorization` of notifications and operators: whoever is let in has said a secret whole.
@@ -270,7 +270,7 @@ pub fn credential(input: &[u8]) {
     let word = text.trim().split_once(' ').map(|(_, word)| word.trim());
     let secrets = |words: [&str; 2]| words.map(Secret::new).to_vec();
     let admits = |rule: CallerRule| {
-        let auth = NotifyAuth { caller: vec![rule], signatures: Vec::new() };
+        let auth = NotifyAuth { caller: vec![rule], ..NotifyAuth::default() };
         auth.admits(&Caller { address: None, headers: &headers, path_secret: None, certificate: None })
     };
     if admits(CallerRule::Basic(secrets(["oms:old", "oms:new"]))) {

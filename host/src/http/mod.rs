@@ -41,7 +41,7 @@ use crate::telemetry::{Limit, ListenerName};
 pub use admin::AdminToken;
 pub use auth::EventAuth;
 pub use listener::{Limits, Listener, ListenerSettings};
-pub use notify_auth::{CallerRule, NotifyAuth};
+pub use notify_auth::{AtRegistration, CallerRule, NotifyAuth};
 pub use peer::{Peer, TrustedProxies};
 pub use signature::{Algorithm, Encoding, Key, Signature, SignedTime, Template, TimeFrom};
 pub use tls::{CertificateName, Clients, Tls, TlsFile, TlsFiles};

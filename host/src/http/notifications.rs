@@ -14,9 +14,9 @@ use tokio::sync::Semaphore;
 
 use super::notify_auth::Caller;
 use super::tls::ClientCertificate;
-use super::{NotifyAuth, NotifySettings, Peer, Unread, read_body, too_much};
+use super::{AtRegistration, NotifyAuth, NotifySettings, Peer, Unread, read_body, too_much};
 use crate::domain::{self, Group, Notification, Timestamp};
-use crate::engine::{Intake, IntakeError};
+use crate::engine::{Intake, IntakeError, MARK};
 use crate::telemetry::Limit;
 use crate::web;
 
@@ -55,7 +55,10 @@ impl Door {
         let (parts, body) = request.into_parts();
         let (secret, path) = match auth.path_secrets() {
             [] => (None, path),
-            _ => path_secret(&path),
+            _ => {
+                let (secret, rest) = first_part(&path);
+                (Some(secret), rest)
+            }
         };
         let address = parts.extensions.get::<Peer>().map(|peer| peer.0);
         let certificate = parts.extensions.get::<ClientCertificate>();
@@ -63,6 +66,9 @@ impl Door {
         if !(auth.admits(&caller) && auth.may_be_signed(&parts.headers, self.intake.now())) {
             return Err(self.refuse(group, &caller));
         }
+        let path = self.below_registration(group, auth.at_registration, path).await;
+        let path =
+            path.map_err(|closed| if closed { self.gone(group) } else { self.refuse(group, &caller) })?;
         let Ok(_place) = self.under_way.try_acquire() else {
             self.limited(Limit::Concurrency);
             return Err(too_much());
@@ -75,6 +81,32 @@ impl Door {
         }
         let id = auth.message_id(&parts.headers).map(str::to_owned);
         Ok(self.take(group, id, notification(&parts, path, bytes, received_at)).await)
+    }
+
+    /// The path below the address of a registration. An error says whether it was sent to one that does
+    /// not stand.
+    async fn below_registration(
+        &self,
+        group: &Group,
+        at: AtRegistration,
+        path: String,
+    ) -> Result<String, bool> {
+        let token = path.strip_prefix('/').and_then(|below| below.strip_prefix(MARK));
+        match token.filter(|_| at != AtRegistration::Never).map(first_part) {
+            Some((token, rest)) => {
+                let token = String::from_utf8_lossy(&token);
+                if self.intake.takes_at(group, &token).await { Ok(rest) } else { Err(true) }
+            }
+            None if at == AtRegistration::Must => Err(false),
+            None => Ok(path),
+        }
+    }
+
+    /// Whoever sends there was registered by nobody who knows of it: it can end.
+    fn gone(&self, group: &Group) -> Response {
+        self.intake.metrics().notification(group, "gone");
+        tracing::warn!(%group, "a notification came to the address of a registration that does not stand");
+        StatusCode::GONE.into_response()
     }
 
     fn cut_off(&self, unread: &Unread) -> StatusCode {
@@ -129,11 +161,11 @@ pub fn below_group(uri: &Uri) -> Option<(Group, String)> {
 }
 
 /// `/s3cret/a?b` → `s3cret`, `/a?b`.
-pub fn path_secret(path: &str) -> (Option<Vec<u8>>, String) {
+pub fn first_part(path: &str) -> (Vec<u8>, String) {
     let below = path.strip_prefix('/').unwrap_or(path);
     let (secret, rest) = below.split_at(below.find(['/', '?']).unwrap_or(below.len()));
     let slash = if rest.starts_with('/') { "" } else { "/" };
-    (Some(percent_decode_str(secret).collect()), format!("{slash}{rest}"))
+    (percent_decode_str(secret).collect(), format!("{slash}{rest}"))
 }
 
 const FRAMING: [&str; 4] = ["connection", "content-length", "transfer-encoding", "upgrade"];
@@ -174,8 +206,8 @@ mod tests {
             ("/s3cret?c=/d", "s3cret", "/?c=/d"),
             ("/", "", "/"),
         ] {
-            let found = path_secret(path);
-            assert_eq!(found, (Some(secret.as_bytes().to_vec()), rest.to_owned()), "{path}");
+            let found = first_part(path);
+            assert_eq!(found, (secret.as_bytes().to_vec(), rest.to_owned()), "{path}");
         }
     }
 

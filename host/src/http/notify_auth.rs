@@ -21,6 +21,17 @@ pub struct NotifyAuth {
     pub caller: Vec<CallerRule>,
     /// Over the body as it came.
     pub signatures: Vec<Signature>,
+    pub at_registration: AtRegistration,
+}
+
+/// Whether it must be sent to the address of a registration that stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AtRegistration {
+    /// The group has none.
+    #[default]
+    Never,
+    May,
+    Must,
 }
 
 #[derive(Clone, Debug)]

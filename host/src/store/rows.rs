@@ -212,6 +212,10 @@ pub fn timeline_place(id: &str) -> String {
     format!("timeline.note:{id}")
 }
 
+pub fn registration_place(group: &Group) -> String {
+    format!("registration.state:{group}")
+}
+
 pub fn breaker_place(group: &Group) -> String {
     format!("breaker.state:{group}")
 }

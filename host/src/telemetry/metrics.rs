@@ -99,16 +99,18 @@ pub enum AdapterQuestion {
     Provision,
     ReadNotification,
     LogIn,
+    Register,
 }
 
 impl AdapterQuestion {
-    const ALL: [Self; 3] = [Self::Provision, Self::ReadNotification, Self::LogIn];
+    const ALL: [Self; 4] = [Self::Provision, Self::ReadNotification, Self::LogIn, Self::Register];
 
     const fn word(self) -> &'static str {
         match self {
             Self::Provision => "provision",
             Self::ReadNotification => "read-notification",
             Self::LogIn => "log-in",
+            Self::Register => "register",
         }
     }
 }
@@ -135,6 +137,7 @@ pub struct Metrics {
     adapter_seconds: Family<OfGroup, Histogram>,
     requests: Family<GroupResult, Counter>,
     log_ins: Family<GroupResult, Counter>,
+    registrations: Family<GroupResult, Counter>,
     request_seconds: Family<OfGroup, Histogram>,
     billing_calls: Family<OfResult, Counter>,
     billing_seconds: Histogram,
@@ -196,6 +199,7 @@ impl Metrics {
             adapter_seconds: Family::new_with_constructor(call_seconds as fn() -> Histogram),
             requests: Family::default(),
             log_ins: Family::default(),
+            registrations: Family::default(),
             request_seconds: Family::new_with_constructor(call_seconds as fn() -> Histogram),
             billing_calls: Family::default(),
             billing_seconds: call_seconds(),
@@ -232,6 +236,7 @@ impl Metrics {
         all.register("requests", "Requests to targets", self.requests.clone());
         all.register_with_unit("request", "Time of a request to a target", Unit::Seconds, self.request_seconds.clone());
         all.register("log_ins", "Log-ins at targets", self.log_ins.clone());
+        all.register("registrations", "Registrations for notifications, and their ends", self.registrations.clone());
         all.register("billing_calls", "Readings of an account in PortaBilling", self.billing_calls.clone());
         all.register_with_unit("billing_call", "Time of a reading of an account", Unit::Seconds, self.billing_seconds.clone());
         all.register("status_posts", "Statuses sent to PortaBilling", self.status_posts.clone());
@@ -243,7 +248,7 @@ impl Metrics {
     pub fn expect_groups(&self, groups: impl IntoIterator<Item = Group>) {
         for group in groups {
             let name = group.0.clone();
-            for result in ["read", "unread", "repeated", "unauthorised"] {
+            for result in ["read", "unread", "repeated", "unauthorised", "gone"] {
                 present(&self.notifications, &GroupResult { group: name.clone(), result });
             }
             for result in ["answered", "not-sent", "unanswered", "refused"] {
@@ -251,7 +256,9 @@ impl Metrics {
             }
             for result in ["granted", "refused", "failed"] {
                 present(&self.log_ins, &GroupResult { group: name.clone(), result });
+                present(&self.registrations, &GroupResult { group: name.clone(), result });
             }
+            present(&self.registrations, &GroupResult { group: name.clone(), result: "removed" });
             for question in AdapterQuestion::ALL.map(AdapterQuestion::word) {
                 for result in ["answered", "fault"] {
                     present(&self.adapter_calls, &AdapterCall { group: name.clone(), question, result });
@@ -339,6 +346,10 @@ impl Metrics {
 
     pub fn log_in(&self, group: &Group, result: &'static str) {
         self.log_ins.get_or_create(&GroupResult { group: group.0.clone(), result }).inc();
+    }
+
+    pub fn registration(&self, group: &Group, result: &'static str) {
+        self.registrations.get_or_create(&GroupResult { group: group.0.clone(), result }).inc();
     }
 
     pub fn billing_call(&self, result: &'static str, took: Duration) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use wasmtime::Store;
 
+use super::bindings::registration::RegistrationPre;
 use super::bindings::session::SessionPre;
 use super::bindings::{Adapter as World, AdapterPre};
 use super::guest::{Asking, Guest, Seed, ask};
@@ -11,7 +12,7 @@ use super::{Limits, Sandbox, convert};
 use crate::domain::{
     Description, Digest, Errand, Json, Notification, Problem, Progress, Reading, Reason, Timestamp, Trouble,
 };
-use crate::ports::{LogIn, Question};
+use crate::ports::{Question, Registered, Run};
 use crate::secret::Screen;
 
 /// Of a name and a version: they stand in logs and on pages.
@@ -21,8 +22,9 @@ const NAME_CHARS_MAX: usize = 64;
 #[derive(Clone)]
 pub struct Adapter {
     pre: AdapterPre<Guest>,
-    /// Where it has the optional interface.
+    /// The optional interfaces, where it has them.
     session: Option<SessionPre<Guest>>,
+    registration: Option<RegistrationPre<Guest>>,
     digest: Digest,
     description: Arc<Description>,
     /// Of questions outside any operation.
@@ -54,7 +56,8 @@ impl Adapter {
             }
         }
         let session = SessionPre::new(pre.instance_pre().clone()).ok();
-        Ok(Self { pre, session, digest, description: Arc::new(description), limits, sandbox })
+        let registration = RegistrationPre::new(pre.instance_pre().clone()).ok();
+        Ok(Self { pre, session, registration, digest, description: Arc::new(description), limits, sandbox })
     }
 
     pub fn description(&self) -> &Description {
@@ -110,29 +113,57 @@ impl Adapter {
     }
 
     /// What it is given holds a session, so nothing that it says on the side is kept.
-    pub(super) async fn log_in(
-        &self,
-        config: &Json,
-        log_in: &LogIn,
-        limits: Limits,
-    ) -> Result<Errand, Trouble> {
+    pub(super) async fn log_in(&self, config: &Json, run: &Run, limits: Limits) -> Result<Errand, Trouble> {
         let Some(session) = self.session.clone() else {
             return Err(Reason::AdapterBroken.trouble("the adapter has no interface `session`"));
         };
-        let (config, history) = (config.text().to_owned(), convert::history(&log_in.history));
-        let asking = Asking {
-            adapter: &self.description.name,
-            limits,
-            seed: Seed { began: log_in.began, name: &log_in.id.0 },
-            confidential: true,
-            screen: Screen::default(),
-        };
+        let (config, history) = (config.text().to_owned(), convert::history(&run.history));
+        let asking = self.in_confidence(limits, run);
         let engine = session.engine().clone();
         let said = ask(&engine, &asking, async move |store| {
             let world = session.instantiate_async(&mut *store).await?;
             world.punchdown_adapter_session().call_log_in(store, &config, &history).await
         });
         said.await.and_then(convert::errand)
+    }
+
+    pub fn registers(&self) -> bool {
+        self.registration.is_some()
+    }
+
+    /// Whoever knows the address may notify, so nothing that it says on the side is kept.
+    pub(super) async fn register(
+        &self,
+        config: &Json,
+        run: &Run,
+        how: Registered,
+        limits: Limits,
+    ) -> Result<Errand, Trouble> {
+        let Some(registration) = self.registration.clone() else {
+            return Err(Reason::AdapterBroken.trouble("the adapter has no interface `registration`"));
+        };
+        let (config, history) = (config.text().to_owned(), convert::history(&run.history));
+        let asking = self.in_confidence(limits, run);
+        let engine = registration.engine().clone();
+        let said = ask(&engine, &asking, async move |store| {
+            let world = registration.instantiate_async(&mut *store).await?;
+            let world = world.punchdown_adapter_registration();
+            match how {
+                Registered::At { address, standing } => {
+                    let standing = standing.map(|standing| standing.text().to_owned());
+                    world.call_register_at(store, &config, &address, standing.as_ref(), &history).await
+                }
+                Registered::NoMore { standing } => {
+                    world.call_unregister(store, &config, &standing.text().to_owned(), &history).await
+                }
+            }
+        });
+        said.await.and_then(convert::errand)
+    }
+
+    fn in_confidence<'a>(&'a self, limits: Limits, run: &'a Run) -> Asking<'a> {
+        let (seed, screen) = (Seed { began: run.began, name: &run.id.0 }, Screen::default());
+        Asking { adapter: &self.description.name, limits, seed, confidential: true, screen }
     }
 
     async fn ask<T, Q>(

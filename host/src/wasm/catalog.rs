@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::{Adapter, Limits};
 use crate::domain::{Digest, Errand, Group, Json, Notification, Progress, Reading};
-use crate::ports::{AdapterError, Adapters, LogIn, Needs, Question};
+use crate::ports::{AdapterError, Adapters, Needs, Question, Registered, Run};
 
 /// Questions that a group may ask at the same time: computing is all they do.
 const QUESTIONS_PER_GROUP: usize = 4;
@@ -48,6 +48,7 @@ impl Adapters for Catalog {
             config: serving.config.clone(),
             notify_at: serving.notify_at.clone(),
             logs_in: serving.adapter.logs_in(),
+            registers: serving.adapter.registers(),
         })
     }
 
@@ -70,10 +71,17 @@ impl Adapters for Catalog {
         reading.map_err(AdapterError::Fault)
     }
 
-    async fn log_in(&self, log_in: LogIn) -> Result<Errand, AdapterError> {
-        let (serving, slots) = self.serving(&log_in.group)?;
+    async fn log_in(&self, run: Run) -> Result<Errand, AdapterError> {
+        let (serving, slots) = self.serving(&run.group)?;
         let _slot = slots.acquire().await;
-        let errand = serving.adapter.log_in(&serving.config, &log_in, serving.limits).await;
+        let errand = serving.adapter.log_in(&serving.config, &run, serving.limits).await;
+        errand.map_err(AdapterError::Fault)
+    }
+
+    async fn register(&self, run: Run, how: Registered) -> Result<Errand, AdapterError> {
+        let (serving, slots) = self.serving(&run.group)?;
+        let _slot = slots.acquire().await;
+        let errand = serving.adapter.register(&serving.config, &run, how, serving.limits).await;
         errand.map_err(AdapterError::Fault)
     }
 }

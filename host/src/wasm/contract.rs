@@ -58,10 +58,8 @@ fn decode(bytes: &[u8]) -> Result<(Resolve, WorldId), String> {
     }
 }
 
-/// An optional interface of the contract that comes later. An adapter that has it needs it.
-const NOT_YET: &str = "punchdown:adapter/registration";
 /// Those that this host runs where they are there.
-const OPTIONAL: [&str; 1] = ["session"];
+const OPTIONAL: [&str; 2] = ["session", "registration"];
 
 /// An interface that a world imports or exports.
 struct Named {
@@ -107,9 +105,6 @@ fn exports_all(
     their_world: WorldId,
 ) -> Result<(), String> {
     let exported = interfaces(theirs, &theirs.worlds[their_world].exports);
-    if let Some(found) = exported.iter().find(|found| found.name == NOT_YET) {
-        return Err(format!("it exports {}, which this host does not run yet", found.full()));
-    }
     let required = interfaces(ours, &ours.worlds[our_world].exports);
     let optional = optional(ours, our_world);
     let offered = required.iter().map(|known| (known, true));

@@ -10,6 +10,19 @@ wit_bindgen::generate!({
     default_bindings_module: "punchdown_adapter::bindings",
 });
 
+/// The optional interface `registration`, beside the world: what both share is the same type.
+pub mod registration {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "package punchdown:sdk; world registration { export punchdown:adapter/registration@0.9.0; }",
+        world: "punchdown:sdk/registration",
+        with: { "punchdown:adapter/types@0.9.0": crate::bindings::punchdown::adapter::types },
+        pub_export_macro: true,
+        export_macro_name: "export_registration",
+        default_bindings_module: "punchdown_adapter::bindings::registration",
+    });
+}
+
 /// The optional interface `session`, beside the world: what both share is the same type.
 pub mod session {
     wit_bindgen::generate!({

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use crate::types::{
     Decision, Entry, Happening, Move, Notification, Operation, Outcome, Problem, Progress, Reading,
 };
-use crate::{Adapter, LogIn, log_in, provision};
+use crate::{Adapter, LogIn, Register, log_in, provision, register_at, unregister};
 
 #[derive(Deserialize)]
 #[serde(tag = "ask", rename_all = "kebab-case")]
@@ -26,6 +26,8 @@ enum Case {
     ReadNotification(Box<Notice>),
     CheckConfig(Check),
     LogIn(Way),
+    RegisterAt(Way),
+    Unregister(Way),
 }
 
 #[derive(Deserialize)]
@@ -44,12 +46,16 @@ struct Step {
     then: Option<Entry>,
 }
 
-/// A log-in, move by move.
+/// An errand, move by move.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Way {
     about: String,
     config: Value,
+    /// Of a registration.
+    address: Option<String>,
+    /// Of a registration, or of its end.
+    standing: Option<Value>,
     steps: Vec<Stage>,
 }
 
@@ -84,7 +90,7 @@ struct Check {
 ///
 /// With everything that differs, by file and step; also when there is no case at all.
 pub fn run_cases<A: Adapter>(folder: impl AsRef<Path>) {
-    run::<A>(folder.as_ref(), None);
+    run::<A>(folder.as_ref(), Errands::default());
 }
 
 /// As [`run_cases`], with the cases that ask for a log-in.
@@ -93,17 +99,57 @@ pub fn run_cases<A: Adapter>(folder: impl AsRef<Path>) {
 ///
 /// As [`run_cases`].
 pub fn run_cases_with_log_in<A: LogIn>(folder: impl AsRef<Path>) {
-    run::<A>(folder.as_ref(), Some(log_in::<A>));
+    run::<A>(folder.as_ref(), Errands { log_in: Some(log_in::<A>), ..Errands::default() });
+}
+
+/// As [`run_cases`], with the cases that ask for a registration or its end.
+///
+/// # Panics
+///
+/// As [`run_cases`].
+pub fn run_cases_with_register<A: Register>(folder: impl AsRef<Path>) {
+    let register: (AskRegister, AskUnregister) = (register_at::<A>, unregister::<A>);
+    run::<A>(folder.as_ref(), Errands { register: Some(register), ..Errands::default() });
 }
 
 type AskLogIn = fn(&Value, &[Entry]) -> Move;
+type AskRegister = fn(&Value, &str, Option<&Value>, &[Entry]) -> Move;
+type AskUnregister = fn(&Value, &Value, &[Entry]) -> Move;
 
-fn run<A: Adapter>(folder: &Path, log_in: Option<AskLogIn>) {
+/// The optional interfaces that an adapter was given with.
+#[derive(Clone, Copy, Default)]
+struct Errands {
+    log_in: Option<AskLogIn>,
+    register: Option<(AskRegister, AskUnregister)>,
+}
+
+impl Errands {
+    fn walk(self, case: &Case, way: &Way) -> Result<(), String> {
+        let (config, standing) = (&way.config, way.standing.as_ref());
+        match (case, self) {
+            (Case::LogIn(_), Self { log_in: Some(log_in), .. }) => {
+                walk(way, |history| log_in(config, history))
+            }
+            (Case::RegisterAt(_), Self { register: Some((register_at, _)), .. }) => {
+                let address = way.address.as_deref().ok_or("the case names no `address`")?;
+                walk(way, |history| register_at(config, address, standing, history))
+            }
+            (Case::Unregister(_), Self { register: Some((_, unregister)), .. }) => {
+                let standing = standing.ok_or("the case names no `standing`")?;
+                walk(way, |history| unregister(config, standing, history))
+            }
+            _ => Err("this adapter was given without that: run_cases_with_log_in, run_cases_with_register"
+                .to_owned()),
+        }
+    }
+}
+
+fn run<A: Adapter>(folder: &Path, errands: Errands) {
     let files = case_files(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     assert!(!files.is_empty(), "no golden case there: {}", folder.display());
     let mut failures = Vec::new();
     for file in &files {
-        let run = AssertUnwindSafe(|| run_file::<A>(file, log_in));
+        let run = AssertUnwindSafe(|| run_file::<A>(file, errands));
         if let Err(why) = catch_unwind(run).unwrap_or_else(|panic| Err(words(&*panic))) {
             failures.push(format!("{}: {why}", file.display()));
         }
@@ -123,7 +169,7 @@ fn case_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn run_file<A: Adapter>(file: &Path, log_in: Option<AskLogIn>) -> Result<(), String> {
+fn run_file<A: Adapter>(file: &Path, errands: Errands) -> Result<(), String> {
     let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
     let case = serde_json::from_str(&text).map_err(|error| format!("not a case: {error}"))?;
     let (about, result) = match &case {
@@ -136,10 +182,9 @@ fn run_file<A: Adapter>(file: &Path, log_in: Option<AskLogIn>) -> Result<(), Str
             let ask = || A::check_config(&check.config);
             (&check.about, compare(&check.expect, ask))
         }
-        Case::LogIn(way) => match log_in {
-            Some(log_in) => (&way.about, walk(way, log_in)),
-            None => (&way.about, Err("this adapter was given no log-in: run_cases_with_log_in".to_owned())),
-        },
+        Case::LogIn(way) | Case::RegisterAt(way) | Case::Unregister(way) => {
+            (&way.about, errands.walk(&case, way))
+        }
     };
     result.map_err(|why| format!("{about}\n    {why}"))
 }
@@ -160,11 +205,11 @@ fn live<A: Adapter>(life: &Life) -> Result<(), String> {
     Ok(())
 }
 
-fn walk(way: &Way, log_in: AskLogIn) -> Result<(), String> {
+fn walk(way: &Way, ask: impl Fn(&[Entry]) -> Move) -> Result<(), String> {
     let mut history: Vec<Entry> = Vec::new();
     for (place, step) in way.steps.iter().enumerate() {
         let is_last = place + 1 == way.steps.len();
-        compare(&step.expect, || log_in(&way.config, &history))
+        compare(&step.expect, || ask(&history))
             .and_then(|()| match (&step.then, &step.expect) {
                 (Some(then), Move::Send(request)) if !is_last && label(then) == Some(&request.label) => {
                     history.push(then.clone());

@@ -1,4 +1,5 @@
-//! What is done for a whole group, as straight-line code that is re-run: logging in.
+//! What is done for a whole group, as straight-line code that is re-run: logging in, registering for
+//! notifications.
 
 use std::slice::Iter;
 
@@ -6,7 +7,7 @@ use crate::flow::{Acted, Stop, answer, diverged, exchanged, trouble};
 use crate::http::{Delivery, Request, Response};
 use crate::types::{Entry, Move, Outcome, Standing};
 
-/// One run of a log-in's code over all that has happened on its way. As a [`Flow`](crate::Flow), but
+/// One run of an errand's code over all that has happened on its way. As a [`Flow`](crate::Flow), but
 /// there is no account, nothing to report and nothing to wait for.
 pub struct Errand<'a> {
     ahead: Iter<'a, Entry>,

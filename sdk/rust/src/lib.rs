@@ -41,7 +41,7 @@ mod log;
 mod types;
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use cases::{run_cases, run_cases_with_log_in};
+pub use cases::{run_cases, run_cases_with_log_in, run_cases_with_register};
 pub use errand::Errand;
 pub use flow::{Acted, Flow, Stop, Wait, Woken};
 pub use http::{Body, Delivery, Escape, Fill, Header, Request, Response};
@@ -108,8 +108,60 @@ pub fn log_in<A: LogIn>(config: &Value, history: &[Entry]) -> Move {
     errand.into_move(ended)
 }
 
-/// Exports an [`Adapter`] as the component's own, `with log_in` its [`LogIn`], too. Does nothing in a
-/// native build.
+/// For a system that notifies only who has registered. The host does it once for a group, remembers what
+/// stands, and does it again when its time is up.
+pub trait Register: Adapter {
+    /// Be registered at `address`. Every registration has one of its own; whatever comes to one that came
+    /// to nothing is answered 410. `standing` is what the last registration left, to be removed or
+    /// replaced: its address is closed soon after this one is granted.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop`] is not one: it comes from the errand and says that the run ends here for now.
+    fn register_at(
+        errand: &mut Errand,
+        config: &Value,
+        address: &str,
+        standing: Option<&Value>,
+    ) -> Result<Standing, Stop>;
+
+    /// Be registered no more.
+    ///
+    /// # Errors
+    ///
+    /// As [`register_at`](Self::register_at).
+    fn unregister(errand: &mut Errand, config: &Value, standing: &Value) -> Result<(), Stop>;
+}
+
+/// The next move of a registration after all that has happened on its way: the contract's `register-at`.
+///
+/// # Panics
+///
+/// When the adapter would now take another way than the history shows.
+pub fn register_at<A: Register>(
+    config: &Value,
+    address: &str,
+    standing: Option<&Value>,
+    history: &[Entry],
+) -> Move {
+    let mut errand = Errand::new(history);
+    let ended = A::register_at(&mut errand, config, address, standing);
+    errand.into_move(ended)
+}
+
+/// The next move of the end of a registration: the contract's `unregister`.
+///
+/// # Panics
+///
+/// When the adapter would now take another way than the history shows.
+pub fn unregister<A: Register>(config: &Value, standing: &Value, history: &[Entry]) -> Move {
+    let mut errand = Errand::new(history);
+    let ended = A::unregister(&mut errand, config, standing);
+    errand.into_move(ended.map(|()| Standing { value: Value::Null, seconds: None }))
+}
+
+/// Exports an [`Adapter`] as the component's own, `with log_in` its [`LogIn`], too, and `with register`
+/// its [`Register`]. Does nothing in a native build.
 #[macro_export]
 macro_rules! export_adapter {
     ($adapter:ty) => {
@@ -125,6 +177,14 @@ macro_rules! export_adapter {
         const _: () = {
             type Component = $crate::component::Component<$adapter>;
     $crate::bindings::session::export_session!(Component with_types_in $crate::bindings::session);
+        };
+    };
+    ($adapter:ty, with register) => {
+        $crate::export_adapter!($adapter);
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            type Component = $crate::component::Component<$adapter>;
+    $crate::bindings::registration::export_registration!(Component with_types_in $crate::bindings::registration);
         };
     };
 }

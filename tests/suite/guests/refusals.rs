@@ -139,10 +139,11 @@ async fn an_optional_interface_must_fit_the_contract_too() {
     let good = file(folder.path(), "log-in.wasm", with_optional("session", &[("log-in", 4)], log_in, log_in));
     loaded(&Sandbox::new().expect("a sandbox"), &good).await;
 
-    let functions = [("register-at", 9), ("unregister", 6)];
-    let registers = with_optional("registration", &functions, log_in, log_in);
-    let parts = ["exports punchdown:adapter/registration@0.9.0", "does not run yet"];
-    refused("registers.wasm", registers, &parts).await;
+    let register = "unregister: func(config: json, standing: json, history: list<entry>) -> errand;";
+    let other = "unregister: func(config: json, history: list<entry>) -> errand;";
+    let functions = [("register-at", 9), ("unregister", 4)];
+    let registers = with_optional("registration", &functions, register, other);
+    refused("other-registration.wasm", registers, &["`unregister` differs", "parameter `standing`"]).await;
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What holds a group's requests back outlives a stop, and leaves them where they are.
+//! What is kept of a whole group outlives a stop; what holds its requests back leaves them where they are.
 
 use super::*;
 use punchdown::domain::breaker::Sign;
@@ -20,6 +20,25 @@ async fn a_breaker_is_as_it_was_last_kept() {
         }
         let kept = backend.open().await.breakers().await.expect("read");
         assert_eq!(kept, BTreeMap::from([(hss(), open.clone()), (oms(), Breaker::default())]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_registration_is_as_it_was_last_kept() {
+    every_backend(async |backend| {
+        let begun = Registration::default().begun(Token("a".to_owned()));
+        let standing = Standing { value: Json::empty_object(), life: Some(TERM) };
+        let granted = begun.clone().granted(standing, at(0));
+        {
+            let journal = backend.open().await;
+            assert!(journal.registrations().await.expect("read").is_empty());
+            for registration in [&begun, &granted] {
+                journal.keep_registration(&hss(), registration).await.expect("kept");
+            }
+        }
+        let kept = backend.open().await.registrations().await.expect("read");
+        assert_eq!(kept, BTreeMap::from([(hss(), granted.clone())]));
     })
     .await;
 }

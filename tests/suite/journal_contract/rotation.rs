@@ -32,6 +32,8 @@ async fn fill(journal: &dyn Journal) {
     journal.keep_notification(delivered).await.expect("stored");
     journal.keep_reply("n-signed", &Response::ACCEPTED).await.expect("stored");
     journal.keep_breaker(&hss(), &Breaker::default()).await.expect("stored");
+    let registration = Registration::default().begun(Token("a".to_owned()));
+    journal.keep_registration(&hss(), &registration).await.expect("stored");
     let update = journal.statuses_due(at(0), 10).await.expect("reads").remove(0);
     journal.status_settled(&update, true).await.expect("stored");
 }
@@ -57,7 +59,8 @@ async fn read(journal: &dyn Journal) -> String {
     }
     let unread = journal.unread(&hss(), 10).await.expect("reads");
     let breakers = journal.breakers().await.expect("reads");
-    format!("{operations:?} {unread:?} {breakers:?} {:?}", overview(journal).await)
+    let registrations = journal.registrations().await.expect("reads");
+    format!("{operations:?} {unread:?} {breakers:?} {registrations:?} {:?}", overview(journal).await)
 }
 
 /// What is found by a key, an account or a sender's id is found: the operation waits under that key.

@@ -60,7 +60,7 @@ pub fn routes(door: Door) -> Router {
         .route("/operations", get(operations::list))
         .route("/operations/{id}", get(operations::show))
         .route("/operations/{id}/{wish}", post(operations::act))
-        .route("/groups/{group}/{wish}", post(operations::pause))
+        .route("/groups/{group}/{wish}", post(operations::group))
         .route("/events", get(looks::events))
         .route("/events/{id}", get(looks::event))
         .route("/dead-letters", get(looks::letters))

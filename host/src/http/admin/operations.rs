@@ -198,22 +198,24 @@ pub async fn act(
     Ok(Json(json!({ "id": id, "successor": to.map(|to| to.0) })))
 }
 
-pub async fn pause(
+/// What a person may do to a group.
+pub async fn group(
     extract::State(door): extract::State<Arc<Door>>,
-    Path((group, wish)): Path<(String, String)>,
+    Path((name, wish)): Path<(String, String)>,
     body: Body<Signed>,
 ) -> Result<Json<Value>, Problem> {
-    let paused = match wish.as_str() {
-        "pause" => true,
-        "resume" => false,
+    let (group, operators) = (Group(name.clone()), &door.operators);
+    let person = || signed(body);
+    match wish.as_str() {
+        "pause" | "resume" => operators.pause(&group, wish == "pause", person()?).await?,
+        "register" | "unregister" => operators.register(&group, wish == "unregister", person()?).await?,
         other => {
-            let why = format!("`{other}` cannot be done to a group: pause and resume can");
+            let why =
+                format!("`{other}` cannot be done to a group: pause, resume, register and unregister can");
             return Err(Problem(StatusCode::NOT_FOUND, why));
         }
-    };
-    let person = signed(body)?;
-    door.operators.pause(&Group(group.clone()), paused, person).await?;
-    Ok(Json(json!({ "group": group, "paused": paused })))
+    }
+    Ok(Json(json!({ "group": name, "done": wish })))
 }
 
 pub async fn audit(extract::State(door): extract::State<Arc<Door>>) -> Result<Json<Value>, Problem> {

@@ -8,8 +8,9 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::{Door, Problem};
+use crate::domain::Timestamp;
 use crate::domain::breaker::Open;
-use crate::engine::GroupState;
+use crate::engine::{GroupState, RegistrationState};
 use crate::ports::Overview;
 
 pub async fn status(State(door): State<Arc<Door>>) -> Result<Json<Status>, Problem> {
@@ -40,6 +41,8 @@ struct GroupStatus {
     paused: bool,
     /// Absent while it is closed.
     breaker: Option<OpenBreaker>,
+    /// Absent where none is wanted and none stands.
+    registration: Option<Registration>,
 }
 
 #[derive(Serialize)]
@@ -54,6 +57,25 @@ struct OpenBreaker {
     probe_at: String,
     code: String,
     why: String,
+}
+
+/// How a group is registered for notifications.
+#[derive(Serialize)]
+struct Registration {
+    good: bool,
+    since: Option<String>,
+    renew_at: Option<String>,
+    code: Option<String>,
+    why: Option<String>,
+}
+
+impl Registration {
+    fn of(state: RegistrationState) -> Self {
+        let (code, why) = state.trouble.map(|trouble| (trouble.code, trouble.message)).unzip();
+        let (since, renew_at) = (state.since, state.renew_at);
+        let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        Self { good: state.good, since: text(since), renew_at: text(renew_at), code, why }
+    }
 }
 
 impl OpenBreaker {
@@ -80,6 +102,7 @@ impl Status {
             let group = groups.entry(state.group.0).or_default();
             group.paused = state.paused;
             group.breaker = state.open.map(OpenBreaker::of);
+            group.registration = state.registration.map(Registration::of);
         }
         Self {
             groups,

@@ -3,7 +3,7 @@
 //! Sealing and unsealing happen with the caller, so that the writer has nothing to do but write.
 
 mod alive;
-mod breakers;
+mod by_group;
 mod changes;
 mod events;
 mod fan_outs;
@@ -28,18 +28,19 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags};
 use tokio_util::sync::CancellationToken;
 
+use self::by_group::Table;
 use self::events::{Taken, WorkRows};
 use self::fan_outs::Made;
 use self::save::SaveRows;
 use self::writer::Writer;
 use super::OpenError;
 use super::rows::{
-    OperationRow, account_key, breaker_place, dead_letter_place, event_place, notification_place, reply_place,
+    OperationRow, account_key, dead_letter_place, event_place, notification_place, reply_place,
 };
 use super::seal::Seal;
 use crate::domain::{
     Breaker, Change, Event, FanOut, Group, Lane, Listed, Notification, Operation, OperationId, Reading,
-    Response, SystemChange, Timestamp,
+    Registration, Response, SystemChange, Timestamp,
 };
 use crate::ports::{
     Acceptance, Audit, Claim, DeadLetter, Delivered, Held, Journal, JournalError, Kept, Lease, Leased,
@@ -332,17 +333,23 @@ impl Journal for SqliteJournal {
     }
 
     async fn breakers(&self) -> Result<BTreeMap<Group, Breaker>, JournalError> {
-        let stored = self.read(&self.reader, breakers::read).await?;
-        let opened = |(group, sealed): (Group, Vec<u8>)| {
-            let breaker = self.seal.unpack(&breaker_place(&group), &sealed)?;
-            Ok((group, breaker))
-        };
-        stored.into_iter().map(opened).collect()
+        self.of_groups(Table::Breaker).await
     }
 
     async fn keep_breaker(&self, group: &Group, breaker: &Breaker) -> Result<(), JournalError> {
-        let (group, state) = (group.clone(), self.seal.pack(&breaker_place(group), breaker)?);
-        self.writer.write_patiently(0, move |connection| breakers::keep(connection, &group, &state)).await
+        self.keep_of_group(Table::Breaker, group, breaker).await
+    }
+
+    async fn registrations(&self) -> Result<BTreeMap<Group, Registration>, JournalError> {
+        self.of_groups(Table::Registration).await
+    }
+
+    async fn keep_registration(
+        &self,
+        group: &Group,
+        registration: &Registration,
+    ) -> Result<(), JournalError> {
+        self.keep_of_group(Table::Registration, group, registration).await
     }
 
     async fn alive(&self, now: Timestamp) -> Result<Option<Timestamp>, JournalError> {

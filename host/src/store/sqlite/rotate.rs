@@ -32,7 +32,7 @@ const fn sealed(
 
 const OF_STATUS: &str = "'status.said:' || printf('%u', i_account) || '/' || service";
 
-const SEALED: [Sealed; 13] = [
+const SEALED: [Sealed; 14] = [
     sealed("event", &["identity"], "body", "'event.body:' || identity"),
     sealed("lane", &["id"], "applied", "'lane.applied:' || grp || '/' || i_account"),
     sealed("operation", &["seq"], "laid_down", "'operation.laid_down:' || id"),
@@ -51,6 +51,7 @@ const SEALED: [Sealed; 13] = [
     sealed("status_part", &["i_account", "service", "grp"], "said", OF_STATUS),
     sealed("dead_letter", &["id"], "body", "'dead_letter.body:' || id"),
     sealed("breaker", &["grp"], "state", "'breaker.state:' || grp"),
+    sealed("registration", &["grp"], "state", "'registration.state:' || grp"),
 ];
 
 /// Fingerprints: a table, its key, the column.

@@ -11,7 +11,7 @@ use super::super::seal::{Index, Seal};
 use crate::ports::JournalError;
 
 /// One step a version, applied in order; `user_version` says which stand.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("0001_journal.sql"),
     include_str!("0002_notifications.sql"),
     include_str!("0003_fan_outs.sql"),
@@ -20,6 +20,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("0006_downtime_and_parts.sql"),
     include_str!("0007_operators.sql"),
     include_str!("0008_retention.sql"),
+    include_str!("0009_registrations.sql"),
 ];
 
 /// Before 3.51.3 a checkpoint by another connection could lose a commit.

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -122,6 +122,7 @@ struct Shared {
     odd: Mutex<VecDeque<Odd>>,
     asked: Mutex<Asked>,
     hubs: Mutex<Vec<Hub>>,
+    refuses_registrations: AtomicBool,
     hold_answers: watch::Sender<bool>,
     hold_completion: watch::Sender<bool>,
     unanswered: AtomicUsize,
@@ -209,6 +210,16 @@ impl Oms {
         self.shared.hold_completion.send_replace(hold);
     }
 
+    /// The callbacks of the registrations that stand, in the order of arrival.
+    pub fn registrations(&self) -> Vec<String> {
+        lock(&self.shared.hubs).iter().map(|hub| hub.callback.clone()).collect()
+    }
+
+    /// While true, nobody is registered.
+    pub fn refuse_registrations(&self, refuse: bool) {
+        self.shared.refuses_registrations.store(refuse, Ordering::Relaxed);
+    }
+
     /// Requests for an order that were not answered yet. One whose client closed the
     /// connection does not count.
     pub fn unanswered(&self) -> usize {
@@ -260,6 +271,7 @@ impl Shared {
             odd: Mutex::default(),
             asked: Mutex::default(),
             hubs: Mutex::default(),
+            refuses_registrations: AtomicBool::new(false),
             hold_answers: watch::Sender::new(false),
             hold_completion: watch::Sender::new(false),
             unanswered: AtomicUsize::new(0),

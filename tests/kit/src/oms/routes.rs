@@ -319,7 +319,9 @@ async fn cancel(
 /// The query of a registration is given back and never applied: there is only one
 /// kind of event.
 async fn register(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Response, Refusal> {
-    tokio::time::sleep(shared.answer_after()).await;
+    if shared.refuses_registrations.load(Ordering::Relaxed) {
+        return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, "busy, ask again"));
+    }
     let registration = json_of(&body)?;
     let callback = registration["callback"].as_str();
     let callback = callback.ok_or(bad_request("callback is required"))?;
@@ -329,6 +331,8 @@ async fn register(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Resp
         format!("hub-{}", asked.registrations)
     };
     lock(&shared.hubs).push(Hub { id: id.clone(), callback: callback.to_owned() });
+    tokio::time::sleep(shared.answer_after()).await;
+    released(&shared.hold_answers).await;
     let document = json!({ "id": id, "callback": callback, "query": registration["query"] });
     Ok((StatusCode::CREATED, Json(document)).into_response())
 }

@@ -1,0 +1,127 @@
+//! Runs the errands of a group, from the beginning to the end. Nothing of what is said on the way is
+//! written down: it may hold a session, or an address by which anybody may notify.
+
+use std::time::{Duration, Instant};
+
+use super::Core;
+use crate::domain::{
+    Delivery, Entry, Errand, Exchange, Group, Happening, OperationId, Reason, Received, Request, Standing,
+    Trouble,
+};
+use crate::ports::{AdapterError, Denial, Lack, Run, SendError, SessionValues};
+use crate::telemetry::AdapterQuestion;
+
+/// Whoever waits for it has a lease that ends.
+const ERRAND_MAX: Duration = Duration::from_secs(30);
+/// An errand that wants more goes round in a circle.
+const REQUESTS_MAX: usize = 16;
+
+/// Which errand it is, in the words of its troubles.
+pub(super) struct Name {
+    pub what: &'static str,
+    pub refused: &'static str,
+    pub unavailable: &'static str,
+    pub question: AdapterQuestion,
+}
+
+/// Why an errand came to nothing: whether anybody said no, and what is known of it.
+pub(super) type Failed = (Denial, Trouble);
+
+impl Core {
+    /// Asks the adapter for each move, `ask` being how; `session` fills what it sends.
+    pub(super) async fn errand<F>(
+        &self,
+        group: &Group,
+        name: &Name,
+        session: &SessionValues,
+        ask: impl Fn(Run) -> F,
+    ) -> Result<Standing, Failed>
+    where
+        F: Future<Output = Result<Errand, AdapterError>>,
+    {
+        let silent = |_| Err((Denial::Unavailable, name.unavailable("it takes longer than 30 seconds")));
+        tokio::time::timeout(ERRAND_MAX, self.moves(group, name, session, ask)).await.unwrap_or_else(silent)
+    }
+
+    async fn moves<F>(
+        &self,
+        group: &Group,
+        name: &Name,
+        session: &SessionValues,
+        ask: impl Fn(Run) -> F,
+    ) -> Result<Standing, Failed>
+    where
+        F: Future<Output = Result<Errand, AdapterError>>,
+    {
+        let world = &self.ports.world;
+        let (id, began) = (OperationId(world.new_id()), world.now());
+        let mut run = Run { group: group.clone(), id, began, history: Vec::new() };
+        loop {
+            let at = Instant::now();
+            let errand = ask(run.clone()).await;
+            let result = if errand.is_ok() { "answered" } else { "fault" };
+            self.metrics.adapter_call(group, name.question, result, at.elapsed());
+            match errand.map_err(|error| (Denial::Refused, name.fault(&error)))? {
+                Errand::Send(_) if run.history.len() >= REQUESTS_MAX => {
+                    let why = format!("it sends more than {REQUESTS_MAX} requests and comes to no end");
+                    return Err((Denial::Refused, Reason::HistoryLimit.trouble(why)));
+                }
+                Errand::Send(request) => {
+                    let outcome = self.send_for(name, &run, &request, session).await?;
+                    let what = Happening::Exchanged(Exchange { label: request.label, outcome });
+                    run.history.push(Entry { at: world.now(), what });
+                }
+                Errand::Again(trouble) => {
+                    return Err((Denial::Unavailable, name.unavailable(&said(&trouble))));
+                }
+                Errand::Fail(trouble) => {
+                    return Err((Denial::Refused, Trouble::new(name.refused, said(&trouble))));
+                }
+                Errand::Ready(standing) => return Ok(standing),
+            }
+        }
+    }
+
+    /// One request of an errand. Whoever is not answered begins anew.
+    async fn send_for(
+        &self,
+        name: &Name,
+        run: &Run,
+        request: &Request,
+        session: &SessionValues,
+    ) -> Result<Received, Failed> {
+        let (group, outbound) = (&run.group, &self.ports.outbound);
+        let lacking = |lack: Lack| (Denial::Unavailable, lack.trouble);
+        outbound.make_ready(group, false).await.map_err(lacking)?;
+        let (key, began) = (request.idempotency_key(&run.id), Instant::now());
+        let answer = outbound.send(group, request, &key, session).await;
+        self.metrics.request(group, &answer, began.elapsed());
+        match answer {
+            Ok(response) => Ok(Received::Answered(response)),
+            Err(SendError::Unanswered(why)) if request.delivery == Delivery::AtMostOnce => {
+                Ok(Received::Unknown(why))
+            }
+            Err(SendError::Lacking(lack)) => Err(lacking(lack)),
+            Err(error @ (SendError::NotSent(_) | SendError::Unanswered(_))) => {
+                Err((Denial::Unavailable, name.unavailable(&error.to_string())))
+            }
+            Err(SendError::TooLarge(why)) => Err((Denial::Refused, Reason::AnswerTooLarge.trouble(why))),
+            Err(SendError::Refused(why)) => Err((Denial::Refused, Reason::RequestRefused.trouble(why))),
+        }
+    }
+}
+
+impl Name {
+    pub(super) fn unavailable(&self, why: &str) -> Trouble {
+        Trouble::new(self.unavailable, format!("{}: {why}", self.what))
+    }
+
+    fn fault(&self, error: &AdapterError) -> Trouble {
+        Trouble::new(error.code(), format!("{}: {error}", self.what))
+    }
+}
+
+/// The adapter's own trouble, in our sentence.
+fn said(trouble: &Trouble) -> String {
+    format!("{} ({})", trouble.message, trouble.code)
+}

@@ -1,0 +1,223 @@
+//! Keeps the groups registered for notifications, where a system notifies only who has registered: once for
+//! the group, kept in the journal, and again when its time is up.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::errands::{Failed, Name};
+use super::{Core, GroupSettings, LOOK_EVERY};
+use crate::domain::{Duty, Group, Registration, Standing, Timestamp, Token, Trouble};
+use crate::ports::{Denial, Journal, JournalError, Lack, Registered, SessionValues, Withheld};
+use crate::secret::Secret;
+use crate::telemetry::AdapterQuestion;
+
+const REGISTRATION: Name = Name {
+    what: "the registration for notifications",
+    refused: "registration-refused",
+    unavailable: "registration-unavailable",
+    question: AdapterQuestion::Register,
+};
+/// Before the first answer nobody knows how long it will take.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Below the address of the group's door, before what makes the address one of its own.
+pub const MARK: char = '~';
+
+/// Each is locked while it is turned, and not while another system is waited for.
+pub struct Registrations(BTreeMap<Group, Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    registration: Registration,
+    withheld: Withheld,
+}
+
+impl Registrations {
+    pub fn new(groups: impl Iterator<Item = Group>) -> Self {
+        Self(groups.map(|group| (group, Mutex::default())).collect())
+    }
+
+    /// As they were before the stop. What was being asked for then came to nothing, as far as anybody
+    /// knows.
+    pub async fn load(&self, journal: &dyn Journal) -> Result<(), JournalError> {
+        for (group, registration) in journal.registrations().await? {
+            if let Some(ours) = self.0.get(&group) {
+                ours.lock().await.registration = registration.came_to_nothing();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One group's loop.
+pub async fn keep(core: &Core, settings: &GroupSettings, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let look_in = core.see_to_registration(settings).await.unwrap_or_else(|error| {
+            tracing::error!(group = %settings.group, %error, "a registration cannot be kept");
+            LOOK_EVERY
+        });
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(look_in.min(LOOK_EVERY)) => {}
+        }
+    }
+}
+
+impl Core {
+    /// Does what is to be done for a group's registration, and says when to look again.
+    async fn see_to_registration(&self, settings: &GroupSettings) -> Result<Duration, JournalError> {
+        let group = &settings.group;
+        let can = self.ports.adapters.needs(group).is_some_and(|needs| needs.registers);
+        if !can || self.is_paused(settings).await {
+            return Ok(LOOK_EVERY);
+        }
+        let now = self.ports.world.now();
+        let (duty, lack) = {
+            let state = self.registrations.0[group].lock().await;
+            (state.registration.duty(settings.registers, now), state.withheld.lack(now))
+        };
+        match (duty, lack) {
+            (Duty::RestUntil(until), _) => Ok(until.map_or(LOOK_EVERY, |until| until.since(now))),
+            (Duty::Register | Duty::Unregister, Some(lack)) => Ok(lack.pause),
+            (Duty::Register, None) => self.register(group).await.map(|()| Duration::ZERO),
+            (Duty::Unregister, None) => self.unregister(group).await.map(|()| Duration::ZERO),
+        }
+    }
+
+    /// The address is written down before anybody hears of it.
+    async fn register(&self, group: &Group) -> Result<(), JournalError> {
+        let Some(door) = self.ports.adapters.needs(group).and_then(|needs| needs.notify_at) else {
+            return Ok(());
+        };
+        let token = Token(self.ports.world.new_id().to_lowercase());
+        self.vault.keep(Secret::new(token.0.clone()));
+        let address = format!("{}/{MARK}{}", door.trim_end_matches('/'), token.0);
+        let begun = self.turn(group, |registration| registration.begun(token)).await?;
+        let standing = begun.stands.map(|stands| stands.standing);
+        let how = Registered::At { address, standing };
+        match self.run(group, &how).await {
+            Ok(standing) => {
+                let now = self.ports.world.now();
+                let granted = self.turn(group, |registration| registration.granted(standing, now)).await?;
+                let renew_at = granted.stands.and_then(|stands| stands.renew_at);
+                let renew_at = renew_at.map(tracing::field::display);
+                tracing::info!(%group, renew_at, "registered for notifications");
+                self.registration_had(group, "granted").await;
+                self.hints.lanes[group].notify_one();
+            }
+            Err(failed) => {
+                self.turn(group, Registration::came_to_nothing).await?;
+                self.registration_denied(group, failed, "not registered for notifications").await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn unregister(&self, group: &Group) -> Result<(), JournalError> {
+        let stands = self.registrations.0[group].lock().await.registration.stands.clone();
+        let Some(stands) = stands else { return Ok(()) };
+        match self.run(group, &Registered::NoMore { standing: stands.standing }).await {
+            Ok(_) => {
+                self.turn(group, Registration::removed).await?;
+                tracing::info!(%group, "registered for notifications no more");
+                self.registration_had(group, "removed").await;
+            }
+            Err(failed) => {
+                self.registration_denied(group, failed, "still registered for notifications").await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn run(&self, group: &Group, how: &Registered) -> Result<Standing, Failed> {
+        let lacking = |lack: Lack| (Denial::Unavailable, lack.trouble);
+        let session = self.group_session(group).await.map_err(lacking)?;
+        let none = SessionValues::new();
+        let values = session.as_ref().map_or(&none, |session| &session.values);
+        let ask = |run| self.ports.adapters.register(run, how.clone());
+        self.errand(group, &REGISTRATION, values, ask).await
+    }
+
+    async fn registration_had(&self, group: &Group, result: &'static str) {
+        self.metrics.registration(group, result);
+        self.registrations.0[group].lock().await.withheld.proved();
+    }
+
+    async fn registration_denied(&self, group: &Group, (denial, trouble): Failed, what: &'static str) {
+        self.metrics.registration(group, if denial == Denial::Refused { "refused" } else { "failed" });
+        let now = self.ports.world.now();
+        let lack = self.registrations.0[group].lock().await.withheld.denied(denial, trouble, now);
+        let (code, why) = (&lack.trouble.code, self.for_log(group, &lack.trouble.message));
+        tracing::warn!(%group, code, why, pause_s = lack.pause.as_secs(), "{what}");
+    }
+
+    /// Changes what is known of it, in the journal first.
+    async fn turn(
+        &self,
+        group: &Group,
+        change: impl FnOnce(Registration) -> Registration,
+    ) -> Result<Registration, JournalError> {
+        let mut state = self.registrations.0[group].lock().await;
+        let changed = change(state.registration.clone());
+        self.ports.journal.keep_registration(group, &changed).await?;
+        state.registration = changed.clone();
+        Ok(changed)
+    }
+
+    /// What would be sent now might never be heard of again. A person who wants no registration
+    /// takes that upon himself.
+    pub(super) async fn registration_lack(&self, settings: &GroupSettings) -> Option<Lack> {
+        if !settings.registers {
+            return None;
+        }
+        let now = self.ports.world.now();
+        let state = self.registrations.0[&settings.group].lock().await;
+        if state.registration.off || state.registration.is_good(now) {
+            return None;
+        }
+        let asked = || REGISTRATION.unavailable("it is being asked for");
+        Some(state.withheld.lack(now).unwrap_or_else(|| Lack { trouble: asked(), pause: FIRST_PAUSE }))
+    }
+
+    /// Whether a registration of the group has that address, or had it a moment ago.
+    pub(super) async fn takes_at(&self, group: &Group, token: &str) -> bool {
+        let Some(state) = self.registrations.0.get(group) else { return false };
+        state.lock().await.registration.takes(token, self.ports.world.now())
+    }
+
+    /// A person wants no registration, or one again.
+    pub(super) async fn turn_registration(&self, group: &Group, off: bool) -> Result<(), JournalError> {
+        self.turn(group, |registration| registration.turned(off)).await?;
+        self.registrations.0[group].lock().await.withheld.granted();
+        Ok(())
+    }
+
+    /// How the group is registered, for an operator.
+    pub(super) async fn registration_of(&self, settings: &GroupSettings) -> Option<RegistrationState> {
+        let state = self.registrations.0[&settings.group].lock().await;
+        let Registration { off, stands, .. } = &state.registration;
+        let wanted = settings.registers && !off;
+        if !wanted && stands.is_none() {
+            return None;
+        }
+        let now = self.ports.world.now();
+        Some(RegistrationState {
+            good: state.registration.is_good(now),
+            since: stands.as_ref().map(|stands| stands.since),
+            renew_at: stands.as_ref().and_then(|stands| stands.renew_at),
+            trouble: state.withheld.lack(now).map(|lack| lack.trouble),
+        })
+    }
+}
+
+/// How a group is registered, for an operator.
+#[derive(Clone, Debug)]
+pub struct RegistrationState {
+    pub good: bool,
+    pub since: Option<Timestamp>,
+    pub renew_at: Option<Timestamp>,
+    /// Why it was not granted when it was asked for last.
+    pub trouble: Option<Trouble>,
+}
