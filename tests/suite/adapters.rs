@@ -23,6 +23,8 @@ type Failure = Box<dyn std::error::Error>;
 async fn the_golden_cases_hold_for_the_component_too() {
     let Some(path) = oms_adapter() else { return };
     hold(&path, "adapters/oms-tmf641/cases", CASES_MIN).await;
+    let Some(path) = component("adapters/blank") else { return };
+    hold(&path, "adapters/blank/cases", 18).await;
     let Some(path) = component("tests/guests/hlr") else { return };
     hold(&path, "tests/guests/hlr/cases", 4).await;
 }

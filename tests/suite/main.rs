@@ -37,6 +37,7 @@ mod schema;
 mod secrecy;
 mod service;
 mod sessions;
+mod soap;
 mod statuses;
 mod targets;
 mod tidy;

@@ -231,6 +231,15 @@ impl Response {
 }
 
 impl Body {
+    /// The body as text; `None` when there is none, or when it is not UTF-8 text.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Empty => None,
+            Self::Text(text) => Some(text),
+            Self::Bytes(bytes) => str::from_utf8(bytes).ok(),
+        }
+    }
+
     /// The body as JSON; `None` when it is not JSON.
     pub fn json(&self) -> Option<Value> {
         match self {

@@ -39,6 +39,7 @@ mod http;
 mod instant;
 mod log;
 mod types;
+pub mod xml;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use cases::{run_cases, run_cases_with_log_in, run_cases_with_register};
