@@ -8,7 +8,7 @@ use punchdown_kit::oms::{Dialect, Odd, Settings};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::{PROGRAM, folder, oms_adapter, stage_of, told, until};
+use crate::harness::{PROGRAM, folder, oms_adapter, rewrite, root, stage_of, told, until};
 
 const SOON: Duration = Duration::from_secs(20);
 const DIALECTS: [(&str, Dialect); 3] =
@@ -165,4 +165,31 @@ async fn every_odd_answer_to_an_order_leads_to_one_order() {
     }
     let refused = stage.billing.final_status(odd.len() as u64, "HSS").and_then(|seen| seen.message);
     assert!(refused.is_some_and(|why| why.contains("the profile is not known")), "in the system's own words");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_was_there_before_us_is_taken_over_and_not_ordered_again() {
+    let adapter = "base = \"/tmf-api/serviceOrdering/v4\"\ninventory = { path = \"/tmf-api/serviceInventory/v4/service\" }";
+    let Some(component) = oms_adapter() else { return };
+    let folder = folder();
+    let mut stage = stage_of(PROGRAM, folder.path(), &component, Settings::default(), "", adapter).await;
+    // Both APIs are below one root.
+    rewrite(&stage, &stage.oms.url(), &root(&stage));
+    stage.open_accounts(2);
+    stage.start_host().await.expect("the host starts");
+    stage.oms.put_service(json!({
+        "id": "svc-by-hand", "state": "inactive", "serviceSpecification": { "id": "mobile-line" },
+        "serviceCharacteristic": [{ "name": "msisdn", "value": "15550000002" }],
+    }));
+    let espf = stage.espf(0.0);
+    for i_account in 1..=2 {
+        espf.emit("Account/New", json!({ "i_account": i_account }));
+        until("OK", SOON, async || told(&stage, i_account).last().is_some_and(|word| word == "OK")).await;
+    }
+    let orders = stage.oms.ledger().orders;
+    let services: Vec<_> = orders
+        .iter()
+        .map(|order| (order.action.as_deref(), order.body["serviceOrderItem"][0]["service"]["id"].as_str()))
+        .collect();
+    assert_eq!(services, [(Some("add"), None), (Some("modify"), Some("svc-by-hand"))]);
 }

@@ -101,3 +101,24 @@ async fn a_fault_in_a_success_is_told_as_the_system_says_it() {
     let message = stage.billing.final_status(1, "HSS").and_then(|seen| seen.message).expect("a message");
     assert!(message.contains("profile \"bronze\" & its like are unknown"), "{message}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_killed_before_the_answer_makes_nothing_twice() {
+    let Some((_folder, mut stage, soap)) = running("default-profile = \"gold\"").await else { return };
+    let espf = stage.espf(0.0);
+    stage.open_accounts(5);
+    espf.emit("Account/New", json!({ "i_account": 1 }));
+    ends(&stage, 1, 1, "OK").await;
+    soap.hold(Some("AddService"));
+    for i_account in 2..=5 {
+        espf.emit("Account/New", json!({ "i_account": i_account }));
+    }
+    until("services are made and not answered", SOON, async || soap.ledger().services.len() == 5).await;
+    stage.kill_host().await.expect("killed");
+    soap.hold(None);
+    stage.start_host().await.expect("the host starts again");
+    for i_account in 2..=5 {
+        ends(&stage, i_account, 1, "OK").await;
+    }
+    assert_eq!((soap.ledger().services.len(), soap.ledger().doubled), (5, 0));
+}

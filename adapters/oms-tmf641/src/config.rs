@@ -9,6 +9,7 @@ use serde_json::Map;
 
 use crate::characteristics::{self, Characteristics};
 use crate::dialect::Dialect;
+use crate::inventory::{self, Inventory};
 
 const POLL_SECONDS: RangeInclusive<u32> = 1..=86_400;
 const POLL_SECONDS_DEFAULT: u32 = 30;
@@ -25,6 +26,7 @@ pub struct Config {
     pub hub_hours: Option<u32>,
     pub items: Vec<Item>,
     pub characteristics: Characteristics,
+    pub inventory: Option<Inventory>,
 }
 
 /// One item of an order, and the group that it reports for; `None`: the operation's own.
@@ -89,6 +91,7 @@ pub fn schema() -> Value {
                 },
             },
             "characteristics": characteristics::schema(),
+            "inventory": inventory::schema(),
         },
     })
 }
@@ -126,6 +129,7 @@ impl Config {
             hub_hours: None,
             items: vec![Item { id: "1".to_owned(), group: None, specification: None }],
             characteristics: Characteristics::default(),
+            inventory: None,
         }
     }
 
@@ -145,6 +149,7 @@ impl Config {
                 "hub-hours" => problems.or_set(&at, &mut self.hub_hours, hours(value).map(Some)),
                 "items" => self.items = items(&at, value, problems),
                 "characteristics" => self.characteristics = characteristics(&at, value, problems),
+                "inventory" => self.inventory = inventory(&at, value, problems),
                 _ => problems.note(&at, "is no setting of this adapter"),
             }
         }
@@ -223,6 +228,17 @@ fn items(at: &str, value: &Value, problems: &mut Problems) -> Vec<Item> {
         }
     }
     items
+}
+
+fn inventory(at: &str, value: &Value, problems: &mut Problems) -> Option<Inventory> {
+    match Inventory::deserialize(value) {
+        Ok(read) if !read.path.is_empty() && base(&json!(read.path)).is_ok() => return Some(read),
+        Ok(_) => {
+            problems.note(&within(at, "path"), "must be a path that begins with / and does not end with it");
+        }
+        Err(error) => problems.note(at, &error.to_string()),
+    }
+    None
 }
 
 fn characteristics(at: &str, value: &Value, problems: &mut Problems) -> Characteristics {

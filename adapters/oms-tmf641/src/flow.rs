@@ -8,6 +8,7 @@ use crate::answer::{self, Answer};
 use crate::config::Config;
 use crate::dialect::{self, Action};
 use crate::following::Sent;
+use crate::inventory;
 use crate::order::Order;
 use crate::standing::{Asked, Service, ServiceState, Standing};
 
@@ -23,7 +24,9 @@ pub fn provision(flow: &mut Flow, operation: &Operation) -> Result<(), Stop> {
         return Err(flow.park("applied", "what stands was not written by this adapter"));
     };
     settle_earlier(flow, &config, &mut standing)?;
-
+    if standing.service.is_none() {
+        standing.service = inventory::find(flow, &config, operation)?;
+    }
     let Some((action, service)) = next_order(&config, operation, &standing) else {
         standing.say(flow);
         report(flow, &config, Status::Ok);

@@ -3,8 +3,8 @@
 //!
 //! Begin at `flow`, the life of an operation; `following` finds out how an order ended. `dialect` is how
 //! an order is written, `order` how one is read, `answer` what an answer to one means. `standing` is what
-//! we remember, `config` and `characteristics` what a group says, `notice` what the system says of itself,
-//! and `hub` how it is asked to.
+//! we remember, `inventory` what stood there before us, `config` and `characteristics` what a group says,
+//! `notice` what the system says of itself, and `hub` how it is asked to.
 //! The keys of a SIM (Ki, OPc) are never sent: an order system has no use for them.
 
 mod answer;
@@ -14,6 +14,7 @@ mod dialect;
 mod flow;
 mod following;
 mod hub;
+mod inventory;
 mod notice;
 mod order;
 mod standing;

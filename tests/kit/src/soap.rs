@@ -11,6 +11,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use tokio::sync::watch;
 
 use crate::lock::lock;
 use crate::server::{Server, Tasks, hang_up};
@@ -63,6 +64,8 @@ struct Shared {
     settings: Settings,
     state: Mutex<Knobs>,
     ledger: Mutex<Ledger>,
+    /// The call that is done and not answered.
+    held: watch::Sender<Option<&'static str>>,
 }
 
 #[derive(Default)]
@@ -75,7 +78,8 @@ struct Knobs {
 
 impl Soap {
     pub async fn start(settings: Settings) -> io::Result<Self> {
-        let shared = Arc::new(Shared { settings, state: Mutex::default(), ledger: Mutex::default() });
+        let (state, ledger, held) = (Mutex::default(), Mutex::default(), watch::Sender::new(None));
+        let shared = Arc::new(Shared { settings, state, ledger, held });
         let routes = Router::new().route("/services", post(receive)).with_state(Arc::clone(&shared));
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let server = Arc::new(Server::start(listen, routes, Tasks::default()).await?);
@@ -95,6 +99,11 @@ impl Soap {
         lock(&self.shared.state).odd.push_back((call.to_owned(), odd));
     }
 
+    /// That call is done from now on, and not answered.
+    pub fn hold(&self, call: Option<&'static str>) {
+        self.shared.held.send_replace(call);
+    }
+
     /// Made by somebody else.
     pub fn put(&self, id: &str, service: Service) {
         lock(&self.shared.ledger).services.insert(id.to_owned(), service);
@@ -105,6 +114,14 @@ impl Soap {
 type Outcome = Result<Vec<(&'static str, String)>, (&'static str, String)>;
 
 async fn receive(State(shared): State<Arc<Shared>>, body: String) -> Response {
+    let answer = answer(&shared, &body);
+    let is_it = |held: &Option<&str>| held.is_some_and(|held| body.contains(&format!("<{held} ")));
+    // The sender is borrowed for as long as this waits, so the wait cannot fail.
+    shared.held.subscribe().wait_for(|held| !is_it(held)).await.ok();
+    answer
+}
+
+fn answer(shared: &Shared, body: &str) -> Response {
     let known = ["Login", "GetService", "AddService", "ChangeService", "RemoveService"];
     let Some(call) = known.into_iter().find(|call| body.contains(&format!("<{call} "))) else {
         return fault(StatusCode::INTERNAL_SERVER_ERROR, "Client.Call", "there is no such call");
@@ -122,14 +139,14 @@ async fn receive(State(shared): State<Arc<Shared>>, body: String) -> Response {
         Some(Odd::Lost) | None => {}
     }
     let outcome = match call {
-        "Login" => log_in(&shared.settings, &mut state, &body),
-        _ if state.session.is_none() || member(&body, "session") != state.session => {
+        "Login" => log_in(&shared.settings, &mut state, body),
+        _ if state.session.is_none() || member(body, "session") != state.session => {
             Err(("Client.Session", "the session has ended".to_owned()))
         }
-        "GetService" => look(&ledger, &body),
-        "AddService" => add(&mut state, &mut ledger, &body),
-        "ChangeService" => change(&mut ledger, &body),
-        _ => remove(&mut ledger, &body),
+        "GetService" => look(&ledger, body),
+        "AddService" => add(&mut state, &mut ledger, body),
+        "ChangeService" => change(&mut ledger, body),
+        _ => remove(&mut ledger, body),
     };
     match outcome {
         _ if odd == Some(Odd::Lost) => hang_up(),

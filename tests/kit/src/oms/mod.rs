@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::watch;
 
 pub use dialect::Dialect;
@@ -122,6 +123,8 @@ struct Shared {
     odd: Mutex<VecDeque<Odd>>,
     asked: Mutex<Asked>,
     hubs: Mutex<Vec<Hub>>,
+    /// What stands in its inventory, made by others.
+    inventory: Mutex<Vec<Value>>,
     refuses_registrations: AtomicBool,
     hold_answers: watch::Sender<bool>,
     hold_completion: watch::Sender<bool>,
@@ -210,6 +213,11 @@ impl Oms {
         self.shared.hold_completion.send_replace(hold);
     }
 
+    /// A service of TMF638 that somebody else has made.
+    pub fn put_service(&self, service: Value) {
+        lock(&self.shared.inventory).push(service);
+    }
+
     /// The callbacks of the registrations that stand, in the order of arrival.
     pub fn registrations(&self) -> Vec<String> {
         lock(&self.shared.hubs).iter().map(|hub| hub.callback.clone()).collect()
@@ -271,6 +279,7 @@ impl Shared {
             odd: Mutex::default(),
             asked: Mutex::default(),
             hubs: Mutex::default(),
+            inventory: Mutex::default(),
             refuses_registrations: AtomicBool::new(false),
             hold_answers: watch::Sender::new(false),
             hold_completion: watch::Sender::new(false),

@@ -55,6 +55,7 @@ pub(super) fn all(shared: &Arc<Shared>) -> Router {
     let routes = Dialect::ALL.into_iter().fold(Router::new(), |routes, dialect| {
         routes.nest(dialect.base_path(), resources(dialect).layer(Extension(dialect)))
     });
+    let routes = routes.route("/tmf-api/serviceInventory/v4/service", get(inventory));
     routes.layer(middleware::from_fn_with_state(Arc::clone(shared), front)).with_state(Arc::clone(shared))
 }
 
@@ -259,6 +260,12 @@ fn look(shared: &Shared, filter: &Filter) -> Vec<Value> {
     let found = orders.documents(filter);
     found.iter().filter_map(|order| order["id"].as_str()).for_each(|id| orders.told(id));
     found
+}
+
+/// It knows no filter, and shows all that it has.
+async fn inventory(State(shared): State<Arc<Shared>>) -> Json<Vec<Value>> {
+    tokio::time::sleep(shared.answer_after()).await;
+    Json(lock(&shared.inventory).clone())
 }
 
 async fn read(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
