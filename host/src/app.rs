@@ -69,8 +69,9 @@ impl StartError {
 ///
 /// # Errors
 /// When one of them cannot be used as it is configured.
-pub fn targets(groups: &[GroupSettings], world: &Arc<dyn World>) -> Result<Targets, outbound::Unusable> {
-    Targets::new(groups.iter().map(|group| (group.group().clone(), group.target.clone())), world)
+pub fn targets(settings: &Settings, world: &Arc<dyn World>) -> Result<Targets, outbound::Unusable> {
+    let targets = settings.groups.iter().map(|group| (group.group().clone(), group.target.clone()));
+    Targets::new(targets, world, &settings.secrets)
 }
 
 /// The systems outside, as a host asks them. Nothing is sent yet.
@@ -87,7 +88,7 @@ impl Outside {
         let billing = PortaBilling::new(settings.billing.clone(), Arc::clone(world))?;
         let reported = settings.groups.iter().flat_map(|group| group.engine.policy.reports.clone());
         let services = Groups::new(&settings.espf, billing.session(), reported.collect())?;
-        Ok(Self { billing, services, outbound: targets(&settings.groups, world)? })
+        Ok(Self { billing, services, outbound: targets(settings, world)? })
     }
 }
 

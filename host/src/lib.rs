@@ -17,6 +17,7 @@
 //!      toolchain                        makes components of adapter crates
 //!  1   ports  secret  telemetry  web    the questions we may ask the world; the instruments
 //!      explain                         what can be wrong, by code, in words
+//!      crash                           what is left when the process dies: nothing of what it held
 //!  0   domain                           the facts and the decisions: no async, no I/O, no clock
 //! ```
 //!
@@ -25,6 +26,7 @@
 
 pub mod domain;
 
+pub mod crash;
 pub mod explain;
 pub mod ports;
 pub mod secret;

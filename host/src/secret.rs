@@ -112,11 +112,13 @@ fn lower_numbers(in_url: &str) -> String {
     })
 }
 
-/// The text without any of these. The longest goes first: where one begins with another, nothing of it is to stay.
-pub fn strike_all<'a>(text: &str, values: impl Iterator<Item = &'a str>, instead: &str) -> String {
-    let mut values: Vec<&str> = values.collect();
-    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-    values.into_iter().fold(text.to_owned(), |text, value| strike(&text, value, instead).unwrap_or(text))
+/// The text without any of these values, with what stands for each. The longest goes first: where one begins with
+/// another, nothing of it is to stay.
+fn strike_all<'a>(text: &str, values: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut values: Vec<(&str, &str)> = values.collect();
+    values.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
+    let without = |text: String, (value, instead)| strike(&text, value, instead).unwrap_or(text);
+    values.into_iter().fold(text.to_owned(), without)
 }
 
 /// All secrets that a host knows. Adapters and external systems may say one by mistake, or say back what they
@@ -155,8 +157,14 @@ impl Vault {
     }
 
     pub fn strike(&self, text: &str) -> String {
+        self.strike_with(text, &[])
+    }
+
+    /// The same, and without other values, with what stands for each.
+    fn strike_with(&self, text: &str, others: &[(&str, &str)]) -> String {
         let passing = self.passing.read().unwrap_or_else(PoisonError::into_inner);
-        strike_all(text, self.standing.iter().chain(passing.iter()).map(Secret::expose), STRUCK)
+        let ours = self.standing.iter().chain(passing.iter()).map(|secret| (secret.expose(), STRUCK));
+        strike_all(text, ours.chain(others.iter().copied()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A host with one promise broken on purpose: it answers an event before the commit. The crash
-//! tests must catch it, or they prove nothing. And for one event, `Never/Stored`, its journal never
-//! has an answer.
+//! tests must catch it, or they prove nothing. And for three events its journal does what none may:
+//! `Never/Stored` has no answer, `Never/Told` panics and says all that it knows, `Never/Survived` takes
+//! the process along.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,6 +26,7 @@ const UNWRITTEN_FOR: Duration = Duration::from_millis(50);
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    punchdown::crash::leave_nothing().expect("the system lets it");
     let _ = rustls::crypto::ring::default_provider().install_default();
     // Started as the real program is: `serve --config FILE`.
     match std::env::args().nth(3) {
@@ -40,8 +42,11 @@ struct Early(Arc<dyn Journal>);
 #[async_trait]
 impl Journal for Early {
     async fn accept(&self, event: Event, work: Work) -> Result<Acceptance, JournalError> {
-        if event.name == "Never/Stored" {
-            return std::future::pending().await;
+        match event.name.as_str() {
+            "Never/Stored" => return std::future::pending().await,
+            "Never/Told" => panic!("cannot store {event:?} with {}", event.variables.text()),
+            "Never/Survived" => std::process::abort(),
+            _ => {}
         }
         let journal = Arc::clone(&self.0);
         tokio::spawn(async move {

@@ -1,9 +1,16 @@
 //! Nothing private is written where it can be read: after a run in which everything goes wrong, the log, the metrics,
-//! the operators' pages and all files of the journal are searched for all that is secret.
+//! the operators' pages and all files of the journal are searched for all that is secret. A host that dies of
+//! itself leaves no more.
+
+mod death;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use punchdown::cli::stage::Stage;
 use punchdown_kit::hlr::{self, Hlr};
 use punchdown_kit::oms::{Manners, Settings};
@@ -22,6 +29,10 @@ const SOON: Duration = Duration::from_secs(60);
 const ACCOUNTS: u64 = 24;
 const HLR_PASSWORD: &str = "hlr-pass-w0rd-of-ours";
 const TYPED: &str = "typed-by-mistake-4711";
+/// It begins as the token of the OMS does; so does each token that is granted for it with the one before, and each
+/// subscriber's PIN with what somebody typed by mistake. Where the shorter one is struck first, the rest stays.
+const CLIENT_SECRET: &str = "stage-oms-token-of-our-client-8812";
+const GRANTED: [&str; 2] = ["granted-token-7731", "granted-token-7731-and-another-4410"];
 const NOTIFIED: [&str; 2] = ["n0tification-header-secret", "n0tification-path-secret"];
 
 fn ki(account: u64) -> String {
@@ -32,19 +43,31 @@ fn opc(account: u64) -> String {
     format!("CD63CB71954A9F4E48A5994E{account:08X}")
 }
 
-/// A system that refuses all, and says back whatever it was told.
+fn pin(account: u64) -> String {
+    format!("{TYPED}-of-line-{account:04}")
+}
+
+/// Begins as the password of the account, which the simulator makes.
+fn token(account: u64) -> String {
+    format!("service-password-{account}-with-token-{account:04}")
+}
+
+/// A system that refuses all, and says back whatever it was told. It grants tokens, after a first refusal, and
+/// quotes the ones before when it refuses a later one.
 async fn echo() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("an address");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let asked_for_tokens = Arc::new(AtomicUsize::new(0));
     tokio::spawn(async move {
         while let Ok((mut caller, _)) = listener.accept().await {
+            let asked = Arc::clone(&asked_for_tokens);
             tokio::spawn(async move {
                 let mut told = vec![0; 64 << 10];
                 let length = caller.read(&mut told).await.unwrap_or(0);
                 let told = String::from_utf8_lossy(&told[..length]).into_owned();
-                let body = format!("I do not like this: {told}");
+                let (status, body) = echoed(&told, &asked);
                 let head = format!(
-                    "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                    "HTTP/1.1 {status} So\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
                     body.len()
                 );
                 let _ = caller.write_all((head + &body).as_bytes()).await;
@@ -54,16 +77,37 @@ async fn echo() -> String {
     url
 }
 
-/// All that must not be found, and what it is.
-fn secrets(stage: &Stage, hlr: &Hlr) -> Vec<(String, String)> {
-    let mut secrets: Vec<(String, String)> = Vec::new();
-    let mut add = |what: &str, value: &str| secrets.push((what.to_owned(), value.to_owned()));
-    for name in ["portabilling", "espf", "oms", "oms-hook", "admin", "hlr", "typed"] {
-        let value = std::fs::read_to_string(stage.directory.join("secrets").join(name)).expect("a secret");
-        add(name, value.trim());
+fn echoed(told: &str, asked_for_tokens: &AtomicUsize) -> (u16, String) {
+    let heard = told.to_ascii_lowercase();
+    let shows = |token: &str| heard.contains(&format!("bearer {token}\r\n"));
+    let granted = match (shows(GRANTED[0]), shows(GRANTED[1])) {
+        (false, false) => String::new(),
+        (true, _) => GRANTED[0].to_owned(),
+        (_, true) => GRANTED.join(" and then "),
+    };
+    let complaint = format!("I do not like this: {told}; I granted {granted}");
+    if told.starts_with("POST /oauth/token ") {
+        return match asked_for_tokens.fetch_add(1, Ordering::Relaxed) {
+            0 => (401, json!({ "error": "invalid_client", "error_description": complaint }).to_string()),
+            1 => (200, json!({ "access_token": GRANTED[0] }).to_string()),
+            _ => (200, json!({ "access_token": GRANTED[1] }).to_string()),
+        };
     }
-    NOTIFIED.iter().for_each(|value| add("of a notification", value));
-    hlr.ledger().sessions.iter().for_each(|session| add("a session", session));
+    let status = if shows(GRANTED[0]) { 401 } else { 400 };
+    (status, json!({ "code": "61", "reason": complaint }).to_string())
+}
+
+type Secrets = Vec<(String, String)>;
+
+/// All that must not be found, and what it is: the secrets of the configuration, and those of the subscribers.
+fn secrets(stage: &Stage) -> Secrets {
+    let mut secrets: Secrets = Vec::new();
+    let mut add = |what: &str, value: &str| secrets.push((what.to_owned(), value.to_owned()));
+    for file in std::fs::read_dir(stage.directory.join("secrets")).expect("a folder") {
+        let file = file.expect("a file");
+        let value = std::fs::read_to_string(file.path()).expect("a secret");
+        add(&file.file_name().display().to_string(), value.trim());
+    }
     for account in 1..=ACCOUNTS {
         add("Ki", &ki(account));
         add("OPc", &opc(account));
@@ -73,6 +117,38 @@ fn secrets(stage: &Stage, hlr: &Hlr) -> Vec<(String, String)> {
         add("MSISDN", &format!("1555{account:07}"));
     }
     secrets
+}
+
+/// What the run tells besides; of a secret that begins as another one does, the rest alone.
+fn of_the_run(hlr: &Hlr) -> Secrets {
+    let mut secrets: Secrets = Vec::new();
+    let mut add = |what: &str, value: &str| secrets.push((what.to_owned(), value.to_owned()));
+    NOTIFIED.iter().for_each(|value| add("of a notification", value));
+    hlr.ledger().sessions.iter().for_each(|session| add("a session", session));
+    GRANTED.iter().for_each(|value| add("a granted token", value));
+    // As the endpoint hears it, by Basic.
+    add("the client", &STANDARD.encode(format!("punchdown:{CLIENT_SECRET}")));
+    add("the end of the client's secret", CLIENT_SECRET.trim_start_matches("stage-oms-token"));
+    add("the end of a granted token", GRANTED[1].trim_start_matches(GRANTED[0]));
+    for account in 1..=ACCOUNTS {
+        add("the end of a PIN", pin(account).trim_start_matches(TYPED));
+        add("the end of a token", &format!("-with-token-{account:04}"));
+    }
+    secrets
+}
+
+/// Ki and OPc of every account; and a PIN and a token that a person quotes, too.
+fn give_secrets(stage: &Stage) {
+    for account in 1..=ACCOUNTS {
+        stage.billing.change_account(account, |subscriber| {
+            let card = json!({
+                "ki": ki(account), "opc": opc(account), "imsi": subscriber.imsi, "pin": pin(account), "token": token(account),
+            });
+            subscriber.extra.insert("card".to_owned(), card);
+            let remark = format!("the key is {}, PIN {}, and {} for both", ki(account), pin(account), token(account));
+            subscriber.extra.insert("remark".to_owned(), remark.into());
+        });
+    }
 }
 
 fn search(place: &str, bytes: &[u8], secrets: &[(String, String)], found: &mut Vec<String>) {
@@ -108,7 +184,7 @@ async fn pages(stage: &Stage) -> Vec<(String, Vec<u8>)> {
     }
     let list: Value = serde_json::from_slice(&pages[3].1).expect("JSON");
     let list = list["operations"].as_array().expect("a list").clone();
-    assert!(list.len() >= 3 * usize::try_from(ACCOUNTS).expect("few"), "{}", list.len());
+    assert!(list.len() >= 4 * usize::try_from(ACCOUNTS).expect("few"), "{}", list.len());
     for operation in list {
         let path = format!("/admin/v1/operations/{}", operation["id"].as_str().expect("an id"));
         pages.push((path.clone(), get(&path).await));
@@ -139,7 +215,8 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     files.map(|file| (file.display().to_string(), std::fs::read(&file).expect("reads"))).collect()
 }
 
-/// The groups beside the OMS: one that wants a log-in, one that echoes, one whose adapter blabs.
+/// The groups beside the OMS: one that wants a log-in, one that echoes, one that does so with tokens that it grants,
+/// one whose adapter blabs.
 fn more_groups(stage: &Stage, folder: &Path, hlr: &Hlr, echo: &str, adapters: [&Path; 2]) {
     let mut config = std::fs::read_to_string(&stage.config).expect("a configuration");
     let [hlr_adapter, oms_adapter] = adapters.map(Path::display);
@@ -151,6 +228,10 @@ fn more_groups(stage: &Stage, folder: &Path, hlr: &Hlr, echo: &str, adapters: [&
          [groups.ECHO]\nadapter = \"{oms_adapter}\"\nevents = [\"Account/**\"]\nservice = \"IPTV\"\n\
          target = {{ url = \"{echo}\", retry = [\"200ms\"], auth = {{ bearer = {{ file = \"secrets/oms\" }} }} }}\n\
          config = {{ specification = \"mobile-line\" }}\n\
+         [groups.GRANT]\nadapter = \"{oms_adapter}\"\nevents = [\"Account/**\"]\nservice = \"Netaccess\"\n\
+         target = {{ url = \"{echo}\", retry = [\"200ms\"], auth = {{ oauth2 = {{ token-url = \"{echo}/oauth/token\", \
+         client-id = \"punchdown\", client-secret = {{ file = \"secrets/client\" }} }} }} }}\n\
+         config = {{ specification = \"mobile-line\" }}\n\
          [groups.BLAB]\nadapter = \"{}\"\nservice = \"VoIP\"\nevents = [\"Account/**\"]\n\
          target = {{ url = \"{echo}\", retry = [\"200ms\"] }}\nsecrets = {{ typed = {{ file = \"secrets/typed\" }} }}\n\
          notify = {{ auth = {{ path-secret = {{ file = \"secrets/typed\" }} }} }}\n\
@@ -159,7 +240,7 @@ fn more_groups(stage: &Stage, folder: &Path, hlr: &Hlr, echo: &str, adapters: [&
         blabs.display()
     ));
     std::fs::write(&stage.config, config).expect("written");
-    for (name, value) in [("hlr", HLR_PASSWORD), ("typed", TYPED)] {
+    for (name, value) in [("hlr", HLR_PASSWORD), ("typed", TYPED), ("client", CLIENT_SECRET)] {
         std::fs::write(folder.join("secrets").join(name), value).expect("written");
     }
 }
@@ -204,13 +285,7 @@ async fn a_run_in_which_everything_goes_wrong_leaves_nothing_private_to_be_read(
     .expect("a register");
     more_groups(&stage, folder.path(), &hlr, &echo().await, [&hlr_adapter, &oms]);
     stage.open_accounts(ACCOUNTS);
-    for account in 1..=ACCOUNTS {
-        stage.billing.change_account(account, |subscriber| {
-            let card = json!({ "ki": ki(account), "opc": opc(account), "imsi": subscriber.imsi });
-            subscriber.extra.insert("card".to_owned(), card);
-            subscriber.extra.insert("remark".to_owned(), format!("the key is {}", ki(account)).into());
-        });
-    }
+    give_secrets(&stage);
     let quoted = format!(
         "ORA-1: SELECT ki FROM card WHERE ki = '{}' as user with stage-billing-token, password=service-password-1",
         ki(1)
@@ -244,14 +319,16 @@ async fn a_run_in_which_everything_goes_wrong_leaves_nothing_private_to_be_read(
     }
     until("a new log-in", SOON, async || hlr.ledger().log_ins >= 2).await;
     all("HSS", "OK").await;
-    until("what is echoed is told", SOON, async || {
-        (1..=ACCOUNTS).any(|account| last(account, "IPTV").as_deref() == Some("FAILED"))
-    })
-    .await;
+    for echoing in ["IPTV", "Netaccess"] {
+        until("what is echoed is told", SOON, async || {
+            (1..=ACCOUNTS).any(|account| last(account, echoing).as_deref() == Some("FAILED"))
+        })
+        .await;
+    }
     all("VoIP", "FAILED").await;
     assert!(told(&stage, 1).iter().any(|word| word == "OK"));
 
-    let secrets = secrets(&stage, &hlr);
+    let secrets = [secrets(&stage), of_the_run(&hlr)].concat();
     let mut found = Vec::new();
     for (place, bytes) in pages(&stage).await.into_iter().chain(files(folder.path())) {
         search(&place, &bytes, &secrets, &mut found);
@@ -260,7 +337,7 @@ async fn a_run_in_which_everything_goes_wrong_leaves_nothing_private_to_be_read(
     let no_numbers: Vec<_> =
         secrets.iter().filter(|(what, _)| !matches!(&**what, "IMSI" | "ICCID" | "MSISDN")).cloned().collect();
     for account in 1..=ACCOUNTS {
-        for service in ["HSS", "PCRF", "IPTV", "VoIP"] {
+        for service in ["HSS", "PCRF", "IPTV", "Netaccess", "VoIP"] {
             for seen in stage.billing.statuses(account, service) {
                 let message = seen.message.unwrap_or_default();
                 search(&format!("a status of {service}"), message.as_bytes(), &no_numbers, &mut found);

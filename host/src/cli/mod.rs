@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::explain::Code;
-use crate::lifecycle;
+use crate::{crash, lifecycle};
 
 /// Connects PortaBilling to the systems that switch a subscriber's service on.
 #[derive(Parser)]
@@ -82,6 +82,11 @@ struct ConfigFile {
 
 /// Runs the command that the arguments ask for.
 pub fn main() -> ExitCode {
+    if let Err(error) = crash::leave_nothing() {
+        let why = format!("cannot keep the memory of this process from being written to a disk: {error}");
+        eprint!("{}", Code::Machine.tell(why, &[]));
+        return ExitCode::FAILURE;
+    }
     // Whoever uses TLS in this process uses this one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let arguments = Arguments::parse();

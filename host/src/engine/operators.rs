@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::{Core, GroupSettings, LEASE};
+use crate::crash::how_it_ended;
 use crate::domain::outcome::{Outcome, apply};
 use crate::domain::{Act, Event, EventIdentity, Group, Json, Operation, OperationId, Person, may_act_on};
 use crate::ports::{Audit, Claim, Held, Journal, JournalError, Lease, Work};
@@ -71,7 +72,7 @@ impl Operators {
     ) -> Result<Option<OperationId>, Refused> {
         let this = self.clone();
         let done = tokio::spawn(async move { this.act_now(&id, wish, person).await });
-        done.await.unwrap_or_else(|error| Err(JournalError::Failed(error.to_string()).into()))
+        done.await.unwrap_or_else(|error| Err(JournalError::Failed(how_it_ended(&error).to_owned()).into()))
     }
 
     async fn act_now(

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Core, LOOK_EVERY};
+use crate::crash::how_it_ended;
 use crate::domain::RetrySchedule;
 use crate::ports::{JournalError, StatusError, StatusUpdate};
 
@@ -72,7 +73,7 @@ async fn tell_due(core: &Arc<Core>) -> Result<Batch, JournalError> {
     let mut failed = None;
     while let Some(done) = posts.join_next().await {
         // One that fails does not cut off those beside it.
-        match done.unwrap_or_else(|error| Err(JournalError::Failed(error.to_string()))) {
+        match done.unwrap_or_else(|error| Err(JournalError::Failed(how_it_ended(&error).to_owned()))) {
             Ok(lacks) => batch.lacks = batch.lacks.or(lacks),
             Err(error) => failed = Some(error),
         }

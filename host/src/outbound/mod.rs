@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use self::target::{Leaving, Target};
 use crate::domain::{Group, Request, Response};
 use crate::ports::{Lack, Outbound, SendError, SessionValues, World};
-use crate::secret::Secret;
+use crate::secret::{Secret, Vault};
 use crate::web;
 
 pub use addresses::forbidden;
@@ -38,13 +38,16 @@ pub struct Unusable {
 }
 
 impl Targets {
+    /// Tokens that are granted are kept in `vault`.
+    ///
     /// # Errors
     /// When TLS cannot be set up as a target wants it.
     pub fn new(
         targets: impl IntoIterator<Item = (Group, Settings)>,
         world: &Arc<dyn World>,
+        vault: &Vault,
     ) -> Result<Self, Unusable> {
-        let target = |(group, settings): (Group, Settings)| match Target::new(settings, world) {
+        let target = |(group, settings): (Group, Settings)| match Target::new(settings, world, vault) {
             Ok(target) => Ok((group, target)),
             Err(why) => Err(Unusable { group, why }),
         };

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use crate::domain::{Timestamp, Trouble, renewed_after};
 use crate::ports::{Denial, Lack, Withheld, World};
-use crate::secret::Secret;
+use crate::secret::{Secret, Vault};
 use crate::web;
 
 /// A request waits at most so long for a token: it has time of its own.
@@ -36,6 +36,8 @@ pub struct Tokens {
     http: Client,
     grant: Grant,
     world: Arc<dyn World>,
+    /// Whoever speaks of a token later is not to say it.
+    vault: Vault,
     /// Locked while somebody asks for a token: the others wait for the same one.
     state: Mutex<State>,
 }
@@ -60,8 +62,8 @@ struct Granted {
 }
 
 impl Tokens {
-    pub fn new(http: Client, grant: Grant, world: Arc<dyn World>) -> Self {
-        Self { http, grant, world, state: Mutex::default() }
+    pub fn new(http: Client, grant: Grant, world: Arc<dyn World>, vault: Vault) -> Self {
+        Self { http, grant, world, vault, state: Mutex::default() }
     }
 
     /// A token that is good for a while yet.
@@ -97,6 +99,7 @@ impl Tokens {
         match self.ask().await {
             Ok(granted) => {
                 let secret = Secret::new(granted.access_token);
+                self.vault.keep(secret.clone());
                 let renew_at = renew_at(granted.expires_in.as_ref(), now);
                 tracing::info!(endpoint = self.endpoint(), %renew_at, "a target's token was granted");
                 let current = Some(Token { secret: secret.clone(), renew_at });

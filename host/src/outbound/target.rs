@@ -15,7 +15,7 @@ use super::oauth2::{Grant, TOKEN_TIMEOUT, Tokens};
 use super::turns::Turns;
 use crate::domain::{Body, Request, Trouble};
 use crate::ports::{Lack, SendError, SessionValues, World};
-use crate::secret::Secret;
+use crate::secret::{Secret, Vault};
 use crate::web::{self, Rate};
 
 /// A target of one group.
@@ -106,14 +106,14 @@ pub struct Target {
 impl Target {
     /// # Errors
     /// What of its settings cannot be used, in a sentence.
-    pub fn new(settings: Settings, world: &Arc<dyn World>) -> Result<Self, String> {
+    pub fn new(settings: Settings, world: &Arc<dyn World>, vault: &Vault) -> Result<Self, String> {
         let base = Url::parse(&settings.url).map_err(|error| format!("`url`: {error}"))?;
         let client = |url: &Url, timeout| settings.client(url, timeout).map_err(|error| web::reason(&error));
         let http = client(&base, settings.timeout)?;
         let tokens = match &settings.auth {
             Auth::OAuth2(grant) => {
                 let http = client(&grant.token_url, TOKEN_TIMEOUT.min(settings.timeout))?;
-                Some(Tokens::new(http, grant.clone(), Arc::clone(world)))
+                Some(Tokens::new(http, grant.clone(), Arc::clone(world), vault.clone()))
             }
             _ => None,
         };
@@ -249,7 +249,7 @@ mod tests {
             identity: None,
             rate: None,
         };
-        Target::new(settings, &world).expect("a target")
+        Target::new(settings, &world, &Vault::default()).expect("a target")
     }
 
     /// Time stands still.

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use super::{Vault, strike_all};
+use super::Vault;
 use crate::domain::{Json, Veil};
 
 #[derive(Clone, Default)]
@@ -50,6 +50,29 @@ impl Screen {
             let documents = self.documents.as_ref();
             documents.map(|documents| self.veil.secrets_in(&documents.value())).unwrap_or_default()
         });
-        strike_all(&self.vault.strike(text), secrets.iter().map(String::as_str), "(hidden)")
+        // Of both at once: one may begin with another.
+        let hidden: Vec<_> = secrets.iter().map(|value| (value.as_str(), "(hidden)")).collect();
+        self.vault.strike_with(text, &hidden)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    #[test]
+    fn of_secrets_that_begin_alike_nothing_stays_whosever_they_are() {
+        let vault = Vault::new(["typed-4711", "hers-0815-and-ours"].map(Secret::new).into());
+        let documents = r#"{"card":{"pin":"typed-4711-of-hers","token":"hers-0815"}}"#;
+        let screen = Screen::new(vault, &[]).speaking_of(Json::parse(documents.to_owned()).ok());
+        for (said, shown) in [
+            ("no good: typed-4711-of-hers", "no good: (hidden)"),
+            ("no good: typed-4711", "no good: (secret)"),
+            ("no good: hers-0815-and-ours", "no good: (secret)"),
+            ("no good: hers-0815", "no good: (hidden)"),
+        ] {
+            assert_eq!((screen.line(said).as_str(), screen.message(said).as_str()), (shown, shown));
+        }
     }
 }

@@ -10,6 +10,7 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, Was
 use super::Limits;
 use super::bindings::punchdown::adapter::{log, types};
 use super::last_words::Tail;
+use crate::crash::how_it_ended;
 use crate::domain::{Reason, Timestamp, Trouble};
 use crate::secret::Screen;
 
@@ -224,7 +225,7 @@ where
         })
     });
     asked.await.unwrap_or_else(|error| {
-        Err(Reason::AdapterBroken.trouble(format!("the question was not answered: {error}")))
+        Err(Reason::AdapterBroken.trouble(format!("the question was not answered: {}", how_it_ended(&error))))
     })
 }
 

@@ -9,6 +9,7 @@ use super::bindings::AdapterPre;
 use super::contract;
 use super::guest::Guest;
 use super::{Adapter, Limits, Sandbox};
+use crate::crash::how_it_ended;
 use crate::domain::{Digest, Trouble};
 use crate::explain::Code;
 
@@ -58,8 +59,10 @@ impl Sandbox {
         let sandbox = self.clone();
         let place = path.to_owned();
         let compiled = tokio::task::spawn_blocking(move || sandbox.compile(&place, &bytes)).await;
-        let pre = compiled
-            .map_err(|error| LoadError::NoComponent { path: path.to_owned(), why: error.to_string() })??;
+        let pre = compiled.map_err(|error| LoadError::NoComponent {
+            path: path.to_owned(),
+            why: how_it_ended(&error).to_owned(),
+        })??;
         Adapter::introduce(self.clone(), pre, digest, limits)
             .await
             .map_err(|trouble| LoadError::Silent { path: path.to_owned(), trouble })

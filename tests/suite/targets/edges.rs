@@ -8,6 +8,7 @@ use std::time::Duration;
 use punchdown::domain::{Body, Delivery, Group, Request};
 use punchdown::outbound::{Auth, Settings, Targets};
 use punchdown::ports::{Outbound as _, SendError, SessionValues, World};
+use punchdown::secret::Vault;
 use punchdown::world::SystemWorld;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -46,7 +47,7 @@ fn targets(address: SocketAddr, timeout: Duration) -> Targets {
         rate: None,
     };
     let world: Arc<dyn World> = Arc::new(SystemWorld);
-    Targets::new([(Group("HSS".to_owned()), settings)], &world).expect("a target")
+    Targets::new([(Group("HSS".to_owned()), settings)], &world, &Vault::default()).expect("a target")
 }
 
 async fn ask(targets: &Targets) -> Result<u16, SendError> {

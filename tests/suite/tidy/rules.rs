@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// Lowest first. A module may use only modules on lower floors.
 const FLOORS: &[&[&str]] = &[
     &["domain"],
-    &["ports", "secret", "telemetry", "web", "explain"],
+    &["ports", "secret", "telemetry", "web", "explain", "crash"],
     &["store", "billing", "espf", "world", "outbound", "wasm", "engine", "toolchain"],
     &["http"],
     &["config"],

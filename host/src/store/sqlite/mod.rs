@@ -38,6 +38,7 @@ use super::rows::{
     OperationRow, account_key, dead_letter_place, event_place, notification_place, reply_place,
 };
 use super::seal::Seal;
+use crate::crash::how_it_ended;
 use crate::domain::{
     Breaker, Change, Event, FanOut, Group, Lane, Listed, Notification, Operation, OperationId, Reading,
     Registration, Response, SystemChange, Timestamp,
@@ -125,7 +126,7 @@ impl SqliteJournal {
             work(&reader.lock().unwrap_or_else(PoisonError::into_inner))
         })
         .await
-        .map_err(|error| JournalError::Failed(error.to_string()))?
+        .map_err(|error| JournalError::Failed(how_it_ended(&error).to_owned()))?
     }
 }
 
