@@ -1,15 +1,18 @@
 //! What the doors answer, through the real listeners. The ESPF deletes an event on any 4xx and
 //! repeats it on anything but 200, so every word counts.
 
+use std::time::Duration;
+
 use punchdown::cli::stage::Stage;
 use punchdown_kit::oms::Settings;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{PROGRAM, folder, oms_adapter, stage};
+use crate::harness::{PROGRAM, folder, oms_adapter, stage, told, until};
 
 const CREDENTIAL: &str = "stage-espf-password";
+const SOON: Duration = Duration::from_secs(20);
 
 async fn running() -> Option<(TempDir, Stage, Client)> {
     let adapter = oms_adapter()?;
@@ -78,6 +81,24 @@ async fn the_events_door_answers_in_the_one_way_that_loses_nothing() {
     let status = status_of(&stage, &client).await;
     assert_eq!(status["events"], 5, "each event is stored once: {status}");
     assert_eq!(status["dead_letters"], 4, "what can never be an event is kept: {status}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_names_its_account_as_a_billing_entity_reaches_it() {
+    let Some((_folder, stage, client)) = running().await else { return };
+    let url = format!("http://{}/espf/events", stage.public);
+    let entity =
+        json!({ "billing_entity_id": "2", "i_event": 1, "prev_balance": 1.10, "curr_balance": -0.5 });
+    let event = json!({ "event_type": "Account/BalanceChanged", "variables": entity });
+    let request = client.post(url).basic_auth("espf", Some(CREDENTIAL)).json(&event);
+    assert_eq!(request.send().await.expect("an answer").status(), StatusCode::OK);
+    until("it is ordered for", SOON, async || told(&stage, 2) == ["IN_PROGRESS"]).await;
+    assert_eq!(stage.billing.ledger().calls_of.keys().map(|(_, account)| *account).max(), Some(2));
+    let orders = stage.oms.ledger().orders;
+    assert_eq!(
+        orders.iter().map(|order| order.account.as_deref()).collect::<Vec<_>>(),
+        [Some("15550000002@msisdn")]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -193,10 +214,7 @@ async fn a_caller_who_says_nothing_or_too_little_is_not_waited_for() {
         caller.write_all(words.as_bytes()).await.expect("sent");
         let mut heard = String::new();
         let end = caller.read_to_string(&mut heard);
-        tokio::time::timeout(std::time::Duration::from_secs(30), end)
-            .await
-            .expect("the host hangs up")
-            .expect("text");
+        tokio::time::timeout(Duration::from_secs(30), end).await.expect("the host hangs up").expect("text");
         heard
     };
     assert_eq!(said("").await, "", "nothing was said, nothing is answered");
@@ -221,4 +239,35 @@ async fn a_wrong_credential_can_be_answered_so_that_the_event_comes_again() {
         client.post(format!("http://{}/espf/events", stage.public)).basic_auth("espf", Some("wrong"));
     let answer = request.body("{}").send().await.expect("an answer");
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+/// As on a machine where systemd alone hands the secrets over: whoever is at the operators' door has one token.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_the_host_needs_no_secret_but_a_token() {
+    let Some((_folder, stage, _client)) = running().await else { return };
+    let config = std::fs::read_to_string(&stage.config).expect("a configuration");
+    let unknown =
+        config.replace("{ file = \"secrets/", "{ credential = \"").replace("[groups.HSS]", "[grups.HSS]");
+    let here = stage.directory.join("elsewhere.toml");
+    std::fs::write(&here, unknown).expect("written");
+    let token = stage.directory.join("secrets/admin");
+    let status = async |more: &[&std::ffi::OsStr]| {
+        let mut command = tokio::process::Command::new(PROGRAM);
+        command.args(["status", "--config"]).arg(&here).args(more).env_remove("CREDENTIALS_DIRECTORY");
+        command.output().await.expect("it runs")
+    };
+    let none = status(&[]).await;
+    assert_eq!(none.status.code(), Some(77));
+    assert!(String::from_utf8_lossy(&none.stderr).contains("--token-file FILE"), "{none:?}");
+    let given = status(&["--token-file".as_ref(), token.as_os_str()]).await;
+    assert!(given.status.success(), "{}", String::from_utf8_lossy(&given.stderr));
+
+    // What is wrong in its own section is said, and so is what makes the file none.
+    let wrong = config.replace(&stage.admin.to_string(), "8701");
+    for (text, code) in [(wrong, "E0106"), (format!("{config}\n[admin"), "E0102")] {
+        std::fs::write(&here, text).expect("written");
+        let refused = status(&[]).await;
+        assert_eq!(refused.status.code(), Some(78));
+        assert!(String::from_utf8_lossy(&refused.stderr).contains(code), "{code}: {refused:?}");
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::{Certificate, Identity, Method, StatusCode};
 use serde_json::Value;
 
-use crate::config::{self, Settings};
+use crate::config;
 use crate::explain::Code;
 use crate::http::AdminToken;
 use crate::lifecycle::refuse;
@@ -85,10 +85,10 @@ impl Door {
 
     /// What is wrong was said already when this is an error.
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ExitCode> {
-        let settings = config::load(&self.config).map_err(|problems| refuse(&problems.into()))?;
+        let door = config::door(&self.config).map_err(|problems| refuse(&problems.into()))?;
         let say = |code: Code| move |why: String| refused(code, why);
-        let token = self.token(&settings).map_err(say(Code::NotAdmitted))?;
-        let base = self.url.clone().unwrap_or_else(|| settings.admin.url());
+        let token = self.token(&door).map_err(say(Code::NotAdmitted))?;
+        let base = self.url.clone().unwrap_or_else(|| door.listener.url());
         let url = format!("{}/admin/v1/{path}", base.trim_end_matches('/'));
         let client = self.client().map_err(say(Code::FileOfCommand))?;
         let mut request = client.request(method, &url).bearer_auth(token.expose());
@@ -125,15 +125,15 @@ impl Door {
     }
 
     /// The token to show: the one that was given, or else the first whose text the configuration knows.
-    fn token(&self, settings: &Settings) -> Result<Secret, String> {
+    fn token(&self, door: &config::Door) -> Result<Secret, String> {
         if let Some(file) = &self.token_file {
             let text = std::fs::read_to_string(file);
             let text = text.map_err(|error| format!("cannot read the token {}: {error}", file.display()))?;
             return Ok(Secret::new(text.trim_end_matches(['\r', '\n'])));
         }
-        let known = settings.admin_tokens.iter().find_map(AdminToken::known);
+        let known = door.tokens.iter().find_map(AdminToken::known);
         known.cloned().ok_or_else(|| {
-            "the configuration names no token that could be shown: say --token-file FILE, \
+            "the configuration names no token that can be read here and shown: say --token-file FILE, \
              or add `{ file = \"secrets/admin\" }` to admin.tokens"
                 .to_owned()
         })

@@ -22,17 +22,17 @@ pub fn run(command: &Command) -> ExitCode {
 }
 
 fn rotate_key(file: &Path) -> ExitCode {
-    let settings = match config::load(file) {
+    let settings = match config::journal(file) {
         Ok(settings) => settings,
         Err(problems) => return refuse(&problems.into()),
     };
-    match store::rotate_key(&settings.store, None) {
+    match store::rotate_key(&settings, None) {
         Ok(rotated) => {
             println!("{} values are sealed with the new key, and the old one is gone.", rotated.sealed);
             if rotated.unreadable > 0 {
                 println!("{} values could not be read before, and cannot now.", rotated.unreadable);
             }
-            println!("Back up {} now.", settings.store.directory.join("journal.key").display());
+            println!("Back up {} now.", settings.directory.join("journal.key").display());
             ExitCode::SUCCESS
         }
         Err(error) => refuse(&error.into()),

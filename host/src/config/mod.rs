@@ -13,6 +13,7 @@ mod json;
 mod listeners;
 mod notify;
 mod nsps;
+mod parts;
 mod portabilling;
 mod queries;
 mod reader;
@@ -33,6 +34,7 @@ use crate::http::{AdminToken, EventSettings, ListenerSettings, NotifyAuth, NspsS
 use crate::secret::Vault;
 use crate::{billing, engine, espf, outbound, store, wasm};
 
+pub use parts::{Door, door, journal};
 pub use reader::Known;
 pub use schema::schema;
 
@@ -155,21 +157,28 @@ pub fn known_keys(file: &Path) -> Vec<Known> {
     resolve(file).1
 }
 
+/// The text of a configuration file.
+fn source(file: &Path) -> Result<String, Problems> {
+    std::fs::read_to_string(file).map_err(|error| Problems {
+        file: file.to_owned(),
+        found: vec![Problem {
+            place: Place::default(),
+            key: String::new(),
+            message: format!("cannot read it: {error}"),
+            help: Some("name the file with --config".to_owned()),
+            code: Code::FileUnreadable,
+        }],
+        whole: Vec::new(),
+        secrets: Vault::default(),
+    })
+}
+
 fn resolve(file: &Path) -> (Result<Settings, Problems>, Vec<Known>) {
     let failed =
         |found: Vec<Problem>, whole, secrets| Problems { file: file.to_owned(), found, whole, secrets };
-    let source = match std::fs::read_to_string(file) {
+    let source = match source(file) {
         Ok(source) => source,
-        Err(error) => {
-            let problem = Problem {
-                place: Place::default(),
-                key: String::new(),
-                message: format!("cannot read it: {error}"),
-                help: Some("name the file with --config".to_owned()),
-                code: Code::FileUnreadable,
-            };
-            return (Err(failed(vec![problem], Vec::new(), Vault::default())), Vec::new());
-        }
+        Err(problems) => return (Err(problems), Vec::new()),
     };
     let directory = file.parent().unwrap_or(Path::new("."));
     let mut whole = Vec::new();

@@ -69,7 +69,7 @@ fn admin(section: &mut Section<'_>, directory: &Path) -> Option<(ListenerSetting
     Some((listener?, tokens?))
 }
 
-fn journal(section: &mut Section<'_>, directory: &Path) -> Option<store::Settings> {
+pub fn journal(section: &mut Section<'_>, directory: &Path) -> Option<store::Settings> {
     let path = section.or("directory", "\"data\"", |value| value.text())?;
     Some(store::Settings { directory: directory.join(path) })
 }
