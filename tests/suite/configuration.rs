@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use punchdown::config;
 use punchdown_kit::oms::Settings;
 
-use crate::harness::{PROGRAM, folder, oms_adapter, stage, workspace};
+use crate::harness::{PROGRAM, folder, oms_adapter, refusal, rewrite, stage, workspace};
 
 fn run(command: &str, config: &Path) -> Output {
     Command::new(PROGRAM).args([command, "--config"]).arg(config).output().expect("it runs")
@@ -44,8 +44,7 @@ fn every_problem_is_named_with_its_place_and_nothing_starts() {
     let folder = folder();
     let config = folder.path().join("punchdown.toml");
     std::fs::write(&config, BAD).expect("written");
-    let check = run("check", &config);
-    let said = String::from_utf8_lossy(&check.stderr).into_owned();
+    let said = refusal(&config);
     for (place, words) in [
         (":2:", "must begin with https:// or http://"),
         (":4:", "a secret must not stand in the configuration itself"),
@@ -63,11 +62,6 @@ fn every_problem_is_named_with_its_place_and_nothing_starts() {
         assert!(said.contains(words), "no `{words}` in\n{said}");
         assert!(said.contains(place), "no place `{place}` in\n{said}");
     }
-    assert_eq!(check.status.code(), Some(78));
-    let serve = run("serve", &config);
-    assert_eq!(serve.status.code(), Some(78));
-    assert_eq!(String::from_utf8_lossy(&serve.stderr), said, "`serve` and `check` say the same");
-    assert!(!folder.path().join("data").exists(), "nothing was made");
 }
 
 #[test]
@@ -126,8 +120,7 @@ fn a_notification_door_is_as_shown_and_one_that_would_prove_nothing_is_refused()
     ] {
         let notify = notify.replace("HOOK", "{ file = \"hook\" }");
         std::fs::write(&file, with(&notify)).expect("written");
-        let check = run("check", &file);
-        let said = String::from_utf8_lossy(&check.stderr).into_owned();
+        let said = refusal(&file);
         assert!(said.starts_with("1 problem in") && said.contains(words), "no `{words}` alone in\n{said}");
     }
 }
@@ -172,17 +165,45 @@ async fn a_notification_credential_in_the_clear_is_warned_of_off_loopback() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_door_that_asks_nobody_is_on_loopback_unless_that_is_said_aloud() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
+    let auth = "auth = { standard-webhooks = { secret = { file = \"secrets/oms-hook\" } } }";
+    rewrite(&stage, auth, "auth = \"none\"");
+    let near = run("check", &stage.config);
+    assert!(near.status.success(), "{}", String::from_utf8_lossy(&near.stderr));
+
+    let unguarded = |said: &str| {
+        said.contains("error[E0108]: without a credential anybody") && said.contains("\"none-off-loopback\"")
+    };
+    // Behind a proxy the caller is somebody else, wherever the listener is.
+    rewrite(&stage, "[events]\n", "[events]\ntrusted-proxies = [\"127.0.0.1\"]\n");
+    let proxied = refusal(&stage.config);
+    assert!(unguarded(&proxied), "{proxied}");
+    rewrite(&stage, "trusted-proxies = [\"127.0.0.1\"]\n", "");
+    let listen = format!("listen = \"{}\"", stage.public);
+    rewrite(&stage, &listen, &format!("listen = \"0.0.0.0:{}\"", stage.public.port()));
+    let far = refusal(&stage.config);
+    assert!(unguarded(&far), "{far}");
+
+    rewrite(&stage, "auth = \"none\"", "auth = \"none-off-loopback\"");
+    let check = run("check", &stage.config);
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+    stage.start_host().await.expect("the host starts");
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let door = client.post(format!("http://{}/notify/HSS", stage.public)).body("{}");
+    assert_eq!(door.send().await.expect("an answer").status(), 202, "whoever comes is heard");
+}
+
 #[test]
 fn a_file_that_is_not_there_or_not_toml_is_said_so() {
     let folder = folder();
-    let missing = run("check", &folder.path().join("nowhere.toml"));
-    assert_eq!(missing.status.code(), Some(78));
-    assert!(String::from_utf8_lossy(&missing.stderr).contains("cannot read it"));
+    assert!(refusal(&folder.path().join("nowhere.toml")).contains("cannot read it"));
     let config = folder.path().join("punchdown.toml");
     std::fs::write(&config, "[portabilling\nurl = 5\n").expect("written");
-    let broken = run("check", &config);
-    assert_eq!(broken.status.code(), Some(78));
-    assert!(String::from_utf8_lossy(&broken.stderr).contains("punchdown.toml:1:"));
+    assert!(refusal(&config).contains("punchdown.toml:1:"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,9 +218,7 @@ async fn the_adapter_has_its_say_and_a_good_configuration_is_called_good() {
     let text = std::fs::read_to_string(&stage.config).expect("a configuration");
     let bad = text.replace("specification = \"mobile-line\"", "specfication = \"mobile-line\"");
     std::fs::write(&stage.config, bad).expect("written");
-    let refused = run("check", &stage.config);
-    assert_eq!(refused.status.code(), Some(78));
-    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    let said = refusal(&stage.config);
     assert!(said.contains("adapter oms-tmf641 says") && said.contains("specfication"), "{said}");
 }
 

@@ -105,3 +105,31 @@ async fn an_early_event_of_another_environment_is_told_to_nobody() {
     assert_eq!(told(&stage, 1), ["IN_PROGRESS"], "and nothing before it");
     assert_eq!(stage.oms.ledger().orders.len(), 1);
 }
+
+/// PortaBilling was restored from a copy, and counts once more from there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_comes_again_for_another_event_is_taken_as_new_and_warned_of() {
+    let Some((_folder, stage, client)) = running("").await else { return };
+    for (i_account, times) in [(1, 1), (2, 2)] {
+        for _ in 0..times {
+            let event = json!({ "i_account": i_account, "i_event": 7, "i_env": 1 });
+            assert_eq!(send(&stage, &client, "Account/New", event).await, StatusCode::OK);
+        }
+    }
+    assert_eq!(counted(&stage, &client, "accepted").await, 2);
+    assert_eq!(counted(&stage, &client, "repeated").await, 1, "the second one is known by now");
+    until("both are ordered", PATIENCE, async || stage.oms.ledger().orders.len() == 2).await;
+
+    let log = std::fs::read_to_string(stage.log()).expect("a log");
+    let lines = log.lines().filter(|line| line.contains("an event's number came again for another event"));
+    let lines: Vec<Value> = lines.map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    // The one that is repeated is looked for under its number first, too.
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    let stored_as = lines[0]["stored_as"].as_str().expect("a name");
+    assert_eq!((&lines[0]["level"], &lines[0]["event"]), (&json!("WARN"), &json!("1-7")));
+    assert_eq!(lines[1]["stored_as"], stored_as);
+    for (id, i_account) in [("1-7", 1), (stored_as, 2)] {
+        let shown = asked(&stage, &["event", "show", id]).await;
+        assert_eq!(shown["i_account"], i_account, "{shown}");
+    }
+}

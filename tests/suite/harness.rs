@@ -152,3 +152,25 @@ pub async fn counted(stage: &Stage, series: &str) -> u64 {
     let value = text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
     value.unwrap_or_else(|| panic!("no `{series}` in\n{text}"))
 }
+
+/// What `check` says of a configuration with which nothing can run. The start of `serve` says the same, ends with
+/// the same code, and has made nothing.
+pub fn refusal(config: &Path) -> String {
+    let said = |command: &str| {
+        let output = std::process::Command::new(PROGRAM).args([command, "--config"]).arg(config).output();
+        let output = output.expect("it runs");
+        assert_eq!(output.status.code(), Some(78), "`{command}` of {}", config.display());
+        complaints(&output)
+    };
+    let (check, serve) = (said("check"), said("serve"));
+    assert_eq!(serve, check, "`serve` and `check` say the same");
+    let journal = config.parent().map(|folder| folder.join("data"));
+    assert!(!journal.is_some_and(|journal| journal.exists()), "nothing was made");
+    check
+}
+
+/// What a person is told; `serve` logs besides.
+pub fn complaints(output: &std::process::Output) -> String {
+    let text = String::from_utf8_lossy(&output.stderr);
+    text.lines().filter(|line| !line.starts_with('{')).map(|line| format!("{line}\n")).collect()
+}

@@ -8,7 +8,9 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{PROGRAM, counted, folder, oms_adapter, stage, stage_of, told, until, with_settings};
+use crate::harness::{
+    PROGRAM, counted, folder, oms_adapter, rewrite, stage, stage_of, told, until, with_settings,
+};
 use crate::listeners::holding;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -303,4 +305,37 @@ async fn what_was_read_before_the_last_change_is_read_again() {
     late["pb_data"]["account_info"]["blocked"] = json!(true);
     post(&stage, &client, &late).await;
     until("PortaBilling is asked", PATIENCE, async || readings(&stage) == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_token_in_the_clear_is_warned_of_off_loopback() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let stage = stage(folder.path(), &adapter, Settings::default()).await;
+    let token = "[nsps]\nauth = [{ bearer = { file = \"secrets/admin\" } }]\n\n[admin]\n";
+    // Of the ESPF only a signature of the date is heard, which is no credential.
+    let signed = "auth = [{ signature = { key-id = \"us\", key = { file = \"secrets/espf\" } } }]";
+    rewrite(
+        &stage,
+        "auth = [{ basic = { user = \"espf\", password = { file = \"secrets/espf\" } } }]",
+        signed,
+    );
+    rewrite(&stage, "[admin]\n", token);
+    let warnings = || {
+        let check =
+            std::process::Command::new(PROGRAM).args(["check", "--config"]).arg(&stage.config).output();
+        let check = check.expect("it runs");
+        let said = String::from_utf8_lossy(&check.stderr).into_owned();
+        assert!(check.status.success(), "a warning is no error: {said}");
+        said
+    };
+    assert_eq!(warnings(), "");
+    let near = format!("listen = \"{}\"", stage.public);
+    rewrite(&stage, &near, &format!("listen = \"0.0.0.0:{}\"", stage.public.port()));
+    let said = warnings();
+    let words = "warning[W0101]: `events.listen` speaks no TLS: whoever hears this token on the way can send events\n";
+    assert!(said.starts_with(words) && said.contains("  nsps.auth\n"), "{said}");
+    assert_eq!(said.matches("warning[").count(), 1, "{said}");
+    with_settings(&stage, "events", "trusted-proxies = [\"10.0.0.1\"]");
+    assert_eq!(warnings(), "", "a proxy speaks TLS in front");
 }

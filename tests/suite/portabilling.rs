@@ -12,7 +12,10 @@ use punchdown_kit::oms::Settings;
 use punchdown_kit::portabilling::{Fault, When};
 use serde_json::Value;
 
-use crate::harness::{PROGRAM, folder, new_accounts, oms_adapter, stage, told, until, with_settings};
+use crate::harness::{
+    PROGRAM, counted, folder, new_accounts, oms_adapter, stage, told, until, with_settings,
+};
+use crate::operators::operations;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -38,6 +41,34 @@ async fn one_session_serves_all_workers_and_a_dead_one_is_renewed_once() {
     }
     until("OK for the others", SOON, async || (16..=30).all(|one| is_ok(told(&stage, one).last()))).await;
     assert_eq!(stage.billing.ledger().logins, 2, "a dead session costs one log-in");
+}
+
+/// All that read at the same time are held there, so each has made its call who may.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_calls_are_out_at_a_time_than_portabilling_takes() {
+    const INFO: &str = "Account/get_account_info";
+    let Some(adapter) = oms_adapter() else { return };
+    for (setting, most) in [("", 16), ("concurrency = 3", 3)] {
+        let folder = folder();
+        let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
+        // Whoever is held longer than that gives up, and comes again.
+        with_settings(&stage, "portabilling", &format!("timeout = \"15s\"\n{setting}"));
+        stage.open_accounts(60);
+        stage.billing.faults().hold(&[INFO]);
+        stage.start_host().await.expect("the host starts");
+        let espf = stage.espf(0.0);
+        new_accounts(&espf, 60);
+        // As many as the target's `concurrency` lets move want to read, which are more.
+        until("all who may move want to read", SOON, async || {
+            let list = operations(&stage, &["--limit", "100"]).await;
+            list.iter().filter(|operation| operation["state"] == "querying").count() == 32
+        })
+        .await;
+        until("and those who may do", SOON, async || stage.billing.ledger().under_way == most).await;
+        stage.billing.faults().hold(&[]);
+        until("OK for all", SOON, async || (1..=60).all(|one| is_ok(told(&stage, one).last()))).await;
+        assert_eq!(stage.billing.ledger().most_under_way, most, "`{setting}`");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,6 +136,52 @@ async fn an_account_that_is_merely_absent_is_parked_and_nothing_is_removed() {
         "it is read again before it is believed"
     );
     assert!(stage.oms.ledger().orders.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_of_an_absent_account_goes_when_a_closing_event_says_so_and_not_before() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
+    stage.open_accounts(2);
+    stage.start_host().await.expect("the host starts");
+    let espf = stage.espf(0.0);
+    let closed = |i_account: u64| {
+        espf.emit("Account/Status/Closed", serde_json::json!({ "i_account": i_account }));
+    };
+    let orders = || {
+        let orders = stage.oms.ledger().orders.into_iter();
+        orders.map(|order| (order.action.unwrap_or_default(), order.state)).collect::<Vec<_>>()
+    };
+    let are = |expected: &[(&str, &str)]| {
+        orders().iter().map(|(action, state)| (&**action, &**state)).eq(expected.iter().copied())
+    };
+    espf.emit("Account/New", serde_json::json!({ "i_account": 1 }));
+    until("OK", SOON, async || is_ok(told(&stage, 1).last())).await;
+
+    stage.billing.remove_account(1);
+    espf.emit("Account/Blocked", serde_json::json!({ "i_account": 1 }));
+    let parked = "punchdown_operations{group=\"HSS\",state=\"parked\"}";
+    until("it is parked", SOON, async || counted(&stage, parked).await == 1).await;
+    assert!(are(&[("add", "completed")]), "nothing is taken away: {:?}", orders());
+    closed(1);
+    until("the service is taken away", SOON, async || are(&[("add", "completed"), ("delete", "completed")]))
+        .await;
+    until("what was parked made room", SOON, async || counted(&stage, parked).await == 0).await;
+
+    // What was ordered and is not done yet is called back.
+    stage.oms.hold_completion(true);
+    espf.emit("Account/New", serde_json::json!({ "i_account": 2 }));
+    until("the order is open", SOON, async || stage.oms.waiting() == 1).await;
+    stage.billing.remove_account(2);
+    closed(2);
+    until("the order is cancelled", SOON, async || {
+        are(&[("add", "completed"), ("delete", "completed"), ("add", "cancelled")])
+    })
+    .await;
+    let done = "punchdown_operations{group=\"HSS\",state=\"done\"}";
+    until("all is done", SOON, async || counted(&stage, done).await == 3).await;
+    assert_eq!(orders().len(), 3, "{:?}", orders());
 }
 
 #[tokio::test(flavor = "multi_thread")]

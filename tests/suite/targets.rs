@@ -5,18 +5,20 @@ mod edges;
 mod tls;
 
 use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use punchdown::cli::stage::Stage;
+use punchdown::cli::stage::{OMS_TOKEN, Stage};
+use punchdown::domain::Timestamp;
 use punchdown_kit::front::Demand;
 use punchdown_kit::oms::Settings;
+use reqwest::StatusCode;
 use serde_json::json;
 
 use crate::harness::{
-    CLIENT_SECRET, PROGRAM, counted, folder, front, log, new_accounts, oms_adapter, rewrite, root, stage,
+    CLIENT_SECRET, counted, folder, front, log, new_accounts, oms_adapter, refusal, rewrite, root, stage,
     told, until, with_settings,
 };
+use crate::operators::{operations, said};
 
 const SOON: Duration = Duration::from_secs(20);
 const BEARER: &str = "auth = { bearer = { file = \"secrets/oms\" } }";
@@ -61,11 +63,8 @@ async fn an_address_that_is_never_contacted_is_no_target() {
     ] {
         std::fs::write(&stage.config, good.replace(&root(&stage), &format!("http://{host}")))
             .expect("written");
-        let check = Command::new(PROGRAM).args(["check", "--config"]).arg(&stage.config).output();
-        let check = check.expect("it runs");
-        let said = String::from_utf8_lossy(&check.stderr);
+        let said = refusal(&stage.config);
         assert!(said.contains(words) && said.contains("groups.HSS.target.url"), "{host}: {said}");
-        assert_eq!(check.status.code(), Some(78), "{host}");
     }
 }
 
@@ -318,4 +317,49 @@ async fn requests_leave_at_the_rate_that_the_target_takes() {
     // A hundred milliseconds between two of them: it cannot have been sooner.
     let soonest = Duration::from_millis(100) * u32::try_from(requests - 1).expect("not so many");
     assert!(began.elapsed() >= soonest, "{requests} requests in {:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_says_when_to_come_again_is_asked_then() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
+    let later = |status: StatusCode, after: &str| Demand::Later(status, after.to_owned());
+    let front = front(&stage, later(StatusCode::SERVICE_UNAVAILABLE, "1200")).await;
+    stage.open_accounts(3);
+    stage.start_host().await.expect("the host starts");
+    let espf = stage.espf(0.0);
+    let in_ten_minutes = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(600));
+    let day = "86400".to_owned();
+    for (i_account, status, after, seconds) in [
+        (1, StatusCode::SERVICE_UNAVAILABLE, "1200".to_owned(), 1200),
+        (2, StatusCode::TOO_MANY_REQUESTS, in_ten_minutes, 599),
+        // Nobody is believed for longer than an hour.
+        (3, StatusCode::SERVICE_UNAVAILABLE, day, 3600),
+    ] {
+        front.demand(later(status, &after));
+        let asked = Duration::from_secs(seconds);
+        let before = now();
+        espf.emit("Account/New", json!({ "i_account": i_account }));
+        let account = i_account.to_string();
+        let retrying = async || operations(&stage, &["--state", "retrying", "--account", &account]).await;
+        until("it is tried later", SOON, async || retrying().await.len() == 1).await;
+        let due: Timestamp = serde_json::from_value(retrying().await[0]["due"].clone()).expect("a date");
+        // By up to a fifth later, so that not all come at once.
+        let last = now() + asked.mul_f64(1.2) + Duration::from_secs(1);
+        assert!(before + asked <= due && due <= last, "{after}: {before} {due} {last}");
+        assert_eq!(front.ledger().refused, i_account, "asked once each");
+    }
+    // A person need not wait for it.
+    front.demand(Demand::Bearer(OMS_TOKEN.to_owned()));
+    let id = operations(&stage, &["--account", "3"]).await[0]["id"].as_str().expect("an id").to_owned();
+    let retry = said(&stage, &["operation", "retry", &id, "--who", "ann", "--why", "it is back"]).await;
+    assert!(retry.status.success(), "{retry:?}");
+    until("OK", SOON, async || is_ok(&stage, 3).await).await;
+    assert_eq!(stage.oms.ledger().orders.len(), 1);
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock");
+    Timestamp::from_millis(i64::try_from(since.as_millis()).expect("a time"))
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST};
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -46,6 +46,8 @@ pub enum Demand {
         name: String,
         value: String,
     },
+    /// Nobody is let through now, and all are told when to come again, by `Retry-After`.
+    Later(StatusCode, String),
     /// Nobody is answered, whatever he shows.
     Silence,
     /// The same, and nobody is told so: the connection stays until the caller closes it.
@@ -141,6 +143,10 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
             request.headers().get(name).is_some_and(|shown| shown.as_bytes() == value.as_bytes())
         }
         Demand::Query { name, value } => query.split('&').any(|pair| pair == format!("{name}={value}")),
+        Demand::Later(status, after) => {
+            lock(&shared.ledger).refused += 1;
+            return (*status, [(RETRY_AFTER, after.clone())]).into_response();
+        }
         Demand::Silence => {
             lock(&shared.ledger).unanswered += 1;
             return hang_up();

@@ -83,6 +83,9 @@ pub struct Ledger {
     pub calls: BTreeMap<String, u64>,
     /// The same of those that name an account.
     pub calls_of: BTreeMap<(String, u64), u64>,
+    /// Calls of the JSON API that are not answered yet, and the most that ever were so at a time.
+    pub under_way: u64,
+    pub most_under_way: u64,
     /// The faults that struck, by [`Fault::name`], and how often.
     pub struck: BTreeMap<&'static str, u64>,
     /// Every status that was taken, in order.
@@ -271,6 +274,7 @@ async fn front(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
             *ledger.struck.entry(name).or_default() += 1;
         }
     }
+    let _under_way = head.uri.path().starts_with("/rest/").then(|| UnderWay::begin(&shared));
     shared.faults.released(&call).await;
     tokio::time::sleep(shared.settings.latency + struck.delay).await;
     let mut answer = match struck.fault {
@@ -279,6 +283,24 @@ async fn front(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
     };
     date(&mut answer, lock(&shared.world).clock_ahead);
     answer
+}
+
+/// One call until it is answered, or until its caller has hung up.
+struct UnderWay<'a>(&'a Shared);
+
+impl<'a> UnderWay<'a> {
+    fn begin(shared: &'a Shared) -> Self {
+        let ledger = &mut lock(&shared.world).ledger;
+        ledger.under_way += 1;
+        ledger.most_under_way = ledger.most_under_way.max(ledger.under_way);
+        Self(shared)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.world).ledger.under_way -= 1;
+    }
 }
 
 /// One whose clock is right leaves that to its server.
