@@ -33,6 +33,7 @@ mod orders;
 mod portabilling;
 mod registrations;
 mod retention;
+mod rotation;
 mod schema;
 mod secrecy;
 mod service;
