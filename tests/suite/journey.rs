@@ -24,8 +24,8 @@ fn commands() -> Vec<String> {
 }
 
 /// A folder of an operator, with what is on the PATH and in the environment.
-struct Desk {
-    folder: PathBuf,
+pub struct Desk {
+    pub folder: PathBuf,
     path: String,
     adapter: PathBuf,
     billing_token: String,
@@ -33,7 +33,7 @@ struct Desk {
 
 impl Desk {
     /// The editor is a person who fills in what is empty, and moves the doors to where nobody else is.
-    fn set(folder: &Path, stage: &Stage, adapter: &Path) -> Self {
+    pub fn set(folder: &Path, stage: &Stage, adapter: &Path) -> Self {
         let bin = folder.join("bin");
         std::fs::create_dir_all(&bin).expect("a folder");
         symlink(PROGRAM, bin.join("punchdown")).expect("a link");
@@ -65,7 +65,7 @@ impl Desk {
         command
     }
 
-    async fn run(&self, line: &str) -> String {
+    pub async fn run(&self, line: &str) -> String {
         let Output { status, stdout, stderr } = self.command(line).output().await.expect("it runs");
         let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
         assert!(status.success(), "{line}\n{said}");
@@ -90,7 +90,7 @@ impl Desk {
     }
 
     /// Without `curl` on this machine the event is sent all the same, as the command says.
-    async fn post(&self, line: &str) -> String {
+    pub async fn post(&self, line: &str) -> String {
         if self.command("command -v curl").output().await.expect("it runs").status.success() {
             return self.run(line).await;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use punchdown_kit::oms::{Odd, Settings};
 use serde_json::{Value, json};
 
-use crate::harness::{PROGRAM, folder, oms_adapter, stage, told, until, workspace};
+use crate::harness::{folder, oms_adapter, stage, told, until};
 use crate::operators::{asked, operations, said};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -106,34 +106,4 @@ async fn problems_are_said_in_sentences_and_nothing_else_is() {
     until("it is parked", SOON, async || operations(&stage, &["--problems"]).await.len() == 1).await;
     let words = text(&["status", "--problems"]).await;
     assert!(words.contains("group HSS: 1 parked") && words.contains("Account/New"), "{words}");
-}
-
-/// Each command of the page for three in the morning is one that this program knows.
-#[tokio::test]
-async fn the_commands_of_the_incident_pages_are_understood() {
-    let page = std::fs::read_to_string(workspace().join("docs/incidents.md")).expect("the page");
-    let commands: Vec<&str> = page.lines().filter(|line| line.starts_with("punchdown ")).collect();
-    assert!(commands.len() >= 10, "{commands:?}");
-    for command in commands {
-        // What is understood comes to the missing configuration; what is not says how it is used.
-        let words: Vec<String> = words(command).into_iter().skip(1).collect();
-        let nowhere = ["--config", "/nonexistent/punchdown.toml"].map(str::to_owned);
-        let words = words.into_iter().filter(|word| word != "--config" && word != "punchdown.toml");
-        let output = tokio::process::Command::new(PROGRAM).args(words.chain(nowhere)).output();
-        let output = output.await.expect("it runs");
-        assert_eq!(output.status.code(), Some(78), "{command}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-}
-
-/// As a shell takes them apart.
-fn words(line: &str) -> Vec<String> {
-    let (mut words, mut quoted) = (vec![String::new()], false);
-    for char in line.chars() {
-        match char {
-            '"' => quoted = !quoted,
-            ' ' if !quoted => words.push(String::new()),
-            char => words.last_mut().expect("there is one").push(char),
-        }
-    }
-    words
 }
