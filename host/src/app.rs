@@ -198,10 +198,11 @@ impl App {
         wrap: impl FnOnce(Box<dyn Journal>) -> Box<dyn Journal>,
     ) -> Result<Self, StartError> {
         let notify = notify_settings(&settings);
+        let world: Arc<dyn World> = Arc::new(SystemWorld);
+        // What `check` would refuse makes no journal.
+        let Outside { billing, services, outbound } = Outside::of(&settings, &world)?;
         let journal = store::open(&settings.store)?;
         let journal_failed = journal.failed();
-        let world: Arc<dyn World> = Arc::new(SystemWorld);
-        let Outside { billing, services, outbound } = Outside::of(&settings, &world)?;
         let status_api = Espf::new(settings.espf, billing.session())?;
         let ports = Ports {
             journal: wrap(Box::new(journal)),

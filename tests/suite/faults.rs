@@ -150,10 +150,15 @@ async fn what_keeps_a_host_from_starting_has_a_code() {
     };
     rewrite(&stage, "directory = \"punchdown.toml\"", "directory = \"another\"");
     rewrite(&stage, &stage.oms.url(), "https://oms.example.net");
-    assert_eq!(only(&no_roots(&["check"])), is(Code::TargetUnusable, 78));
+    for command in ["check", "serve"] {
+        assert_eq!(only(&no_roots(&[command])), is(Code::TargetUnusable, 78), "{command}");
+    }
+    assert!(!folder.path().join("another").exists(), "nothing was made");
     rewrite(&stage, "https://oms.example.net", &stage.oms.url());
     rewrite(&stage, &stage.billing.url(), "https://billing.example.net");
-    assert_eq!(only(&no_roots(&["check"])), is(Code::Tls, 1));
+    for command in ["check", "serve"] {
+        assert_eq!(only(&no_roots(&[command])), is(Code::Tls, 1), "{command}");
+    }
 }
 
 #[test]

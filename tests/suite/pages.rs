@@ -11,7 +11,7 @@ use punchdown_kit::oms::{Odd, Settings};
 use serde_json::json;
 use tokio::process::{Child, Command};
 
-use crate::harness::{PROGRAM, folder, oms_adapter, stage, told, until, workspace};
+use crate::harness::{PROGRAM, folder, oms_adapter, rewrite, stage, told, until, workspace};
 use crate::operators::{asked, operations};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -206,6 +206,10 @@ async fn the_commands_of_the_pages_do_what_they_say() {
     std::fs::create_dir(&bin).expect("a folder");
     symlink(PROGRAM, bin.join("punchdown")).expect("a link");
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
+    // A group of which everything can be asked: it is registered for its notifications, too.
+    let signed = "auth = { standard-webhooks = { secret = { file = \"secrets/oms-hook\" } } }";
+    rewrite(&stage, signed, "register = true\nauth = \"registered\"");
+    stage.oms.set_notify(None);
     stage.open_accounts(189);
     stage.start_host().await.expect("the host starts");
     let espf = stage.espf(0.0);
