@@ -54,7 +54,7 @@ impl StartError {
     pub fn tell(&self) -> String {
         let code = match self {
             Self::Configuration(problems) => return problems.to_string(),
-            Self::Journal(error) => error.code(),
+            Self::Journal(error) => return error.code().advise(error, error.help().as_deref()),
             Self::Silenced(_) => Code::JournalUnusable,
             Self::Listen { .. } => Code::Listen,
             Self::Sandbox(_) => Code::Machine,

@@ -51,6 +51,8 @@ codes! {
     JournalKey = "E0502",
     JournalNewer = "E0503",
     JournalUnusable = "E0504",
+    JournalDamaged = "E0505",
+    JournalThere = "E0506",
     Listen = "E0601",
     Machine = "E0602",
     Tls = "E0603",
@@ -60,6 +62,7 @@ codes! {
     FileOfCommand = "E0704",
     Play = "E0705",
     NoPage = "E0706",
+    NoAnswer = "E0707",
     NoSession = "E0801",
     ServiceUnknown = "E0802",
     TargetUnreached = "E0803",
@@ -90,6 +93,12 @@ impl Code {
             told.push_str(&format!("  {line}\n"));
         }
         told + &format!("  = more: punchdown explain {self}\n")
+    }
+
+    /// The same with how to go on, where that is known.
+    pub fn advise(self, message: impl Display, help: Option<&str>) -> String {
+        let help = help.map(|help| format!("= help: {help}"));
+        self.tell(message, help.as_slice())
     }
 
     /// In a few words.

@@ -4,6 +4,7 @@
 
 mod breakers;
 mod changes;
+mod copies;
 mod directory;
 mod events;
 mod fan_outs;

@@ -5,6 +5,7 @@ mod harness;
 
 mod adapters;
 mod breaker;
+mod care;
 mod changes;
 mod configuration;
 mod crash;

@@ -44,7 +44,7 @@ pub struct Door {
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
-enum Output {
+pub enum Output {
     Text,
     Json,
 }

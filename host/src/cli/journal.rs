@@ -1,4 +1,8 @@
-//! `journal`: what is done to the journal while no host runs on it.
+//! `journal`: the care of what is durable.
+
+mod backup;
+mod shell;
+mod verify;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -6,35 +10,60 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::ConfigFile;
+use crate::config;
+use crate::explain::Code;
 use crate::lifecycle::refuse;
-use crate::{config, store};
+use crate::store::{self, CareError};
 
 #[derive(Subcommand)]
 pub enum Command {
+    /// Copy it into a new file, while a host runs or not. The key is not in it.
+    Backup(backup::Backup),
+    /// Bring a copy back, with the host stopped.
+    Restore(backup::Restore),
+    /// Look it through, or a copy, and say all that is wrong with it; change nothing.
+    Verify(verify::Arguments),
+    /// Ask it, or a copy, in SQL. Nothing is changed by that.
+    Shell(shell::Arguments),
     /// Seal all that it holds with a new key, and remove the old one. Stop the host first.
     RotateKey(ConfigFile),
 }
 
 pub fn run(command: &Command) -> ExitCode {
-    match command {
+    let done = match command {
+        Command::Backup(arguments) => backup::backup(arguments),
+        Command::Restore(arguments) => backup::restore(arguments),
+        Command::Verify(arguments) => verify::run(arguments),
+        Command::Shell(arguments) => shell::run(arguments),
         Command::RotateKey(file) => rotate_key(&file.config),
-    }
+    };
+    done.unwrap_or_else(|told| told)
 }
 
-fn rotate_key(file: &Path) -> ExitCode {
-    let settings = match config::journal(file) {
-        Ok(settings) => settings,
-        Err(problems) => return refuse(&problems.into()),
-    };
-    match store::rotate_key(&settings, None) {
-        Ok(rotated) => {
-            println!("{} values are sealed with the new key, and the old one is gone.", rotated.sealed);
-            if rotated.unreadable > 0 {
-                println!("{} values could not be read before, and cannot now.", rotated.unreadable);
-            }
-            println!("Back up {} now.", settings.directory.join("journal.key").display());
-            ExitCode::SUCCESS
-        }
-        Err(error) => refuse(&error.into()),
+/// What went wrong is said already when this is an error.
+type Done = Result<ExitCode, ExitCode>;
+
+fn settings(file: &Path) -> Result<store::Settings, ExitCode> {
+    config::journal(file).map_err(|problems| refuse(&problems.into()))
+}
+
+fn tell(error: &CareError) -> ExitCode {
+    eprint!("{}", error.code().advise(error, error.help().as_deref()));
+    ExitCode::FAILURE
+}
+
+fn refused(code: Code, why: impl std::fmt::Display) -> ExitCode {
+    eprint!("{}", code.tell(why, &[]));
+    ExitCode::FAILURE
+}
+
+fn rotate_key(file: &Path) -> Done {
+    let settings = settings(file)?;
+    let rotated = store::rotate_key(&settings, None).map_err(|error| refuse(&error.into()))?;
+    println!("{} values are sealed with the new key, and the old one is gone.", rotated.sealed);
+    if rotated.unreadable > 0 {
+        println!("{} values could not be read before, and cannot now.", rotated.unreadable);
     }
+    println!("Back up {} now.", settings.key().display());
+    Ok(ExitCode::SUCCESS)
 }

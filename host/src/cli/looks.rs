@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
+use super::columns::columns as aligned;
 use super::door::{Door, encoded, word};
 use super::operation;
 
@@ -113,19 +114,13 @@ pub async fn account(command: &AccountCommand) -> ExitCode {
     door.show(&format!("accounts/{i_account}"), page_of).await
 }
 
-/// The rows of a list in columns that are as wide as they must be.
+/// The rows of a list.
 fn table(answer: &Value, of: &str, columns: &[&str]) -> String {
     let rows = answer[of].as_array().map(Vec::as_slice).unwrap_or_default();
     let head = columns.iter().map(|column| column.to_uppercase()).collect::<Vec<_>>();
     let cells = |row: &Value| columns.iter().map(|column| word(&row[*column])).collect::<Vec<_>>();
     let all: Vec<Vec<String>> = std::iter::once(head).chain(rows.iter().map(cells)).collect();
-    let wide = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns.len()).map(wide).collect();
-    let mut text = String::new();
-    for row in &all {
-        let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        let _ = writeln!(text, "{}", padded.collect::<Vec<_>>().join("  ").trim_end());
-    }
+    let mut text = aligned(&all);
     if let Some(before) = answer["before"].as_str() {
         let _ = writeln!(text, "there may be more: --before {before}");
     }

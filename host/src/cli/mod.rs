@@ -1,6 +1,7 @@
 //! What a person can ask for.
 
 mod check;
+mod columns;
 #[cfg(feature = "simulators")]
 mod demo;
 mod door;
@@ -62,7 +63,7 @@ enum Command {
     /// Let a group rest, or work again.
     #[command(subcommand)]
     Target(operation::TargetCommand),
-    /// What is done to the journal while no host runs.
+    /// Copy the journal, bring a copy back, look it through, ask it, change its key.
     #[command(subcommand)]
     Journal(journal::Command),
     /// Watch accounts being provisioned, by real servers on this machine alone.

@@ -4,26 +4,50 @@
 //! ([`sqlite`]); what could hold subscriber data is deflated and sealed before it gets there
 //! ([`seal`]), in a form that names its own version ([`rows`]).
 
+mod backup;
+mod care;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
+mod restore;
 mod rotation;
 mod rows;
 mod seal;
 mod sqlite;
+mod verify;
 
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+pub use backup::{BackedUp, backup, key_beside};
+pub use care::CareError;
+pub use restore::{Restored, Wish, restore};
 pub use rotation::{Rotated, rotate_key};
 pub use sqlite::SqliteJournal;
+pub use sqlite::copy::Contents;
+pub use sqlite::shell;
+pub use verify::{Damage, Kind, Report, verify};
 
+use self::sqlite::copy::is_damage;
 use crate::explain::Code;
+
+const DATABASE: &str = "journal.db";
+const KEY: &str = "journal.key";
 
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Everything durable is in here: the database, its key, the lock.
     pub directory: PathBuf,
+}
+
+impl Settings {
+    pub fn database(&self) -> PathBuf {
+        self.directory.join(DATABASE)
+    }
+
+    pub fn key(&self) -> PathBuf {
+        self.directory.join(KEY)
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +65,10 @@ pub enum OpenError {
     )]
     Newer { path: PathBuf, found: i64, known: i64 },
     #[error(
+        "the journal {path} is of version {found}, this Punchdown knows {known}: its next start brings it there"
+    )]
+    Older { path: PathBuf, found: i64, known: i64 },
+    #[error(
         "SQLite {found} is linked, and versions before 3.51.3 can lose a commit: build with the bundled one"
     )]
     UnsafeSqlite { found: String },
@@ -50,6 +78,12 @@ pub enum OpenError {
         "the key of the journal {0} is being changed, and that was not finished: run `punchdown journal rotate-key` again, it goes on where it was"
     )]
     HalfRotated(PathBuf),
+    #[error(
+        "a backup is being brought back as the journal of {0}, and that was not finished: run `punchdown journal restore` again"
+    )]
+    HalfRestored(PathBuf),
+    #[error("{0} holds no journal of Punchdown")]
+    Foreign(PathBuf),
     #[error("there is no journal in {0}: its first start makes one, with a key")]
     NoJournal(PathBuf),
     #[error("cannot open the journal {path}: {source}")]
@@ -57,17 +91,27 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    pub const fn code(&self) -> Code {
+    pub fn code(&self) -> Code {
         match self {
             Self::Locked(_) => Code::JournalLocked,
             Self::Key { .. } | Self::HalfRotated(_) => Code::JournalKey,
             Self::Newer { .. } => Code::JournalNewer,
+            Self::HalfRestored(_) => Code::JournalThere,
+            Self::Sqlite { source, .. } if is_damage(source) => Code::JournalDamaged,
             Self::Directory { .. }
+            | Self::Older { .. }
+            | Self::Foreign(_)
             | Self::NoJournal(_)
             | Self::UnsafeSqlite { .. }
             | Self::Setting { .. }
             | Self::Sqlite { .. } => Code::JournalUnusable,
         }
+    }
+
+    /// How to go on, where the sentence does not say it.
+    pub fn help(&self) -> Option<String> {
+        let damaged = "`punchdown journal verify` says what is wrong with it, `punchdown journal restore` brings a backup back";
+        (self.code() == Code::JournalDamaged).then(|| damaged.to_owned())
     }
 }
 
@@ -81,7 +125,10 @@ pub fn open(settings: &Settings) -> Result<SqliteJournal, OpenError> {
     let unusable = |source| OpenError::Directory { path: directory.clone(), source };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unusable)?;
     let lock = lock(directory)?;
-    let (database, key) = (directory.join("journal.db"), directory.join("journal.key"));
+    let (database, key) = (settings.database(), settings.key());
+    if directory.join(restore::RESTORED).exists() {
+        return Err(OpenError::HalfRestored(directory.clone()));
+    }
     if database.exists() && !key.exists() {
         let why = "it is missing, and the journal is sealed with it: bring it back".to_owned();
         return Err(OpenError::Key { path: key, why });

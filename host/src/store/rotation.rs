@@ -30,7 +30,7 @@ pub struct Rotated {
 /// When a host runs on the journal, or the journal or its keys cannot be used. What was done stands.
 pub fn rotate_key(settings: &Settings, batches: Option<usize>) -> Result<Rotated, OpenError> {
     let directory = &settings.directory;
-    let (database, key) = (directory.join("journal.db"), directory.join("journal.key"));
+    let (database, key) = (settings.database(), settings.key());
     if !database.exists() || !key.exists() {
         return Err(OpenError::NoJournal(directory.clone()));
     }

@@ -86,23 +86,27 @@ impl IndexKey {
 impl Seal {
     /// Reads the key, or makes one at the first start.
     pub fn from_file(path: &Path) -> Result<Self, OpenError> {
-        let failed = |why: String| OpenError::Key { path: path.to_owned(), why };
-        match std::fs::read(path) {
-            Ok(key) => {
-                let mode =
-                    std::fs::metadata(path).map_err(|error| failed(error.to_string()))?.permissions().mode();
-                if mode & 0o077 != 0 {
-                    return Err(failed(format!("others may read it (mode {:o}): chmod 600", mode & 0o777)));
-                }
-                let key: [u8; KEY_BYTES] =
-                    key.try_into().map_err(|_| failed(format!("it is not {KEY_BYTES} bytes long")))?;
-                Ok(Self::new(key))
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                make_key(path).map_err(|error| failed(error.to_string()))
-            }
-            Err(error) => Err(failed(error.to_string())),
+        if let Some(seal) = Self::read(path)? {
+            return Ok(seal);
         }
+        make_key(path).map_err(|error| OpenError::Key { path: path.to_owned(), why: error.to_string() })
+    }
+
+    /// Reads the key; `None` where there is no such file.
+    pub fn read(path: &Path) -> Result<Option<Self>, OpenError> {
+        let failed = |why: String| OpenError::Key { path: path.to_owned(), why };
+        let key = match std::fs::read(path) {
+            Ok(key) => key,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error.to_string())),
+        };
+        let mode = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?.permissions().mode();
+        if mode & 0o077 != 0 {
+            return Err(failed(format!("others may read it (mode {:o}): chmod 600", mode & 0o777)));
+        }
+        let key: [u8; KEY_BYTES] =
+            key.try_into().map_err(|_| failed(format!("it is not {KEY_BYTES} bytes long")))?;
+        Ok(Some(Self::new(key)))
     }
 
     pub fn new(key: [u8; KEY_BYTES]) -> Self {
@@ -186,9 +190,7 @@ pub fn replace_key(path: &Path, next: &Path) -> std::io::Result<()> {
     }
     let mut old = File::options().write(true).open(path)?;
     std::fs::rename(next, path)?;
-    if let Some(directory) = path.parent() {
-        File::open(directory)?.sync_all()?;
-    }
+    sync_folder_of(path)?;
     if before.is_file() && before.nlink() == 1 {
         old.write_all(&[0; KEY_BYTES])?;
         old.sync_all()?;
@@ -196,19 +198,32 @@ pub fn replace_key(path: &Path, next: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Written to its end and synced before it has its name: a key that is half there is worse than none.
 pub fn make_key(path: &Path) -> std::io::Result<Seal> {
     let mut key = [0; KEY_BYTES];
     getrandom::fill(&mut key).map_err(std::io::Error::other)?;
+    write_key(path, &key)?;
+    Ok(Seal::new(key))
+}
+
+/// Gives the key a second place.
+pub fn copy_key(from: &Path, to: &Path) -> std::io::Result<()> {
+    write_key(to, &std::fs::read(from)?)
+}
+
+/// Written to its end and synced before it has its name: a key that is half there is worse than none.
+fn write_key(path: &Path, key: &[u8]) -> std::io::Result<()> {
     let unfinished = path.with_extension("key.new");
     let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(&unfinished)?;
-    file.write_all(&key)?;
+    file.write_all(key)?;
     file.sync_all()?;
     std::fs::rename(&unfinished, path)?;
-    if let Some(directory) = path.parent() {
-        File::open(directory)?.sync_all()?;
-    }
-    Ok(Seal::new(key))
+    sync_folder_of(path)
+}
+
+/// So that a name that was given or taken there outlives a power cut.
+pub fn sync_folder_of(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]

@@ -55,7 +55,10 @@ pub(super) async fn tell_all(journal: &dyn Journal, secret: &str) {
         notify_at: None,
     };
     step(journal, at(0), |operation| Change {
-        notes: vec![Note::Answered { label: "create".to_owned(), response: answer }],
+        notes: vec![
+            Note::LaidDown { wanted: Wanted::Running },
+            Note::Answered { label: "create".to_owned(), response: answer },
+        ],
         applied: Some(document()),
         statuses: BTreeMap::from([(service("HSS"), said(Status::Failed, secret))]),
         ..unchanged(Operation {

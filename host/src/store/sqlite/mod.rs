@@ -5,8 +5,10 @@
 mod alive;
 mod by_group;
 mod changes;
+pub mod copy;
 mod events;
 mod fan_outs;
+pub mod inspect;
 mod lanes;
 mod looks;
 mod notifications;
@@ -15,7 +17,9 @@ mod overview;
 mod purge;
 pub mod rotate;
 mod save;
-mod schema;
+pub mod schema;
+mod sealed;
+pub mod shell;
 mod statuses;
 mod writer;
 
@@ -51,7 +55,10 @@ use crate::ports::{
 /// An error of SQLite in words of the port.
 #[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 pub(crate) fn sql(error: rusqlite::Error) -> JournalError {
-    JournalError::Failed(error.to_string())
+    match copy::is_damage(&error) {
+        true => JournalError::Failed(format!("{error}: see `punchdown journal verify`")),
+        false => JournalError::Failed(error.to_string()),
+    }
 }
 
 pub struct SqliteJournal {

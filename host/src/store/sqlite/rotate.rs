@@ -10,49 +10,9 @@ use super::super::OpenError;
 use super::super::rotation::Rotated;
 use super::super::seal::{Index, Seal};
 use super::schema;
+use super::sealed::{SEALED, Sealed};
 
 const ROWS_AT_A_TIME: usize = 500;
-
-/// Where sealed values stand: a table, its key, the column, and the value's place as SQL says it.
-struct Sealed {
-    table: &'static str,
-    key: &'static [&'static str],
-    column: &'static str,
-    place: &'static str,
-}
-
-const fn sealed(
-    table: &'static str,
-    key: &'static [&'static str],
-    column: &'static str,
-    place: &'static str,
-) -> Sealed {
-    Sealed { table, key, column, place }
-}
-
-const OF_STATUS: &str = "'status.said:' || printf('%u', i_account) || '/' || service";
-
-const SEALED: [Sealed; 14] = [
-    sealed("event", &["identity"], "body", "'event.body:' || identity"),
-    sealed("lane", &["id"], "applied", "'lane.applied:' || grp || '/' || i_account"),
-    sealed("operation", &["seq"], "laid_down", "'operation.laid_down:' || id"),
-    sealed("operation", &["seq"], "state", "'operation.state:' || id"),
-    sealed(
-        "timeline",
-        &["id"],
-        "note",
-        "'timeline.note:' || (SELECT o.id FROM operation o WHERE o.seq = timeline.operation)",
-    ),
-    sealed("notification", &["id"], "raw", "'notification.raw:' || id"),
-    sealed("notification", &["id"], "reply", "'notification.reply:' || id"),
-    sealed("signal", &["id"], "payload", "'signal.payload:' || notification"),
-    sealed("status", &["i_account", "service"], "said", OF_STATUS),
-    sealed("status", &["i_account", "service"], "told", OF_STATUS),
-    sealed("status_part", &["i_account", "service", "grp"], "said", OF_STATUS),
-    sealed("dead_letter", &["id"], "body", "'dead_letter.body:' || id"),
-    sealed("breaker", &["grp"], "state", "'breaker.state:' || grp"),
-    sealed("registration", &["grp"], "state", "'registration.state:' || grp"),
-];
 
 /// Fingerprints: a table, its key, the column.
 const FINGERPRINTS: [(&str, &[&str]); 2] = [("operation_key", &["grp", "key"]), ("signal", &["id"])];
@@ -82,7 +42,7 @@ pub fn rotate(path: &Path, old: &Seal, new: &Seal, batches: Option<usize>) -> Re
     };
     let mut rotated = Rotated::default();
     let mut turns = Turns(batches);
-    for place in &SEALED {
+    for place in SEALED {
         let ended = values(&mut connection, place, (old, new), &mut turns, &mut rotated).map_err(failed)?;
         if !ended {
             return Ok(rotated);

@@ -23,6 +23,9 @@ const MIGRATIONS: [&str; 9] = [
     include_str!("0009_registrations.sql"),
 ];
 
+/// The one that this program writes.
+pub const VERSION: i64 = MIGRATIONS.len() as i64;
+
 /// Before 3.51.3 a checkpoint by another connection could lose a commit.
 const SQLITE_MIN: i32 = 3_051_003;
 
@@ -66,10 +69,10 @@ pub fn take_key(connection: &mut Connection, path: &Path, seal: &Seal) -> Result
     taking.commit().map_err(failed)
 }
 
-const INDEX_PLACE: &str = "meta.index";
+pub const INDEX_PLACE: &str = "meta.index";
 
 /// The keys of the fingerprints; of a journal whose key was never changed they are made of that key.
-fn index(connection: &Connection, path: &Path, seal: &Seal) -> Result<Index, OpenError> {
+pub fn index(connection: &Connection, path: &Path, seal: &Seal) -> Result<Index, OpenError> {
     let stored: Option<String> = connection
         .query_row("SELECT value FROM meta WHERE name = 'index'", [], |row| row.get(0))
         .optional()
@@ -133,12 +136,12 @@ fn must_hold(
     Err(OpenError::Setting { path: path.to_owned(), setting, found })
 }
 
+/// Brings a journal of an older version to this one, step by step.
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    if found > known {
-        return Err(OpenError::Newer { path: path.to_owned(), found, known });
+    if found > VERSION {
+        return Err(OpenError::Newer { path: path.to_owned(), found, known: VERSION });
     }
     for (version, migration) in (1..).zip(MIGRATIONS).skip(usize::try_from(found).unwrap_or(0)) {
         let step = connection.transaction().map_err(failed)?;
@@ -147,6 +150,18 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
         step.commit().map_err(failed)?;
     }
     Ok(())
+}
+
+/// The same for a copy that nobody has open; what is wrong with it is said of the original.
+pub fn bring_forward(copy: &Path, original: &Path) -> Result<(), OpenError> {
+    let failed = |source| OpenError::Sqlite { path: original.to_owned(), source };
+    let mut connection = Connection::open(copy).map_err(failed)?;
+    let version: i64 =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+    if version == 0 {
+        return Err(OpenError::Foreign(original.to_owned()));
+    }
+    migrate(&mut connection, original)
 }
 
 /// A journal opened with another key could not read its own rows; better to hear it at once.
