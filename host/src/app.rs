@@ -184,10 +184,10 @@ impl App {
     /// # Errors
     /// When any of it cannot be had.
     pub async fn build(settings: Settings, catalog: Catalog) -> Result<Self, StartError> {
-        Self::build_with(settings, catalog, |journal| journal).await
+        Self::build_with(settings, catalog, |ports| ports).await
     }
 
-    /// As [`App::build`], over a journal that `wrap` has in its hands: a test can break a promise
+    /// As [`App::build`], over ports that `wrap` has in its hands: a test can break a promise
     /// on purpose, and see that it is noticed.
     ///
     /// # Errors
@@ -195,7 +195,7 @@ impl App {
     pub async fn build_with(
         settings: Settings,
         catalog: Catalog,
-        wrap: impl FnOnce(Box<dyn Journal>) -> Box<dyn Journal>,
+        wrap: impl FnOnce(Ports) -> Ports,
     ) -> Result<Self, StartError> {
         let notify = notify_settings(&settings);
         let world: Arc<dyn World> = Arc::new(SystemWorld);
@@ -204,14 +204,14 @@ impl App {
         let journal = store::open(&settings.store)?;
         let journal_failed = journal.failed();
         let status_api = Espf::new(settings.espf, billing.session())?;
-        let ports = Ports {
-            journal: wrap(Box::new(journal)),
+        let ports = wrap(Ports {
+            journal: Box::new(journal),
             billing: Box::new(billing),
             adapters: Box::new(catalog),
             outbound: Box::new(outbound),
             status_api: Box::new(status_api),
             world: Box::new(SystemWorld),
-        };
+        });
         let metrics = Arc::new(Metrics::new());
         metrics.expect_groups(settings.groups.iter().map(|group| group.group().clone()));
         warn_of_strays(ports.journal.as_ref(), &settings.groups).await;
@@ -224,6 +224,7 @@ impl App {
             ports,
             Arc::clone(&metrics),
         );
+        engine.look_back().await.map_err(StartError::Silenced)?;
         let intake = engine.intake();
         let events = http::events(&intake, settings.events, settings.nsps);
         let elsewhere = http::elsewhere(notify.clone());

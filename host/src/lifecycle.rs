@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, StartError, load_adapters, with_adapters};
 use crate::config::{self, Settings};
-use crate::ports::Journal;
+use crate::ports::{Journal, Ports};
 use crate::telemetry;
 
 /// The configuration, or something that it names, is not as it must be.
@@ -23,11 +23,16 @@ const FILES_BESIDE_CONNECTIONS: u64 = 512;
 
 /// Runs a host until it is told to stop.
 pub async fn serve(file: &Path) -> ExitCode {
-    serve_with(file, |journal| journal).await
+    serve_over(file, |ports| ports).await
 }
 
 /// As [`serve`], over a journal that `wrap` has in its hands.
 pub async fn serve_with(file: &Path, wrap: impl FnOnce(Box<dyn Journal>) -> Box<dyn Journal>) -> ExitCode {
+    serve_over(file, |ports| Ports { journal: wrap(ports.journal), ..ports }).await
+}
+
+/// The same over all ports.
+pub async fn serve_over(file: &Path, wrap: impl FnOnce(Ports) -> Ports) -> ExitCode {
     let settings = match config::load(file) {
         Ok(settings) => settings,
         Err(problems) => return refuse(&with_adapters(problems).await),

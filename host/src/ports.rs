@@ -7,6 +7,7 @@ mod errand;
 mod journal;
 mod lack;
 mod look;
+mod suspects;
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,7 @@ pub use lack::{Denial, Lack, Withheld};
 pub use look::{
     AccountTold, EventLine, EventTold, Letter, Looks, NotificationLine, NotificationTold, Place, StatusTold,
 };
+pub use suspects::{Mark, Suspects};
 
 pub struct Ports {
     pub journal: Box<dyn Journal>,
@@ -47,7 +49,7 @@ pub trait World: Send + Sync {
 
 /// What is durable. Every method that returns `Ok` has committed, with a sync to the disk.
 #[async_trait]
-pub trait Journal: Looks + Send + Sync {
+pub trait Journal: Looks + Suspects + Send + Sync {
     /// Stores an event with the work that it makes. A known identity changes nothing.
     async fn accept(&self, event: Event, work: Work) -> Result<Acceptance, JournalError>;
 

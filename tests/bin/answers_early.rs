@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use punchdown::domain::{
-    Breaker, Change, Event, EventIdentity, FanOut, Group, IAccount, Listed, Notification, Operation,
-    OperationId, Reading, Registration, Response, SystemChange, Timestamp,
+    Breaker, Change, Digest, Event, EventIdentity, FanOut, Group, IAccount, Listed, Notification, Operation,
+    OperationId, Reading, Registration, Response, Subject, Suspect, SystemChange, Timestamp,
 };
 use punchdown::lifecycle;
 use punchdown::ports::{
     Acceptance, AccountTold, Audit, Claim, DeadLetter, Delivered, EventLine, EventTold, Held, Journal,
-    JournalError, Kept, Lease, Leased, Letter, Line, Looks, NotificationLine, NotificationTold, Overview,
-    Place, Purge, Purged, Sought, StatusUpdate, Told, Work,
+    JournalError, Kept, Lease, Leased, Letter, Line, Looks, Mark, NotificationLine, NotificationTold,
+    Overview, Place, Purge, Purged, Sought, StatusUpdate, Suspects, Told, Work,
 };
 
 /// How long an answered event stays in memory alone.
@@ -223,5 +223,28 @@ impl Looks for Early {
 
     async fn audits(&self, most: usize) -> Result<Vec<Audit>, JournalError> {
         self.0.audits(most).await
+    }
+}
+
+#[async_trait]
+impl Suspects for Early {
+    fn mark(&self, subject: &Subject, adapter: &Digest) -> Mark {
+        self.0.mark(subject, adapter)
+    }
+
+    async fn count_deaths(&self, now: Timestamp) -> Result<Vec<Suspect>, JournalError> {
+        self.0.count_deaths(now).await
+    }
+
+    async fn acquit(&self, subject: &Subject, adapter: &Digest) -> Result<(), JournalError> {
+        self.0.acquit(subject, adapter).await
+    }
+
+    async fn reprieve(&self, subject: &Subject, adapter: &Digest) -> Result<(), JournalError> {
+        self.0.reprieve(subject, adapter).await
+    }
+
+    async fn pardon(&self, adapter: &Digest) -> Result<(), JournalError> {
+        self.0.pardon(adapter).await
     }
 }

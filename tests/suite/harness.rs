@@ -15,6 +15,9 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_punchdown-under-test");
 /// The same, but it answers events before they are committed.
 pub const ANSWERS_EARLY: &str = env!("CARGO_BIN_EXE_punchdown-answers-early");
 
+/// The same, but its adapters can be its end.
+pub const DIES: &str = env!("CARGO_BIN_EXE_punchdown-dies");
+
 /// By its own name: a path through `tests/..` would look like one of tests.
 pub fn workspace() -> &'static Path {
     static HOME: OnceLock<PathBuf> = OnceLock::new();

@@ -15,6 +15,7 @@ mod rotation;
 mod signals;
 mod stages;
 mod statuses;
+mod suspects;
 mod unclaimed;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -32,6 +32,7 @@ mod online;
 mod operators;
 mod orders;
 mod pages;
+mod poison;
 mod portabilling;
 mod registrations;
 mod retention;

@@ -18,12 +18,12 @@ use crate::harness::{
 const SOON: Duration = Duration::from_secs(30);
 const PASSWORD: &str = "hlr-pass\"word";
 
-fn hlr_adapter() -> Option<PathBuf> {
+pub fn hlr_adapter() -> Option<PathBuf> {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
     BUILT.get_or_init(|| component("tests/guests/hlr")).clone()
 }
 
-fn settings() -> Settings {
+pub fn settings() -> Settings {
     Settings {
         user: "punchdown".to_owned(),
         password: PASSWORD.to_owned(),
@@ -37,14 +37,20 @@ async fn running(settings: Settings, accounts: u64) -> Option<(TempDir, Stage, H
     let adapter = hlr_adapter()?;
     let folder = folder();
     let mut stage = stage(folder.path(), &adapter, oms::Settings::default()).await;
-    let hlr = Hlr::start(settings).await.expect("a register");
-    rewrite(&stage, &stage.oms.url(), &hlr.url());
-    rewrite(&stage, "auth = { bearer = { file = \"secrets/oms\" } }", "");
-    with_settings(&stage, "groups.HSS", "secrets = { password = { file = \"secrets/hlr\" } }");
-    std::fs::write(folder.path().join("secrets/hlr"), PASSWORD).expect("written");
+    let hlr = register(&stage, settings).await;
     stage.open_accounts(accounts);
     stage.start_host().await.expect("the host starts");
     Some((folder, stage, hlr))
+}
+
+/// A register, which the configuration names for the target.
+pub async fn register(stage: &Stage, settings: Settings) -> Hlr {
+    let hlr = Hlr::start(settings).await.expect("a register");
+    rewrite(stage, &stage.oms.url(), &hlr.url());
+    rewrite(stage, "auth = { bearer = { file = \"secrets/oms\" } }", "");
+    with_settings(stage, "groups.HSS", "secrets = { password = { file = \"secrets/hlr\" } }");
+    std::fs::write(stage.directory.join("secrets/hlr"), PASSWORD).expect("written");
+    hlr
 }
 
 async fn all_ok(stage: &Stage, accounts: u64) {

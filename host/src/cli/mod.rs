@@ -63,6 +63,9 @@ enum Command {
     /// Let a group rest, or work again.
     #[command(subcommand)]
     Target(operation::TargetCommand),
+    /// Let an adapter be asked again about what processes died of.
+    #[command(subcommand)]
+    Adapter(operation::AdapterCommand),
     /// Copy the journal, bring a copy back, look it through, ask it, change its key.
     #[command(subcommand)]
     Journal(journal::Command),
@@ -114,6 +117,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Status(arguments) => status::run(&arguments).await,
         Command::Operation(command) => operation::run(&command).await,
         Command::Target(command) => operation::target(&command).await,
+        Command::Adapter(command) => operation::adapter(&command).await,
         Command::Event(command) => looks::event(&command).await,
         Command::Notification(command) => looks::notification(&command).await,
         Command::Account(command) => looks::account(&command).await,

@@ -244,6 +244,17 @@ auth = {{ standard-webhooks = {{ secret = {{ file = "secrets/oms-hook" }} }} }}
             .map_err(|_| io::Error::other("the host did not stop within 30 s"))?
     }
 
+    /// Whether the host died of itself. One that never ran has.
+    ///
+    /// # Errors
+    /// When nobody can tell.
+    pub fn host_has_ended(&mut self) -> io::Result<bool> {
+        match &mut self.host {
+            Some(host) => Ok(host.try_wait()?.is_some()),
+            None => Ok(true),
+        }
+    }
+
     /// The process of the host that runs.
     pub fn host_pid(&self) -> Option<u32> {
         self.host.as_ref()?.id()

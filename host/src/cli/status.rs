@@ -70,6 +70,9 @@ fn problems(status: &Value, stuck: &Value) -> String {
             let why = of_group["registration"]["why"].as_str().unwrap_or("it is being asked for");
             let _ = writeln!(text, "group {group} is not registered for notifications: {why}");
         }
+        if let Some(shut) = quarantine(of_group) {
+            let _ = writeln!(text, "group {group}: its adapter is in quarantine: {shut}");
+        }
         for (state, count) in of_group["operations"].as_object().into_iter().flatten() {
             if !WELL.contains(&state.as_str()) {
                 let _ = writeln!(text, "group {group}: {count} {state}");
@@ -118,6 +121,9 @@ fn text(status: &Value) -> String {
                 _ => writeln!(text, "  not registered     {}: {}", word("code"), word("why")),
             };
         }
+        if let Some(shut) = quarantine(of_group) {
+            let _ = writeln!(text, "  in quarantine      {shut}");
+        }
         for (stage, count) in of_group["operations"].as_object().into_iter().flatten() {
             let _ = writeln!(text, "  {stage:<18} {count}");
         }
@@ -135,4 +141,18 @@ fn text(status: &Value) -> String {
         }
     }
     text
+}
+
+/// Why the adapter of a group is asked nothing.
+fn quarantine(of_group: &Value) -> Option<String> {
+    let shut = of_group["quarantine"].as_object()?;
+    let word = |name: &str| shut[name].as_str().unwrap_or_default();
+    let because_of: Vec<_> =
+        shut["because_of"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    Some(format!(
+        "since {}, the process died again and again while {} was asked about {}",
+        word("since"),
+        word("adapter"),
+        because_of.join(", ")
+    ))
 }

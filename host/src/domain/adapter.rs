@@ -38,6 +38,12 @@ impl Digest {
         Self(hex(&sha2::Sha256::digest(bytes)))
     }
 
+    /// As it is written: `sha256:` and 64 digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("sha256:")?;
+        digest_of_hex(digits).map(|bytes| Self(hex(&bytes)))
+    }
+
     /// The first twelve digits: enough for a person.
     pub fn short(&self) -> &str {
         &self.0[..12.min(self.0.len())]

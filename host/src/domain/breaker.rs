@@ -54,7 +54,7 @@ pub enum Turn {
 #[serde(rename_all = "kebab-case")]
 pub struct Breaker {
     state: State,
-    /// Since when the configuration holds the group.
+    /// Since when the configuration holds the group, or the quarantine of its adapter.
     paused_since: Option<Timestamp>,
     /// Since when a person does.
     #[serde(default)]
@@ -161,7 +161,7 @@ impl Breaker {
         }
     }
 
-    /// The configuration holds the group, or does not any more. Whether that is new.
+    /// The configuration or a quarantine holds the group, or does not any more. Whether that is new.
     pub fn pause(&mut self, paused: bool, now: Timestamp) -> bool {
         let ended = hold(&mut self.paused_since, paused, now);
         ended.map(|span| self.end(span)).is_some()

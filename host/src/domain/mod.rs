@@ -25,6 +25,8 @@
 //! | registration | what stands of being registered, and at which address |
 //! | session | what a log-in brought: values that fill in requests, kept in memory alone |
 //! | breaker | what holds a group's requests back while its target answers nobody |
+//! | suspect | what an adapter was asked about when the process died |
+//! | quarantine | what shuts an adapter out that was the end of the process for several accounts |
 //! | lease | the right to move a lane, for a time; its epoch makes an old one worthless |
 //!
 //! Nothing here is async, touches the outside or reads a clock: time and chance are
@@ -53,6 +55,7 @@ mod state;
 mod status;
 pub mod step;
 mod subscriber;
+pub mod suspect;
 mod time;
 mod trouble;
 
@@ -77,5 +80,6 @@ pub use shown::{Veil, shortened};
 pub use state::State;
 pub use status::{Said, Status, statuses};
 pub use subscriber::{Subscriber, Wanted};
+pub use suspect::{Quarantine, Subject, Suspect};
 pub use time::Timestamp;
 pub use trouble::{Reason, Trouble};

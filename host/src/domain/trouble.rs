@@ -26,6 +26,7 @@ pub enum Reason {
     AccountAbsent,
     AdapterBroken,
     AdapterDiverged,
+    AdapterFatal,
     AdapterLimit,
     AdapterRefused,
     AnswerTooLarge,
@@ -39,10 +40,11 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::AccountAbsent,
         Self::AdapterBroken,
         Self::AdapterDiverged,
+        Self::AdapterFatal,
         Self::AdapterLimit,
         Self::AdapterRefused,
         Self::AnswerTooLarge,
@@ -60,6 +62,7 @@ impl Reason {
             Self::AccountAbsent => "account-absent",
             Self::AdapterBroken => "adapter-broken",
             Self::AdapterDiverged => "adapter-diverged",
+            Self::AdapterFatal => "adapter-fatal",
             Self::AdapterLimit => "adapter-limit",
             Self::AdapterRefused => "adapter-refused",
             Self::AnswerTooLarge => "answer-too-large",

@@ -9,7 +9,7 @@ use super::registrations::RegistrationState;
 use super::{Core, GroupSettings};
 use crate::domain::breaker::{Open, Sign, Turn};
 use crate::domain::step::Step;
-use crate::domain::{Breaker, Group, Operation, Timestamp};
+use crate::domain::{Breaker, Group, Operation, Quarantine, Timestamp};
 use crate::ports::{Journal, JournalError};
 use crate::telemetry::HeldBy;
 
@@ -25,6 +25,15 @@ pub struct GroupState {
     pub open: Option<Open>,
     /// Where it is registered for notifications, or wants to be.
     pub registration: Option<RegistrationState>,
+    /// That of its adapter.
+    pub quarantine: Option<Quarantine>,
+}
+
+impl GroupState {
+    /// Whether nothing of it moves, be it only what has a request to send.
+    pub const fn is_held(&self) -> bool {
+        self.paused || self.open.is_some() || self.quarantine.is_some()
+    }
 }
 
 impl Breakers {
@@ -52,11 +61,10 @@ impl Core {
         if let Err(error) = self.registrations.load(self.ports.journal.as_ref()).await {
             tracing::error!(%error, "cannot read the registrations; they are asked for again");
         }
+        self.park_the_fatal().await;
         for (group, settings) in &self.groups {
-            let mut breaker = self.breakers.0[group].lock().await;
-            if breaker.pause(settings.paused, self.ports.world.now()) {
-                self.keep(group, &breaker).await;
-            }
+            self.rest(settings).await;
+            let breaker = self.breakers.0[group].lock().await;
             self.metrics.held(group, HeldBy::Breaker, breaker.open().is_some());
             let paused = settings.paused || breaker.rests();
             self.metrics.held(group, HeldBy::Paused, paused);
@@ -72,9 +80,19 @@ impl Core {
         }
     }
 
-    /// Whether its section, or a person, holds the group.
+    /// Its section, or a quarantine, holds the group, or does not any more.
+    pub(super) async fn hold(&self, group: &Group, held: bool) {
+        let mut breaker = self.breakers.0[group].lock().await;
+        if breaker.pause(held, self.ports.world.now()) {
+            self.keep(group, &breaker).await;
+        }
+    }
+
+    /// Whether its section, a quarantine or a person holds the group.
     pub(super) async fn is_paused(&self, settings: &GroupSettings) -> bool {
-        settings.paused || self.breakers.0[&settings.group].lock().await.rests()
+        settings.paused
+            || self.quarantine(&settings.group).is_some()
+            || self.breakers.0[&settings.group].lock().await.rests()
     }
 
     /// A person lets the group rest, or work again.
@@ -142,7 +160,8 @@ impl Core {
             let open = breaker.open().cloned();
             drop(breaker);
             let registration = self.registration_of(settings).await;
-            states.push(GroupState { group: group.clone(), paused, open, registration });
+            let quarantine = self.quarantine(group);
+            states.push(GroupState { group: group.clone(), paused, open, registration, quarantine });
         }
         states
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::Core;
 use crate::domain::{
     Delivery, Entry, Errand, Exchange, Group, Happening, OperationId, Reason, Received, Request, Standing,
-    Trouble,
+    Subject, Trouble,
 };
 use crate::ports::{AdapterError, Denial, Lack, Run, SendError, SessionValues};
 use crate::telemetry::AdapterQuestion;
@@ -40,7 +40,10 @@ impl Core {
         F: Future<Output = Result<Errand, AdapterError>>,
     {
         let silent = |_| Err((Denial::Unavailable, name.unavailable("it takes longer than 30 seconds")));
-        tokio::time::timeout(ERRAND_MAX, self.moves(group, name, session, ask)).await.unwrap_or_else(silent)
+        let done = tokio::time::timeout(ERRAND_MAX, self.moves(group, name, session, ask)).await;
+        // Not before its end: what it dies of may come after what it survives.
+        self.acquit(&name.subject(group)).await;
+        done.unwrap_or_else(silent)
     }
 
     async fn moves<F>(
@@ -57,8 +60,10 @@ impl Core {
         let (id, began) = (OperationId(world.new_id()), world.now());
         let mut run = Run { group: group.clone(), id, began, history: Vec::new() };
         loop {
+            let asking = self.asking(&name.subject(group)).await;
             let at = Instant::now();
             let errand = ask(run.clone()).await;
+            drop(asking);
             let result = if errand.is_ok() { "answered" } else { "fault" };
             self.metrics.adapter_call(group, name.question, result, at.elapsed());
             match errand.map_err(|error| (Denial::Refused, name.fault(&error)))? {
@@ -112,6 +117,10 @@ impl Core {
 }
 
 impl Name {
+    fn subject(&self, group: &Group) -> Subject {
+        Subject::Errand { group: group.clone(), what: self.question.word().to_owned() }
+    }
+
     pub(super) fn unavailable(&self, why: &str) -> Trouble {
         Trouble::new(self.unavailable, format!("{}: {why}", self.what))
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{Core, GroupSettings, GroupState};
 use crate::domain::{
     Event, EventSource, Group, IAccount, NotAnEvent, Notification, Operation, OperationId, Reading, Response,
-    Timestamp,
+    Subject, Timestamp,
 };
 use crate::ports::{Acceptance, AdapterError, DeadLetter, Delivered, JournalError, Kept, Overview, Work};
 use crate::telemetry::{AdapterQuestion, Metrics};
@@ -173,7 +173,7 @@ impl Intake {
     /// The groups whose requests do not leave now.
     pub async fn held(&self) -> BTreeSet<Group> {
         let states = self.groups().await.into_iter();
-        states.filter(|state| state.paused || state.open.is_some()).map(|state| state.group).collect()
+        states.filter(GroupState::is_held).map(|state| state.group).collect()
     }
 
     pub async fn overview(&self) -> Result<Overview, JournalError> {
@@ -234,16 +234,27 @@ impl Core {
         self.groups[group].default_reply.clone()
     }
 
-    /// Lets the group's adapter read a stored notification. `None`: it could not, and may be
-    /// asked again.
+    /// Lets the group's adapter read a stored notification. `None`: it could not, or is in quarantine, and
+    /// may be asked again.
     pub(super) async fn read_notification(
         &self,
         group: &Group,
         id: &str,
         raw: &Notification,
     ) -> Result<Option<Response>, JournalError> {
+        if self.quarantine(group).is_some() {
+            return Ok(None);
+        }
+        let subject = Subject::Notification { group: group.clone(), id: id.to_owned() };
+        if let Some(trouble) = self.fatal(&subject) {
+            self.set_aside(group, id, trouble).await?;
+            return Ok(Some(self.default_reply(group)));
+        }
+        let asking = self.asking(&subject).await;
         let began = Instant::now();
         let answer = self.ports.adapters.read_notification(group, raw).await;
+        drop(asking);
+        self.acquit(&subject).await;
         let result = if answer.is_ok() { "answered" } else { "fault" };
         self.metrics.adapter_call(group, AdapterQuestion::ReadNotification, result, began.elapsed());
         let reading = match answer {

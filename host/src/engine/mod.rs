@@ -15,6 +15,7 @@ mod purge;
 mod registrations;
 mod sessions;
 mod statuses;
+mod suspects;
 mod takeover;
 mod unclaimed;
 mod unread;
@@ -32,8 +33,9 @@ use tokio_util::task::TaskTracker;
 use self::breakers::Breakers;
 use self::registrations::Registrations;
 use self::sessions::Sessions;
+use self::suspects::Suspects;
 use crate::domain::{BreakerPolicy, Group, Patterns, Policy, Response, Timestamp};
-use crate::ports::{Claim, Held, Lease, Ports};
+use crate::ports::{Claim, Held, JournalError, Lease, Ports};
 use crate::secret::Vault;
 use crate::telemetry::Metrics;
 
@@ -93,6 +95,7 @@ pub(crate) struct Core {
     breakers: Breakers,
     sessions: Sessions,
     registrations: Registrations,
+    suspects: Suspects,
     hints: Hints,
     /// Made at each start, so that nobody is mistaken for an earlier self.
     owner: String,
@@ -122,8 +125,18 @@ impl Engine {
         let breakers = Breakers::new(groups.keys().cloned());
         let sessions = Sessions::new(groups.keys().cloned());
         let registrations = Registrations::new(groups.keys().cloned());
-        let core = Core { ports, metrics, vault, groups, breakers, sessions, registrations, hints, owner };
+        let suspects = Suspects::default();
+        let core =
+            Core { ports, metrics, vault, groups, breakers, sessions, registrations, suspects, hints, owner };
         Self { core: Arc::new(core), retention }
+    }
+
+    /// Finds out what the last process may have died of. Before anything is asked, so before any door is open.
+    ///
+    /// # Errors
+    /// When the journal cannot say.
+    pub async fn look_back(&self) -> Result<(), JournalError> {
+        self.core.count_deaths().await
     }
 
     /// What the doors hand their callers' words to.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::{Core, GroupSettings, LEASE};
 use crate::crash::how_it_ended;
 use crate::domain::outcome::{Outcome, apply};
-use crate::domain::{Act, Event, EventIdentity, Group, Json, Operation, OperationId, Person, may_act_on};
+use crate::domain::{
+    Act, Digest, Event, EventIdentity, Group, Json, Operation, OperationId, Person, Subject, may_act_on,
+};
 use crate::ports::{Audit, Claim, Held, Journal, JournalError, Lease, Work};
 use crate::secret::Screen;
 use crate::telemetry::HeldBy;
@@ -137,6 +139,14 @@ impl Operators {
         core.hints.lanes[group].notify_one();
         Ok(())
     }
+
+    /// Lets the adapter of a group be asked again about what processes died of, wherever it serves.
+    ///
+    /// # Errors
+    /// When there is no such group, or when nothing is held against its adapter.
+    pub async fn release(&self, group: &Group, person: Person) -> Result<Digest, Refused> {
+        self.core.let_in(group, person).await
+    }
 }
 
 impl Operators {
@@ -169,6 +179,9 @@ impl Core {
         person: Person,
     ) -> Result<Option<OperationId>, Refused> {
         may_act_on(&held.operation).map_err(Refused::NotNow)?;
+        if wish != Wish::Skip {
+            self.reprieve(&Subject::Lane(held.operation.lane.clone())).await?;
+        }
         let (id, successor) = (held.operation.id.clone(), self.successor(settings, &held.operation, wish));
         let act = match (&successor, wish) {
             (Some((_, successor)), _) => Act::Restart { to: successor.id.clone() },
@@ -211,7 +224,7 @@ impl Core {
         Some((event, successor))
     }
 
-    async fn audit(&self, what: &str, about: &str, person: Person) -> Result<(), JournalError> {
+    pub(super) async fn audit(&self, what: &str, about: &str, person: Person) -> Result<(), JournalError> {
         tracing::warn!(what, about, who = person.who, why = person.why, "a person changed something");
         let at = self.ports.world.now();
         let (what, about) = (what.to_owned(), about.to_owned());

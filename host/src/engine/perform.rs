@@ -8,8 +8,8 @@ use super::{Core, GroupSettings, PbData, takeover};
 use crate::domain::outcome::Outcome;
 use crate::domain::step::Step;
 use crate::domain::{
-    Behind, Decision, Enriched, LaidDown, Operation, Progress, Reason, Request, Stage, Timestamp, Trouble,
-    Wanted,
+    Behind, Decision, Enriched, LaidDown, Operation, Progress, Reason, Request, Stage, Subject, Timestamp,
+    Trouble, Wanted,
 };
 use crate::ports::{
     Account, AdapterError, BillingError, Held, Lack, Lease, Needs, Question, SendError, SessionValues,
@@ -181,6 +181,11 @@ async fn ask(operation: &Operation, core: &Core, session: &mut Option<Arc<Sessio
         laid_down,
         history: operation.history(),
     };
+    let subject = Subject::Lane(operation.lane.clone());
+    if let Some(trouble) = core.fatal(&subject) {
+        return Outcome::Refused(trouble);
+    }
+    let asking = core.asking(&subject).await;
     let began = Instant::now();
     let answer = match is_taken_over(operation, core) {
         true => takeover::check(core, operation, &question).await,
@@ -190,6 +195,8 @@ async fn ask(operation: &Operation, core: &Core, session: &mut Option<Arc<Sessio
         Ok(()) => core.ports.adapters.provision(question).await,
         Err(error) => Err(error),
     };
+    drop(asking);
+    core.acquit(&subject).await;
     let result = if answer.is_ok() { "answered" } else { "fault" };
     core.metrics.adapter_call(group, AdapterQuestion::Provision, result, began.elapsed());
     let left_with = session.take();

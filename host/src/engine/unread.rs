@@ -16,7 +16,8 @@ const AT_A_TIME: usize = 64;
 
 pub async fn read_again(core: &Core, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        for group in core.groups.keys() {
+        // In quarantine an adapter is asked nothing.
+        for group in core.groups.keys().filter(|group| core.quarantine(group).is_none()) {
             let unread = match core.ports.journal.unread(group, AT_A_TIME).await {
                 Ok(unread) => unread,
                 Err(error) => {

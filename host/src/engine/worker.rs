@@ -100,7 +100,7 @@ async fn steps(
 }
 
 /// One log line a transition, and what is counted.
-fn tell(core: &Core, change: &Change) {
+pub fn tell(core: &Core, change: &Change) {
     let operation = &change.operation;
     for note in &change.notes {
         let (group, i_account) = (&operation.lane.group, operation.lane.i_account);

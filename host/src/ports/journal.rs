@@ -183,7 +183,7 @@ pub struct Line {
     pub i_account: IAccount,
     pub event: String,
     pub state: State,
-    /// It only has its request to send.
+    /// It has its adapter to be asked, or its request to send.
     pub ready: bool,
     pub received_at: Timestamp,
     pub changed_at: Timestamp,

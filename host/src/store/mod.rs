@@ -8,6 +8,7 @@ mod backup;
 mod care;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
+mod marks;
 mod restore;
 mod rotation;
 mod rows;

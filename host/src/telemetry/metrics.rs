@@ -16,6 +16,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::listeners::Listeners;
+use super::words::{AdapterQuestion, HeldBy};
 use crate::domain::{EventSource, Group, Response, State, Status, Timestamp};
 use crate::ports::{Overview, Purgeable, SendError};
 
@@ -75,44 +76,6 @@ struct StatusPost {
 struct GroupHeld {
     group: String,
     by: &'static str,
-}
-
-/// What can hold a group back.
-#[derive(Clone, Copy, Debug)]
-pub enum HeldBy {
-    Breaker,
-    Paused,
-}
-
-impl HeldBy {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Breaker => "breaker",
-            Self::Paused => "paused",
-        }
-    }
-}
-
-/// What an adapter can be asked.
-#[derive(Clone, Copy, Debug)]
-pub enum AdapterQuestion {
-    Provision,
-    ReadNotification,
-    LogIn,
-    Register,
-}
-
-impl AdapterQuestion {
-    const ALL: [Self; 4] = [Self::Provision, Self::ReadNotification, Self::LogIn, Self::Register];
-
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Provision => "provision",
-            Self::ReadNotification => "read-notification",
-            Self::LogIn => "log-in",
-            Self::Register => "register",
-        }
-    }
 }
 
 /// All metrics of one running host.
@@ -264,7 +227,7 @@ impl Metrics {
                     present(&self.adapter_calls, &AdapterCall { group: name.clone(), question, result });
                 }
             }
-            for by in [HeldBy::Breaker, HeldBy::Paused].map(HeldBy::word) {
+            for by in HeldBy::ALL.map(HeldBy::word) {
                 present(&self.held, &GroupHeld { group: name.clone(), by });
             }
             let of_group = OfGroup { group: name };

@@ -2,13 +2,15 @@
 
 mod listeners;
 mod metrics;
+mod words;
 
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
 
 pub use listeners::{Limit, ListenerName, Open};
-pub use metrics::{AdapterQuestion, HeldBy, Metrics};
+pub use metrics::Metrics;
+pub use words::{AdapterQuestion, HeldBy};
 
 /// Starts logging to standard error: text on a terminal, JSON lines everywhere else.
 ///

@@ -91,7 +91,7 @@ pub async fn show(
     let told = door.operators.journal().operation(&OperationId(id.clone())).await?;
     let told = told.ok_or_else(|| Problem(StatusCode::NOT_FOUND, format!("there is no operation {id}")))?;
     let screen = door.operators.screen(&told.operation.lane.group);
-    let is_held = matches!(told.operation.stage, Stage::Ready { .. })
+    let is_held = matches!(told.operation.stage, Stage::Ready { .. } | Stage::Asking)
         && door.intake.held().await.contains(&told.operation.lane.group);
     Ok(Json(shown(&told, &screen, is_held)))
 }
@@ -209,9 +209,11 @@ pub async fn group(
     match wish.as_str() {
         "pause" | "resume" => operators.pause(&group, wish == "pause", person()?).await?,
         "register" | "unregister" => operators.register(&group, wish == "unregister", person()?).await?,
+        "release" => drop(operators.release(&group, person()?).await?),
         other => {
-            let why =
-                format!("`{other}` cannot be done to a group: pause, resume, register and unregister can");
+            let why = format!(
+                "`{other}` cannot be done to a group: pause, resume, register, unregister and release can"
+            );
             return Err(Problem(StatusCode::NOT_FOUND, why));
         }
     }

@@ -8,8 +8,8 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::{Door, Problem};
-use crate::domain::Timestamp;
 use crate::domain::breaker::Open;
+use crate::domain::{Quarantine, Subject, Timestamp};
 use crate::engine::{GroupState, RegistrationState};
 use crate::ports::Overview;
 
@@ -43,6 +43,24 @@ struct GroupStatus {
     breaker: Option<OpenBreaker>,
     /// Absent where none is wanted and none stands.
     registration: Option<Registration>,
+    /// Absent while its adapter is asked.
+    quarantine: Option<Shut>,
+}
+
+#[derive(Serialize)]
+struct Shut {
+    adapter: String,
+    since: String,
+    /// What several processes died of.
+    because_of: Vec<String>,
+}
+
+impl Shut {
+    fn of(quarantine: &Quarantine) -> Self {
+        let Quarantine { adapter, since, because_of } = quarantine;
+        let because_of = because_of.iter().map(Subject::told).collect();
+        Self { adapter: adapter.to_string(), since: since.to_string(), because_of }
+    }
 }
 
 #[derive(Serialize)]
@@ -103,6 +121,7 @@ impl Status {
             group.paused = state.paused;
             group.breaker = state.open.map(OpenBreaker::of);
             group.registration = state.registration.map(Registration::of);
+            group.quarantine = state.quarantine.as_ref().map(Shut::of);
         }
         Self {
             groups,

@@ -21,6 +21,7 @@ pub mod schema;
 mod sealed;
 pub mod shell;
 mod statuses;
+mod suspects;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ use self::fan_outs::Made;
 use self::save::SaveRows;
 use self::writer::Writer;
 use super::OpenError;
+use super::marks::Marks;
 use super::rows::{
     OperationRow, account_key, dead_letter_place, event_place, notification_place, reply_place,
 };
@@ -67,6 +69,7 @@ pub struct SqliteJournal {
     /// Counting takes its time, and nobody waits for it.
     counter: Arc<Mutex<Connection>>,
     seal: Seal,
+    marks: Marks,
     failed: CancellationToken,
     /// Kept for its lock.
     _lock: File,
@@ -82,6 +85,8 @@ impl SqliteJournal {
             .map_err(failure)?;
         // Adapters may have changed: what none could read is read again.
         connection.execute("UPDATE notification SET unread = 1 WHERE unread = 2", []).map_err(failure)?;
+        let marks = Marks::open(&path.with_extension("asked"))
+            .map_err(|source| OpenError::Directory { path: path.with_extension("asked"), source })?;
         let reader = || {
             let reader =
                 Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failure)?;
@@ -91,7 +96,7 @@ impl SqliteJournal {
         let failed = CancellationToken::new();
         let writer = Writer::start(connection, failed.clone())
             .map_err(|source| OpenError::Directory { path: path.to_owned(), source })?;
-        Ok(Self { writer, reader, counter, seal, failed, _lock: lock })
+        Ok(Self { writer, reader, counter, seal, marks, failed, _lock: lock })
     }
 
     /// Cancelled when a commit failed: the process must end, for only a new start can know what

@@ -31,7 +31,7 @@ pub fn lines(connection: &Connection, sought: &Sought) -> Result<Vec<Line>, Jour
         "SELECT o.seq, o.id, l.grp, l.i_account, e.name, o.word, o.received_at, o.changed_at, o.due,
                 l.owner IS NOT NULL AND o.stage = 'received'
                 AND o.seq = (SELECT MIN(p.seq) FROM operation p WHERE p.lane = o.lane AND p.open = 1),
-                o.stage = 'ready'
+                o.stage IN ('asking', 'ready')
          FROM operation o JOIN lane l ON l.id = o.lane JOIN event e ON e.identity = o.event
          WHERE {} ORDER BY o.seq DESC LIMIT {most}",
         conditions.join(" AND ")

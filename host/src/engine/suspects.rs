@@ -1,0 +1,215 @@
+//! Who may have killed the process: asked alone, and after three deaths in a row not any more. An adapter
+//! that was the end of the process for several accounts is shut out, until another one serves or a person
+//! lets it in.
+
+use std::sync::{PoisonError, RwLock};
+
+use tokio::sync::{RwLock as Turns, RwLockReadGuard, RwLockWriteGuard};
+
+use super::{Core, GroupSettings, LEASE, worker};
+use crate::domain::outcome::{Outcome, apply};
+use crate::domain::{
+    Digest, Group, OperationId, Person, Quarantine, Reading, Stage, Subject, Suspect, Trouble, suspect,
+};
+use crate::ports::{Claim, JournalError, Mark};
+use crate::telemetry::HeldBy;
+
+use super::operators::Refused;
+
+#[derive(Default)]
+pub struct Suspects {
+    /// As the journal has them.
+    known: RwLock<Vec<Suspect>>,
+    /// Whoever asks an adapter has a turn beside others; a suspect has it alone.
+    turns: Turns<()>,
+}
+
+/// Held while an adapter is asked. It unmarks before it lets others in.
+pub struct Asking<'a> {
+    _mark: Option<Mark>,
+    _beside_others: Option<RwLockReadGuard<'a, ()>>,
+    _alone: Option<RwLockWriteGuard<'a, ()>>,
+}
+
+impl Suspects {
+    fn look<T>(&self, at: impl FnOnce(&[Suspect]) -> T) -> T {
+        at(&self.known.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Vec<Suspect>)) {
+        change(&mut self.known.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// What is held against that adapter about it.
+    fn of(&self, subject: &Subject, adapter: &Digest) -> Option<Suspect> {
+        let is_it = |it: &&Suspect| it.subject == *subject && it.adapter == *adapter;
+        self.look(|known| known.iter().find(is_it).cloned())
+    }
+}
+
+impl Core {
+    /// What the last process may have died of, before anything is asked.
+    pub(super) async fn count_deaths(&self) -> Result<(), JournalError> {
+        let suspects = self.ports.journal.count_deaths(self.ports.world.now()).await?;
+        for Suspect { subject, adapter, deaths, at, .. } in &suspects {
+            let (group, about, adapter) = (subject.group(), subject.told(), adapter.short());
+            tracing::warn!(%group, about, adapter, deaths, %at, "the process died while an adapter was asked; it is asked alone");
+        }
+        self.suspects.change(|known| *known = suspects);
+        Ok(())
+    }
+
+    /// The adapter may be asked about it while this is held. Of what the process dies meanwhile is known to
+    /// the next one.
+    pub(super) async fn asking(&self, subject: &Subject) -> Asking<'_> {
+        let turns = &self.suspects.turns;
+        let (beside_others, alone) = match self.suspect(subject) {
+            Some(_) => (None, Some(turns.write().await)),
+            None => (Some(turns.read().await), None),
+        };
+        let mark = self.serving(subject.group()).map(|adapter| self.ports.journal.mark(subject, &adapter));
+        Asking { _mark: mark, _beside_others: beside_others, _alone: alone }
+    }
+
+    /// The process has survived it.
+    pub(super) async fn acquit(&self, subject: &Subject) {
+        let Some(Suspect { adapter, .. }) = self.suspect(subject) else { return };
+        if let Err(error) = self.ports.journal.acquit(subject, &adapter).await {
+            tracing::error!(group = %subject.group(), about = subject.told(), %error, "cannot acquit a suspect");
+            return;
+        }
+        tracing::info!(group = %subject.group(), about = subject.told(), "acquitted: its adapter answers, and the process lives");
+        self.suspects.change(|known| known.retain(|it| it.subject != *subject || it.adapter != adapter));
+    }
+
+    /// What is held against the adapter that serves now.
+    fn suspect(&self, subject: &Subject) -> Option<Suspect> {
+        if self.suspects.look(<[Suspect]>::is_empty) {
+            return None;
+        }
+        self.suspects.of(subject, &self.serving(subject.group())?)
+    }
+
+    /// Why that one is not asked about it any more.
+    pub(super) fn fatal(&self, subject: &Subject) -> Option<Trouble> {
+        self.suspect(subject)?.trouble()
+    }
+
+    /// Why the adapter that serves a group is asked nothing.
+    pub(super) fn quarantine(&self, group: &Group) -> Option<Quarantine> {
+        if self.suspects.look(<[Suspect]>::is_empty) {
+            return None;
+        }
+        let serving = self.serving(group)?;
+        self.suspects.look(|known| suspect::quarantine(known, &serving))
+    }
+
+    fn serving(&self, group: &Group) -> Option<Digest> {
+        self.ports.adapters.needs(group).map(|needs| needs.digest)
+    }
+
+    /// Parks what three processes died of, while its group may yet be moved: a quarantine leaves all as it is.
+    pub(super) async fn park_the_fatal(&self) {
+        let suspects = self.suspects.look(<[Suspect]>::to_vec);
+        for Suspect { subject, head, .. } in suspects {
+            let (Some(head), Some(trouble), Some(settings)) =
+                (head, self.fatal(&subject), self.groups.get(subject.group()))
+            else {
+                continue;
+            };
+            if let Err(error) = self.park_fatal(settings, &head, trouble).await {
+                tracing::error!(operation = %head, %error, "cannot park what the process died of");
+            }
+        }
+    }
+
+    async fn park_fatal(
+        &self,
+        settings: &GroupSettings,
+        head: &OperationId,
+        trouble: Trouble,
+    ) -> Result<(), JournalError> {
+        let now = self.ports.world.now();
+        let claim = Claim {
+            group: settings.group.clone(),
+            owner: self.ports.world.new_id(),
+            most: 1,
+            senders: true,
+            looks_first: false,
+            now,
+            until: now + LEASE,
+        };
+        let Some((lease, held)) = self.ports.journal.take(head, claim).await? else { return Ok(()) };
+        if held.operation.stage == Stage::Asking {
+            let (refused, chance) = (Outcome::Refused(trouble), self.ports.world.chance());
+            let change = apply(held.operation, refused, &settings.policy, now, chance);
+            worker::tell(self, &change);
+            self.ports.journal.save(&lease, change, now).await?;
+        }
+        self.ports.journal.release(&lease, now).await
+    }
+
+    /// What an adapter is not asked about any more is for a person to read.
+    pub(super) async fn set_aside(
+        &self,
+        group: &Group,
+        id: &str,
+        trouble: Trouble,
+    ) -> Result<(), JournalError> {
+        tracing::warn!(%group, notification = id, code = trouble.code, "a notification is set aside");
+        self.metrics.notification(group, "unread");
+        let reply = self.default_reply(group);
+        let unread = Reading { reply, signals: Vec::new(), unread: Some(trouble) };
+        self.ports.journal.record_reading(id, unread, self.ports.world.now()).await
+    }
+
+    /// A person has a suspect's operation asked again, as if nothing had died of it.
+    pub(super) async fn reprieve(&self, subject: &Subject) -> Result<(), Refused> {
+        let Some(Suspect { adapter, .. }) = self.suspect(subject) else { return Ok(()) };
+        let group = subject.group();
+        // One account less would be the end of it, and nobody has said so.
+        if self.quarantine(group).is_some() {
+            return Err(Refused::NotNow(format!(
+                "its adapter is in quarantine: install another one and restart, or `punchdown adapter release {group}`"
+            )));
+        }
+        self.ports.journal.reprieve(subject, &adapter).await?;
+        let is_it = |it: &&mut Suspect| it.subject == *subject && it.adapter == adapter;
+        self.suspects.change(|known| known.iter_mut().filter(is_it).for_each(|it| it.deaths = 0));
+        Ok(())
+    }
+
+    /// A person lets the adapter of a group be asked again about whatever processes died of, wherever it
+    /// serves.
+    pub(super) async fn let_in(&self, group: &Group, person: Person) -> Result<Digest, Refused> {
+        let unknown = || Refused::Unknown(format!("group {group}"));
+        self.groups.get(group).ok_or_else(unknown)?;
+        let accused = |adapter: &Digest| {
+            self.suspects.look(|known| known.iter().any(|it| it.adapter == *adapter && it.deaths > 0))
+        };
+        let adapter = self.serving(group).filter(accused).ok_or_else(|| {
+            Refused::NotNow(format!("nothing is held against the adapter of group {group}"))
+        })?;
+        self.ports.journal.pardon(&adapter).await?;
+        self.suspects.change(|known| {
+            known.iter_mut().filter(|it| it.adapter == adapter).for_each(|it| it.deaths = 0);
+        });
+        self.audit("release", &group.0, person).await?;
+        for (group, settings) in &self.groups {
+            self.rest(settings).await;
+            self.hints.lanes[group].notify_one();
+        }
+        Ok(adapter)
+    }
+
+    /// Holds a group whose section says so, or whose adapter is in quarantine; lets go of any other.
+    pub(super) async fn rest(&self, settings: &GroupSettings) {
+        let (group, shut) = (&settings.group, self.quarantine(&settings.group));
+        self.hold(group, settings.paused || shut.is_some()).await;
+        self.metrics.held(group, HeldBy::Quarantine, shut.is_some());
+        if let Some(Quarantine { adapter, since, because_of }) = shut {
+            let about = because_of.iter().map(Subject::told).collect::<Vec<_>>().join(", ");
+            tracing::error!(%group, %adapter, %since, about, "the adapter is in quarantine: its group's events and notifications are stored, nothing else moves");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Words that labels are made of, and that others say, too.
+
+/// What can hold a group back.
+#[derive(Clone, Copy, Debug)]
+pub enum HeldBy {
+    Breaker,
+    Paused,
+    /// Of its adapter.
+    Quarantine,
+}
+
+impl HeldBy {
+    pub const ALL: [Self; 3] = [Self::Breaker, Self::Paused, Self::Quarantine];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Breaker => "breaker",
+            Self::Paused => "paused",
+            Self::Quarantine => "quarantine",
+        }
+    }
+}
+
+/// What an adapter can be asked.
+#[derive(Clone, Copy, Debug)]
+pub enum AdapterQuestion {
+    Provision,
+    ReadNotification,
+    LogIn,
+    Register,
+}
+
+impl AdapterQuestion {
+    pub const ALL: [Self; 4] = [Self::Provision, Self::ReadNotification, Self::LogIn, Self::Register];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Provision => "provision",
+            Self::ReadNotification => "read-notification",
+            Self::LogIn => "log-in",
+            Self::Register => "register",
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! A host whose adapters are its end: it aborts when one of them is asked about what the file `deadly` beside
+//! the configuration names (`account 7`, `notification n-1`, `log-in`), and first writes that into the file
+//! `deaths`. `slow 3` does not kill: the question takes as long as it says so.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use punchdown::domain::{Body, Digest, Errand, Group, Notification, Progress, Reading};
+use punchdown::lifecycle;
+use punchdown::ports::{AdapterError, Adapters, Needs, Ports, Question, Registered, Run};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // Started as the real program is: `serve --config FILE`.
+    let Some(file) = std::env::args().nth(3).map(PathBuf::from) else { return ExitCode::from(2) };
+    let directory = file.parent().unwrap_or(Path::new(".")).to_owned();
+    let deadly =
+        |ports: Ports| Ports { adapters: Box::new(Deadly { adapters: ports.adapters, directory }), ..ports };
+    lifecycle::serve_over(&file, deadly).await
+}
+
+struct Deadly {
+    adapters: Box<dyn Adapters>,
+    directory: PathBuf,
+}
+
+impl Deadly {
+    fn names(&self, what: &str) -> bool {
+        let deadly = std::fs::read_to_string(self.directory.join("deadly")).unwrap_or_default();
+        deadly.lines().any(|line| line == what)
+    }
+
+    fn die_of(&self, what: &str) {
+        if !self.names(what) {
+            return;
+        }
+        let path = self.directory.join("deaths");
+        let deaths = std::fs::File::options().create(true).append(true).open(path);
+        let written = deaths.and_then(|mut deaths| writeln!(deaths, "{what}"));
+        written.expect("the last words are written");
+        std::process::abort();
+    }
+}
+
+#[async_trait]
+impl Adapters for Deadly {
+    fn needs(&self, group: &Group) -> Option<Needs> {
+        self.adapters.needs(group)
+    }
+
+    fn secret_fields(&self, group: &Group) -> Vec<String> {
+        self.adapters.secret_fields(group)
+    }
+
+    async fn provision(&self, question: Question) -> Result<(Progress, Digest), AdapterError> {
+        self.die_of(&format!("account {}", question.i_account));
+        while self.names(&format!("slow {}", question.i_account)) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.adapters.provision(question).await
+    }
+
+    async fn read_notification(&self, group: &Group, raw: &Notification) -> Result<Reading, AdapterError> {
+        if let Body::Text(text) = &raw.body
+            && let Some((_, event)) = text.split_once("\"eventId\":\"")
+        {
+            self.die_of(&format!("notification {}", event.split('"').next().unwrap_or_default()));
+        }
+        self.adapters.read_notification(group, raw).await
+    }
+
+    async fn log_in(&self, run: Run) -> Result<Errand, AdapterError> {
+        self.die_of("log-in");
+        self.adapters.log_in(run).await
+    }
+
+    async fn register(&self, run: Run, how: Registered) -> Result<Errand, AdapterError> {
+        self.die_of("register");
+        self.adapters.register(run, how).await
+    }
+}
