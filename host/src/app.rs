@@ -223,7 +223,8 @@ impl App {
             settings.secrets,
             ports,
             Arc::clone(&metrics),
-        );
+        )
+        .resyncing_at(settings.resync);
         engine.look_back().await.map_err(StartError::Silenced)?;
         let intake = engine.intake();
         let events = http::events(&intake, settings.events, settings.nsps);

@@ -7,6 +7,7 @@ mod errand;
 mod journal;
 mod lack;
 mod look;
+mod resyncs;
 mod suspects;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ pub use lack::{Denial, Lack, Withheld};
 pub use look::{
     AccountTold, EventLine, EventTold, Letter, Looks, NotificationLine, NotificationTold, Place, StatusTold,
 };
+pub use resyncs::{Adopted, Compared, Resyncs};
 pub use suspects::{Mark, Suspects};
 
 pub struct Ports {
@@ -49,7 +51,7 @@ pub trait World: Send + Sync {
 
 /// What is durable. Every method that returns `Ok` has committed, with a sync to the disk.
 #[async_trait]
-pub trait Journal: Looks + Suspects + Send + Sync {
+pub trait Journal: Looks + Suspects + Resyncs + Send + Sync {
     /// Stores an event with the work that it makes. A known identity changes nothing.
     async fn accept(&self, event: Event, work: Work) -> Result<Acceptance, JournalError>;
 
@@ -163,6 +165,9 @@ pub trait Billing: Send + Sync {
 
     /// A page of the accounts of a customer, closed ones too; empty where the list has ended.
     async fn accounts_of(&self, i_customer: ICustomer, from: u64) -> Result<Vec<Listed>, BillingError>;
+
+    /// A page of the customers; empty where the list has ended.
+    async fn customers(&self, from: u64) -> Result<Vec<ICustomer>, BillingError>;
 
     /// The environment that the session serves, as far as a log-in has told it; asks nobody.
     fn environment(&self) -> Option<u64>;

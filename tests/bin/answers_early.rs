@@ -11,14 +11,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use punchdown::domain::{
-    Breaker, Change, Digest, Event, EventIdentity, FanOut, Group, IAccount, Listed, Notification, Operation,
-    OperationId, Reading, Registration, Response, Subject, Suspect, SystemChange, Timestamp,
+    Breaker, Change, Differing, Digest, Event, EventIdentity, FanOut, Group, IAccount, LaidDown, Lane,
+    Listed, Notification, Operation, OperationId, Reading, Registration, Response, Resync, Subject, Suspect,
+    SystemChange, Timestamp,
 };
 use punchdown::lifecycle;
 use punchdown::ports::{
-    Acceptance, AccountTold, Audit, Claim, DeadLetter, Delivered, EventLine, EventTold, Held, Journal,
-    JournalError, Kept, Lease, Leased, Letter, Line, Looks, Mark, NotificationLine, NotificationTold,
-    Overview, Place, Purge, Purged, Sought, StatusUpdate, Suspects, Told, Work,
+    Acceptance, AccountTold, Adopted, Audit, Claim, Compared, DeadLetter, Delivered, EventLine, EventTold,
+    Held, Journal, JournalError, Kept, Lease, Leased, Letter, Line, Looks, Mark, NotificationLine,
+    NotificationTold, Overview, Place, Purge, Purged, Resyncs, Sought, StatusUpdate, Suspects, Told, Work,
 };
 
 /// How long an answered event stays in memory alone.
@@ -246,5 +247,51 @@ impl Suspects for Early {
 
     async fn pardon(&self, adapter: &Digest) -> Result<(), JournalError> {
         self.0.pardon(adapter).await
+    }
+}
+
+#[async_trait]
+impl Resyncs for Early {
+    async fn resync(&self) -> Result<Option<Resync>, JournalError> {
+        self.0.resync().await
+    }
+
+    async fn begin_resync(&self, resync: &Resync) -> Result<bool, JournalError> {
+        self.0.begin_resync(resync).await
+    }
+
+    async fn resync_on(
+        &self,
+        resync: &Resync,
+        seen: Vec<Lane>,
+        differing: Vec<Differing>,
+    ) -> Result<bool, JournalError> {
+        self.0.resync_on(resync, seen, differing).await
+    }
+
+    async fn differing(&self, behind: u64, most: usize) -> Result<Vec<(u64, Differing)>, JournalError> {
+        self.0.differing(behind, most).await
+    }
+
+    async fn compare(&self, lane: &Lane, with: &LaidDown) -> Result<Compared, JournalError> {
+        self.0.compare(lane, with).await
+    }
+
+    async fn stands(&self, lane: &Lane) -> Result<Compared, JournalError> {
+        self.0.stands(lane).await
+    }
+
+    async fn unseen(
+        &self,
+        resync: &Resync,
+        groups: &[Group],
+        behind: i64,
+        most: usize,
+    ) -> Result<Vec<(i64, Lane)>, JournalError> {
+        self.0.unseen(resync, groups, behind, most).await
+    }
+
+    async fn adopt(&self, event: &Event, found: Adopted) -> Result<bool, JournalError> {
+        self.0.adopt(event, found).await
     }
 }

@@ -11,6 +11,7 @@ mod fan_outs;
 mod lanes;
 mod operators;
 mod purge;
+mod resyncs;
 mod rotation;
 mod signals;
 mod stages;

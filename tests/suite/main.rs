@@ -35,6 +35,7 @@ mod pages;
 mod poison;
 mod portabilling;
 mod registrations;
+mod resync;
 mod retention;
 mod rotation;
 mod schema;

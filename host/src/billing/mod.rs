@@ -39,7 +39,7 @@ use session::User;
 /// Parameters of a method.
 pub type Params = serde_json::Map<String, Value>;
 
-/// Accounts of a customer that are asked for at once.
+/// Rows of a list that are asked for at once.
 const PAGE: u64 = 100;
 
 type Document = Option<Box<RawValue>>;
@@ -60,10 +60,18 @@ pub struct Settings {
     pub rate: Rate,
     /// How long an answer serves others who ask for the same.
     pub share: Duration,
+    /// The methods that list accounts of a customer, and customers.
+    pub lists: Lists,
     /// The documents that an adapter may ask for, by name.
     pub queries: BTreeMap<String, Query>,
     /// What is struck from its faults, which quote what they were asked.
     pub secrets: Vault,
+}
+
+#[derive(Clone, Debug)]
+pub struct Lists {
+    pub accounts: String,
+    pub customers: String,
 }
 
 /// What the user of the API logs in with.
@@ -76,6 +84,7 @@ pub enum Credential {
 pub struct PortaBilling {
     api: Arc<Api>,
     session: Arc<Session>,
+    lists: Lists,
     queries: BTreeMap<String, Query>,
     slots: Semaphore,
     rate: Option<DefaultDirectRateLimiter>,
@@ -95,6 +104,7 @@ impl PortaBilling {
         Ok(Self {
             api,
             session: Arc::new(session),
+            lists: settings.lists,
             queries: settings.queries,
             slots: Semaphore::new(settings.concurrency),
             // What was not used may be made up for by a tenth of a second's worth.
@@ -163,6 +173,20 @@ impl PortaBilling {
             }
         }
         unreachable!("the last attempt returns")
+    }
+
+    /// A page of a list. It is never shared: each must be as it stands now.
+    async fn page<T>(
+        &self,
+        method: &str,
+        params: &[(&str, u64)],
+        read: impl FnOnce(&RawValue) -> Result<T, String>,
+    ) -> Result<T, BillingError> {
+        let params = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+        let answer = self.call_now(method, &params).await?;
+        read(&answer).map_err(|why| {
+            BillingError::Unavailable(format!("{method}: the answer is not as it should be: {why}"))
+        })
     }
 
     fn query(&self, name: &str) -> Result<&Query, BillingError> {
@@ -236,14 +260,12 @@ impl Billing for PortaBilling {
 
     /// Closed ones too: one that is closed between two pages must not leave the list.
     async fn accounts_of(&self, i_customer: ICustomer, from: u64) -> Result<Vec<Listed>, BillingError> {
-        const METHOD: &str = "Account/get_account_list";
-        let params = [("i_customer", i_customer.0), ("limit", PAGE), ("offset", from)];
-        let params = params.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
-        // A list is never shared: each page must be as it stands now.
-        let answer = self.call_now(METHOD, &params).await?;
-        wire::listed(&answer, i_customer).map_err(|why| {
-            BillingError::Unavailable(format!("{METHOD}: the answer is not as it should be: {why}"))
-        })
+        let of_customer = [("i_customer", i_customer.0), ("limit", PAGE), ("offset", from)];
+        self.page(&self.lists.accounts, &of_customer, |answer| wire::listed(answer, i_customer)).await
+    }
+
+    async fn customers(&self, from: u64) -> Result<Vec<ICustomer>, BillingError> {
+        self.page(&self.lists.customers, &[("limit", PAGE), ("offset", from)], wire::customers).await
     }
 
     fn environment(&self) -> Option<u64> {

@@ -158,6 +158,15 @@ pub fn listed(answer: &RawValue, i_customer: ICustomer) -> Result<Vec<Listed>, S
     rows(answer, "account_list")?.into_iter().map(read).collect()
 }
 
+/// The customers of an answer of `Customer/get_customer_list`.
+pub fn customers(answer: &RawValue) -> Result<Vec<ICustomer>, String> {
+    let read = |row: Box<RawValue>| {
+        let number = text(&tree(&row), "i_customer").and_then(|number| number.parse().ok());
+        number.map(ICustomer).ok_or_else(|| "a customer in the list has no `i_customer`".to_owned())
+    };
+    rows(answer, "customer_list")?.into_iter().map(read).collect()
+}
+
 fn is_closed(account: &Value) -> bool {
     text(account, "bill_status").as_deref() == Some("C")
         || text(account, "status").as_deref() == Some("closed")

@@ -74,7 +74,7 @@ impl Door {
         self.print(self.ask(Method::POST, path, Some(body)).await, text)
     }
 
-    fn print(&self, answer: Result<Value, ExitCode>, text: impl Fn(&Value) -> String) -> ExitCode {
+    pub fn print(&self, answer: Result<Value, ExitCode>, text: impl Fn(&Value) -> String) -> ExitCode {
         match (answer, self.output) {
             (Ok(answer), Output::Text) => print!("{}", text(&answer)),
             (Ok(answer), Output::Json) => println!("{answer:#}"),
@@ -84,7 +84,7 @@ impl Door {
     }
 
     /// What is wrong was said already when this is an error.
-    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ExitCode> {
+    pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ExitCode> {
         let door = config::door(&self.config).map_err(|problems| refuse(&problems.into()))?;
         let say = |code: Code| move |why: String| refused(code, why);
         let token = self.token(&door).map_err(say(Code::NotAdmitted))?;

@@ -12,6 +12,7 @@ mod journal;
 pub mod judge;
 mod looks;
 mod operation;
+mod resync;
 #[cfg(feature = "simulators")]
 mod sim;
 #[cfg(feature = "simulators")]
@@ -66,6 +67,8 @@ enum Command {
     /// Let an adapter be asked again about what processes died of.
     #[command(subcommand)]
     Adapter(operation::AdapterCommand),
+    /// Hold PortaBilling's accounts against what was last done for them, and drive what differs.
+    Resync(resync::Arguments),
     /// Copy the journal, bring a copy back, look it through, ask it, change its key.
     #[command(subcommand)]
     Journal(journal::Command),
@@ -118,6 +121,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Operation(command) => operation::run(&command).await,
         Command::Target(command) => operation::target(&command).await,
         Command::Adapter(command) => operation::adapter(&command).await,
+        Command::Resync(arguments) => resync::run(&arguments).await,
         Command::Event(command) => looks::event(&command).await,
         Command::Notification(command) => looks::notification(&command).await,
         Command::Account(command) => looks::account(&command).await,

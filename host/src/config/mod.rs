@@ -32,6 +32,7 @@ use crate::domain::{Group, Json};
 use crate::explain::Code;
 use crate::http::{AdminToken, EventSettings, ListenerSettings, NotifyAuth, NspsSettings};
 use crate::secret::Vault;
+use crate::web::Rate;
 use crate::{billing, engine, espf, outbound, store, wasm};
 
 pub use parts::{Door, door, journal};
@@ -54,6 +55,8 @@ pub struct Settings {
     pub store: store::Settings,
     /// How long the journal keeps what ended.
     pub retention: engine::Retention,
+    /// Accounts that a resync reads in a time.
+    pub resync: Rate,
     pub log_filter: String,
     /// All that the file names: what is struck wherever it is said.
     pub secrets: Vault,

@@ -7,7 +7,7 @@ use super::queries::queries;
 use super::reader::Section;
 use super::secrets::secret;
 use super::values::{SECOND, base_url, rate, roots};
-use crate::billing::{self, Credential};
+use crate::billing::{self, Credential, Lists};
 use crate::espf::{self, ContentType};
 use crate::explain::Code;
 use crate::secret::Vault;
@@ -34,6 +34,8 @@ pub fn portabilling(
             _ => None,
         })
     });
+    let accounts = section.or("account-list", "\"Account/get_account_list\"", |value| value.text());
+    let customers = section.or("customer-list", "\"Customer/get_customer_list\"", |value| value.text());
     let queries = section.section("queries", queries);
     let (url, timeout, way) = (url?, timeout?, way?);
     let espf = espf::Settings { url: url.clone(), content_type: content_type?, timeout, way: way.clone() };
@@ -48,6 +50,7 @@ pub fn portabilling(
         concurrency: usize::try_from(concurrency?).ok()?,
         rate: rate?,
         share: share?,
+        lists: Lists { accounts: accounts?, customers: customers? },
         queries: queries?,
     };
     Some((billing, espf))

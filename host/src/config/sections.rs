@@ -9,7 +9,7 @@ use super::nsps::nsps;
 use super::portabilling::portabilling;
 use super::reader::Section;
 use super::secrets::admin_token;
-use super::values::DAY;
+use super::values::{DAY, rate};
 use super::{GroupSettings, Settings, groups};
 use crate::explain::Code;
 use crate::http::{AdminToken, ListenerSettings};
@@ -28,6 +28,7 @@ pub fn root(root: &mut Section<'_>, directory: &Path, whole: &mut Vec<GroupSetti
     let admin = root.section("admin", |section| admin(section, directory));
     let store = root.section("journal", |section| journal(section, directory));
     let retention = root.section("retention", retention);
+    let resync = root.section("resync", |section| section.or("rate", "\"10/s\"", rate));
     let log_filter = root.section("log", |section| section.or("filter", "\"info\"", |value| value.text()));
     let Events { settings: events, listener: public, kinds } = events.unwrap_or_default();
     let nsps = match root.optional("nsps") {
@@ -49,6 +50,7 @@ pub fn root(root: &mut Section<'_>, directory: &Path, whole: &mut Vec<GroupSetti
         admin_tokens,
         store: store?,
         retention: retention?,
+        resync: resync?,
         log_filter: log_filter?,
         groups: complete.map(|()| whole.clone())?,
         secrets: Vault::default(),

@@ -1,6 +1,8 @@
 //! An event that names only a customer becomes an operation for each account of it. A customer
 //! may have many thousands, so their list is read page by page, and each page is written down.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Event, Group, IAccount, ICustomer, Timestamp};
 
 /// An event of a customer, on its way to the accounts.
@@ -17,7 +19,7 @@ pub struct FanOut {
 }
 
 /// How far into the list of accounts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reached {
     /// Where the next page begins: at the last account that is known, so that it is seen whether
     /// the list has moved meanwhile.

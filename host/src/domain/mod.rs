@@ -9,6 +9,7 @@
 //! | service | what the ESPF calls a service group: `HSS`; a group reports for one or more |
 //! | subscriber | what PortaBilling knew of the account when an operation began |
 //! | operation | one account, in one group, for one event; the unit of work |
+//! | resync | PortaBilling's accounts, one by one, held against what was last done for them |
 //! | lane | one account in one group; its oldest operation alone may move |
 //! | stage | where an operation stands |
 //! | state | the same in the words of a person: what is waited for |
@@ -49,6 +50,7 @@ mod operation;
 pub mod outcome;
 mod person;
 mod registration;
+pub mod resync;
 mod retry;
 mod shown;
 mod state;
@@ -75,6 +77,7 @@ pub use notification::{Correlation, Notification, Otherwise, QUIET, Reading, Sig
 pub use operation::{Asked, LaidDown, Move, Operation, OperationId, Stage};
 pub use person::{Act, Person, may_act_on};
 pub use registration::{Duty, Registered, Registration, Token};
+pub use resync::{Difference, Differing, Resync};
 pub use retry::{Chance, RetrySchedule, growing, renewed_after};
 pub use shown::{Veil, shortened};
 pub use state::State;

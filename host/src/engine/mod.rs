@@ -13,16 +13,19 @@ mod operators;
 mod perform;
 mod purge;
 mod registrations;
+mod resync;
 mod sessions;
 mod statuses;
 mod suspects;
 mod takeover;
+mod tell;
 mod unclaimed;
 mod unread;
 mod unsaid;
 mod worker;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,12 +35,14 @@ use tokio_util::task::TaskTracker;
 
 use self::breakers::Breakers;
 use self::registrations::Registrations;
+use self::resync::Resyncs;
 use self::sessions::Sessions;
 use self::suspects::Suspects;
 use crate::domain::{BreakerPolicy, Group, Patterns, Policy, Response, Timestamp};
 use crate::ports::{Claim, Held, JournalError, Lease, Ports};
 use crate::secret::Vault;
 use crate::telemetry::Metrics;
+use crate::web::Rate;
 
 pub use breakers::GroupState;
 pub use intake::{Accepted, Intake, IntakeError};
@@ -53,6 +58,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// One turn in so many, those that only look for news come first.
 const LOOKS_FIRST_EVERY: u32 = 4;
+
+/// Accounts that a resync reads in a time, unless somebody says otherwise.
+const RESYNC: Rate = Rate { requests: NonZeroU32::new(10).expect("ten"), per: Duration::from_secs(1) };
 
 /// Where a group's subscribers come from when NSPS has sent along what it read of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +92,7 @@ pub struct GroupSettings {
 pub struct Engine {
     core: Arc<Core>,
     retention: Retention,
+    resync: Rate,
 }
 
 /// What all loops share. Nothing in it is the truth about an operation.
@@ -96,6 +105,7 @@ pub(crate) struct Core {
     sessions: Sessions,
     registrations: Registrations,
     suspects: Suspects,
+    resyncs: Resyncs,
     hints: Hints,
     /// Made at each start, so that nobody is mistaken for an earlier self.
     owner: String,
@@ -125,10 +135,26 @@ impl Engine {
         let breakers = Breakers::new(groups.keys().cloned());
         let sessions = Sessions::new(groups.keys().cloned());
         let registrations = Registrations::new(groups.keys().cloned());
-        let suspects = Suspects::default();
-        let core =
-            Core { ports, metrics, vault, groups, breakers, sessions, registrations, suspects, hints, owner };
-        Self { core: Arc::new(core), retention }
+        let core = Core {
+            ports,
+            metrics,
+            vault,
+            groups,
+            breakers,
+            sessions,
+            registrations,
+            suspects: Suspects::default(),
+            resyncs: Resyncs::default(),
+            hints,
+            owner,
+        };
+        Self { core: Arc::new(core), retention, resync: RESYNC }
+    }
+
+    /// So many accounts in a time are read by a resync.
+    #[must_use]
+    pub fn resyncing_at(self, rate: Rate) -> Self {
+        Self { resync: rate, ..self }
     }
 
     /// Finds out what the last process may have died of. Before anything is asked, so before any door is open.
@@ -174,6 +200,8 @@ impl Engine {
         loops.spawn(async move { unclaimed::park(&core, stopping).await });
         let (core, stopping, retention) = (Arc::clone(&self.core), stop.clone(), self.retention);
         loops.spawn(async move { purge::purge(&core, retention, stopping).await });
+        let (core, stopping, rate) = (Arc::clone(&self.core), stop.clone(), self.resync);
+        loops.spawn(async move { resync::keep(&core, rate, stopping).await });
         let core = Arc::clone(&self.core);
         loops.spawn(async move { unread::read_again(&core, stop).await });
         loops.close();

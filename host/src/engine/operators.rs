@@ -6,8 +6,10 @@ use std::sync::Arc;
 use super::{Core, GroupSettings, LEASE};
 use crate::crash::how_it_ended;
 use crate::domain::outcome::{Outcome, apply};
+use crate::domain::resync::{Mode, Whom};
 use crate::domain::{
-    Act, Digest, Event, EventIdentity, Group, Json, Operation, OperationId, Person, Subject, may_act_on,
+    Act, Digest, Event, EventIdentity, Group, Json, Operation, OperationId, Person, Resync, Subject,
+    may_act_on,
 };
 use crate::ports::{Audit, Claim, Held, Journal, JournalError, Lease, Work};
 use crate::secret::Screen;
@@ -138,6 +140,28 @@ impl Operators {
         core.audit(what, &group.0, person).await?;
         core.hints.lanes[group].notify_one();
         Ok(())
+    }
+
+    /// Begins a resync, one at a time.
+    ///
+    /// # Errors
+    /// When one is under way, or when there is no such group.
+    pub async fn resync(
+        &self,
+        whom: Whom,
+        group: Option<Group>,
+        mode: Mode,
+        person: Person,
+    ) -> Result<Resync, Refused> {
+        self.core.begin_resync(whom, group, mode, person).await
+    }
+
+    /// Ends the resync that is under way.
+    ///
+    /// # Errors
+    /// When none is.
+    pub async fn stop_resync(&self, person: Person) -> Result<Resync, Refused> {
+        self.core.stop_resync(person).await
     }
 
     /// Lets the adapter of a group be asked again about what processes died of, wherever it serves.

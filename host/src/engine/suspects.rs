@@ -6,7 +6,8 @@ use std::sync::{PoisonError, RwLock};
 
 use tokio::sync::{RwLock as Turns, RwLockReadGuard, RwLockWriteGuard};
 
-use super::{Core, GroupSettings, LEASE, worker};
+use super::tell::tell;
+use super::{Core, GroupSettings, LEASE};
 use crate::domain::outcome::{Outcome, apply};
 use crate::domain::{
     Digest, Group, OperationId, Person, Quarantine, Reading, Stage, Subject, Suspect, Trouble, suspect,
@@ -143,7 +144,7 @@ impl Core {
         if held.operation.stage == Stage::Asking {
             let (refused, chance) = (Outcome::Refused(trouble), self.ports.world.chance());
             let change = apply(held.operation, refused, &settings.policy, now, chance);
-            worker::tell(self, &change);
+            tell(self, &change);
             self.ports.journal.save(&lease, change, now).await?;
         }
         self.ports.journal.release(&lease, now).await

@@ -17,6 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::listeners::Listeners;
 use super::words::{AdapterQuestion, HeldBy};
+use crate::domain::resync::Found;
 use crate::domain::{EventSource, Group, Response, State, Status, Timestamp};
 use crate::ports::{Overview, Purgeable, SendError};
 
@@ -106,6 +107,7 @@ pub struct Metrics {
     billing_seconds: Histogram,
     status_posts: Family<StatusPost, Counter>,
     purged: Family<OfKind, Counter>,
+    resynced: Family<OfResult, Counter>,
     pub listeners: Listeners,
     groups: RwLock<Vec<Group>>,
 }
@@ -168,6 +170,7 @@ impl Metrics {
             billing_seconds: call_seconds(),
             status_posts: Family::default(),
             purged: Family::default(),
+            resynced: Family::default(),
             listeners: Listeners::default(),
             groups: RwLock::default(),
         };
@@ -204,6 +207,7 @@ impl Metrics {
         all.register_with_unit("billing_call", "Time of a reading of an account", Unit::Seconds, self.billing_seconds.clone());
         all.register("status_posts", "Statuses sent to PortaBilling", self.status_posts.clone());
         all.register("purged", "Rows of the journal that went with their time", self.purged.clone());
+        all.register("resynced", "Accounts in a group, as a resync found them", self.resynced.clone());
         self.listeners.register(all);
     }
 
@@ -245,6 +249,9 @@ impl Metrics {
         }
         for result in ["found", "absent", "failed", "enclosed"] {
             present(&self.billing_calls, &OfResult { result });
+        }
+        for result in Found::WORDS {
+            present(&self.resynced, &OfResult { result });
         }
         for what in Purgeable::ALL.map(Purgeable::word) {
             present(&self.purged, &OfKind { what });
@@ -327,6 +334,10 @@ impl Metrics {
 
     pub fn status_post(&self, status: Status, result: &'static str) {
         self.status_posts.get_or_create(&StatusPost { status: status.word(), result }).inc();
+    }
+
+    pub fn resynced(&self, found: Found) {
+        self.resynced.get_or_create(&OfResult { result: found.word() }).inc();
     }
 
     pub fn purged(&self, what: Purgeable, rows: usize) {

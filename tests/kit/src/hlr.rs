@@ -66,7 +66,7 @@ impl Hlr {
         let shared = Arc::new(Shared { settings, state: Mutex::default(), ledger: Mutex::default() });
         let routes = Router::new()
             .route("/session", post(log_in))
-            .route("/lines/{line}", put(switch))
+            .route("/lines/{line}", put(switch).get(look))
             .with_state(Arc::clone(&shared));
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let server = Arc::new(Server::start(listen, routes, Tasks::default()).await?);
@@ -79,6 +79,11 @@ impl Hlr {
 
     pub fn ledger(&self) -> Ledger {
         lock(&self.shared.ledger).clone()
+    }
+
+    /// A line that somebody else has switched on, or off.
+    pub fn put_line(&self, line: &str, on: bool) {
+        lock(&self.shared.ledger).lines.insert(line.to_owned(), (on, 0));
     }
 
     pub fn end_sessions(&self) {
@@ -118,6 +123,14 @@ async fn log_in(State(shared): State<Arc<Shared>>, Json(credential): Json<Value>
     ledger.sessions.push(session.clone());
     state.session = Some(session.clone()).filter(|_| !state.forgetful);
     Json(json!({ "session": session, "seconds": session_seconds })).into_response()
+}
+
+/// Whoever only looks needs no session.
+async fn look(State(shared): State<Arc<Shared>>, Path(line): Path<String>) -> Response {
+    match lock(&shared.ledger).lines.get(&line) {
+        Some((on, _)) => Json(json!({ "on": on })).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 async fn switch(

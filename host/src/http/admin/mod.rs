@@ -2,6 +2,7 @@
 
 mod looks;
 mod operations;
+mod resync;
 mod status;
 
 use std::sync::Arc;
@@ -68,6 +69,9 @@ pub fn routes(door: Door) -> Router {
         .route("/notifications", get(looks::notifications))
         .route("/notifications/{id}", get(looks::notification))
         .route("/accounts/{i_account}", get(looks::account))
+        .route("/resync", get(resync::show).post(resync::begin))
+        .route("/resync/stop", post(resync::stop))
+        .route("/resync/differing", get(resync::differing))
         .route("/audit", get(operations::audit))
         .route_layer(from_fn_with_state(Arc::clone(&door), admit));
     Router::new()

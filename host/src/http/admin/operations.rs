@@ -160,12 +160,12 @@ fn trouble(operation: &Operation, screen: &Screen) -> Option<Value> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Signed {
-    who: String,
-    why: String,
+    pub(super) who: String,
+    pub(super) why: String,
 }
 
 impl Signed {
-    fn person(self) -> Result<Person, Problem> {
+    pub fn person(self) -> Result<Person, Problem> {
         for (name, text) in [("who", &self.who), ("why", &self.why)] {
             let length = text.trim().chars().count();
             if !(1..=CHARS_MAX).contains(&length) || text.chars().any(char::is_control) {
@@ -178,9 +178,9 @@ impl Signed {
     }
 }
 
-type Body<T> = Result<Json<T>, axum::extract::rejection::JsonRejection>;
+pub type Body<T> = Result<Json<T>, axum::extract::rejection::JsonRejection>;
 
-fn signed(body: Body<Signed>) -> Result<Person, Problem> {
+pub fn signed(body: Body<Signed>) -> Result<Person, Problem> {
     let Json(signed) = body.map_err(|why| Problem(StatusCode::BAD_REQUEST, why.body_text()))?;
     signed.person()
 }

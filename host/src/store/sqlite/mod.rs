@@ -15,6 +15,7 @@ mod notifications;
 mod operators;
 mod overview;
 mod purge;
+mod resyncs;
 pub mod rotate;
 mod save;
 pub mod schema;

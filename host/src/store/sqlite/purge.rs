@@ -205,7 +205,7 @@ fn clear_lane(connection: &Connection, lane: i64, budget: &mut Budget) -> rusqli
 fn drop_lane(connection: &Connection, lane: i64, budget: &mut Budget) -> rusqlite::Result<()> {
     let gone: Option<(String, i64)> = connection
         .prepare_cached(
-            "DELETE FROM lane WHERE id = ?1 AND applied IS NULL AND owner IS NULL
+            "DELETE FROM lane WHERE id = ?1 AND applied IS NULL AND done_with IS NULL AND owner IS NULL
                 AND NOT EXISTS (SELECT 1 FROM operation WHERE lane = ?1)
              RETURNING grp, i_account",
         )?

@@ -15,7 +15,8 @@ use super::sealed::{SEALED, Sealed};
 const ROWS_AT_A_TIME: usize = 500;
 
 /// Fingerprints: a table, its key, the column.
-const FINGERPRINTS: [(&str, &[&str]); 2] = [("operation_key", &["grp", "key"]), ("signal", &["id"])];
+const FINGERPRINTS: [(&str, &[&str], &str); 3] =
+    [("operation_key", &["grp", "key"], "key"), ("signal", &["id"], "key"), ("lane", &["id"], "done_with")];
 
 /// What is left of the transactions that may be done.
 struct Turns(Option<usize>);
@@ -49,8 +50,8 @@ pub fn rotate(path: &Path, old: &Seal, new: &Seal, batches: Option<usize>) -> Re
         }
     }
     let next = index.then(new);
-    for (table, key) in FINGERPRINTS {
-        if !fingerprints(&mut connection, table, key, &next, &mut turns).map_err(failed)? {
+    for of in FINGERPRINTS {
+        if !fingerprints(&mut connection, of, &next, &mut turns).map_err(failed)? {
             return Ok(rotated);
         }
     }
@@ -118,8 +119,7 @@ fn values(
 /// Whether all of them have the newest key's mark.
 fn fingerprints(
     connection: &mut Connection,
-    table: &str,
-    key: &[&str],
+    (table, key, column): (&str, &[&str], &str),
     index: &Index,
     turns: &mut Turns,
 ) -> rusqlite::Result<bool> {
@@ -127,7 +127,7 @@ fn fingerprints(
     let mut after: Option<Vec<Value>> = None;
     loop {
         let text = format!(
-            "SELECT {keys}, key FROM {table} WHERE {} ORDER BY {keys} LIMIT {ROWS_AT_A_TIME}",
+            "SELECT {keys}, {column} FROM {table} WHERE {column} IS NOT NULL AND {} ORDER BY {keys} LIMIT {ROWS_AT_A_TIME}",
             behind(key, after.as_ref())
         );
         let rows: Vec<(Vec<Value>, String)> = connection
@@ -148,7 +148,7 @@ fn fingerprints(
         }
         let batch = connection.transaction()?;
         for (of_row, fingerprint) in undone {
-            let text = format!("UPDATE {table} SET key = ?1 WHERE {}", is(key));
+            let text = format!("UPDATE {table} SET {column} = ?1 WHERE {}", is(key));
             let of_row = std::iter::once(Value::from(index.over(fingerprint))).chain(of_row.iter().cloned());
             batch.prepare_cached(&text)?.execute(params_from_iter(of_row))?;
         }

@@ -5,8 +5,8 @@ use rusqlite::{Connection, params};
 use super::super::rows::{OperationRow, applied_place, status_place, timeline_place};
 use super::super::seal::Seal;
 use super::lanes::{Beside, beside, claim_kept_signals, prolong, take_over_signals};
-use super::sql;
-use crate::domain::{Change, Group, IAccount, Json, Note, Timestamp};
+use super::{resyncs, sql};
+use crate::domain::{Change, Group, IAccount, Json, Note, State, Timestamp};
 use crate::ports::{JournalError, Lease};
 
 /// A change, sealed and ready to be written.
@@ -22,6 +22,8 @@ pub struct SaveRows {
     statuses: Vec<(String, &'static str, Vec<u8>)>,
     forgets_since: Option<Timestamp>,
     took_signal: bool,
+    /// What its lane is done with. Absent: as it stands. `Some(None)`: nobody can say.
+    done_with: Option<Option<String>>,
 }
 
 impl SaveRows {
@@ -53,6 +55,7 @@ impl SaveRows {
             statuses,
             forgets_since: change.forgets_since,
             took_signal: change.took_signal,
+            done_with: done_with(change, seal),
         })
     }
 
@@ -65,6 +68,16 @@ impl SaveRows {
 /// What is laid down stays as it is to the letter, so it is sealed and written once.
 fn is_laid_down_now(change: &Change) -> bool {
     change.notes.iter().any(|note| matches!(note, Note::LaidDown { .. }))
+}
+
+/// Once an operation is laid down nobody can say what its lane is done with, until one ends as was wanted.
+fn done_with(change: &Change, seal: &Seal) -> Option<Option<String>> {
+    let operation = &change.operation;
+    if is_laid_down_now(change) {
+        return Some(None);
+    }
+    let laid_down = operation.laid_down.as_ref().filter(|_| State::of(operation) == State::Done)?;
+    Some(resyncs::done_with(laid_down, seal))
 }
 
 /// What its adapter named, and the account's own ID when it is laid down.
@@ -89,6 +102,12 @@ pub fn save(
         connection
             .prepare_cached("UPDATE lane SET applied = ?1 WHERE id = ?2")
             .and_then(|mut update| update.execute(params![applied, lease.lane]))
+            .map_err(sql)?;
+    }
+    if let Some(done_with) = &rows.done_with {
+        connection
+            .prepare_cached("UPDATE lane SET done_with = ?1 WHERE id = ?2")
+            .and_then(|mut update| update.execute(params![done_with, lease.lane]))
             .map_err(sql)?;
     }
     let seq = update_operation(connection, rows, now)?;

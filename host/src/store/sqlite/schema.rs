@@ -11,7 +11,7 @@ use super::super::seal::{Index, Seal};
 use crate::ports::JournalError;
 
 /// One step a version, applied in order; `user_version` says which stand.
-const MIGRATIONS: [&str; 10] = [
+const MIGRATIONS: [&str; 11] = [
     include_str!("0001_journal.sql"),
     include_str!("0002_notifications.sql"),
     include_str!("0003_fan_outs.sql"),
@@ -22,6 +22,7 @@ const MIGRATIONS: [&str; 10] = [
     include_str!("0008_retention.sql"),
     include_str!("0009_registrations.sql"),
     include_str!("0010_suspects.sql"),
+    include_str!("0011_resync.sql"),
 ];
 
 /// The one that this program writes.

@@ -1,5 +1,6 @@
 //! The JSON API below `/rest`: every call is a POST, every fault an HTTP 500.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -78,6 +79,7 @@ fn answer(shared: &Shared, call: &str, headers: &HeaderMap, body: &[u8]) -> Resu
         "Account/get_alias_list" => Ok(alias_list(world, &params)),
         "AccessPolicy/get_access_policy_info" => Ok(access_policy(world, &params)),
         "SIMCard/get_card_list" => Ok(card_list(world, &params)),
+        "Customer/get_customer_list" => Ok(customer_list(world, &params)),
         "Customer/get_customer_info" => Ok(customer_info(world, &params)),
         "Generic/get_version" => Ok(json!({ "version": "MR117-2" })),
         unknown => {
@@ -215,6 +217,12 @@ fn customer_info(world: &World, params: &Params) -> Value {
         Some(account) => json!({ "customer_info": account.customer() }),
         None => json!({}),
     }
+}
+
+fn customer_list(world: &World, params: &Params) -> Value {
+    let customers: BTreeMap<u64, Value> =
+        world.accounts.values().map(|account| (account.i_customer, account.customer())).collect();
+    page("customer_list", customers.into_values().collect(), params)
 }
 
 /// The rows from `offset`, `limit` of them, and how many there are when asked.
