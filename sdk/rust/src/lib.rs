@@ -38,6 +38,7 @@ mod flow;
 mod http;
 mod instant;
 mod log;
+pub mod settings;
 mod types;
 pub mod xml;
 

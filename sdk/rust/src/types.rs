@@ -52,6 +52,24 @@ pub struct Subscriber {
     pub documents: Value,
 }
 
+impl Subscriber {
+    /// What stands in the documents at a JSON pointer that begins with a query's name. An element of a list may be
+    /// called by its `name`, as PortaBilling's lists are: `/account_info/service_features/netaccess_policy`.
+    pub fn document(&self, pointer: &str) -> Option<&Value> {
+        let mut segments = pointer.strip_prefix('/')?.split('/');
+        segments.try_fold(&self.documents, |value, segment| {
+            let name = segment.replace("~1", "/").replace("~0", "~");
+            match value {
+                Value::Array(elements) => match name.parse::<usize>() {
+                    Ok(place) => elements.get(place),
+                    Err(_) => elements.iter().find(|element| element["name"] == *name),
+                },
+                value => value.get(name),
+            }
+        })
+    }
+}
+
 /// One durable unit of work, the same to the letter at every asking.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -340,4 +358,31 @@ fn empty_object() -> Value {
 /// A member that is there is `Some`, even when it is `null`.
 fn even_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_element_of_a_list_may_be_called_by_its_name() {
+        let features = json!([{"name": "a", "values": [1]}, {"name": "b/c", "values": [2, 3]}]);
+        let subscriber = Subscriber {
+            account_id: "1@msisdn".to_owned(),
+            msisdn: None,
+            imsi: None,
+            iccid: None,
+            documents: json!({"account_info": {"features": features}, "sim_card": null}),
+        };
+        let at = |pointer| subscriber.document(pointer).cloned();
+        assert_eq!(at("/account_info/features/b~1c/values/1"), Some(json!(3)));
+        assert_eq!(at("/account_info/features/0/name"), Some(json!("a")));
+        for nowhere in
+            ["", "account_info", "/account_info/features/d", "/account_info/features/7", "/sim_card/ki"]
+        {
+            assert_eq!(at(nowhere), None, "{nowhere}");
+        }
+    }
 }
