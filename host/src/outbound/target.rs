@@ -45,10 +45,12 @@ impl Settings {
     /// Whether a header is this target's own to set.
     fn sets(&self, name: &str) -> bool {
         let credential = match &self.auth {
-            Auth::Header { name, .. } => Some(name),
-            Auth::None | Auth::Basic { .. } | Auth::Bearer(_) | Auth::Query { .. } | Auth::OAuth2(_) => None,
+            Auth::Header { name, .. } => Some(name.as_str()),
+            Auth::Basic { .. } | Auth::Bearer(_) | Auth::OAuth2(_) => Some("authorization"),
+            Auth::None | Auth::Query { .. } => None,
         };
-        std::iter::once(&self.key_header).chain(credential).any(|own| own.eq_ignore_ascii_case(name))
+        let own = std::iter::once(self.key_header.as_str()).chain(credential);
+        own.into_iter().any(|own| own.eq_ignore_ascii_case(name))
     }
 
     /// A client for what is at `url` and belongs to this target.

@@ -1,5 +1,5 @@
 use super::super::{
-    Asked, Decision, Delivery, Happening, Json, Progress, Reason, Received, Request, Trouble,
+    Asked, Decision, Delivery, Fill, Happening, Header, Json, Progress, Reason, Received, Request, Trouble,
 };
 use super::Applying;
 
@@ -17,6 +17,8 @@ const HOSTS_OWN: [&str; 11] = [
     "transfer-encoding",
     "upgrade",
 ];
+
+const AUTHORIZATION: &str = HOSTS_OWN[0];
 
 /// Methods that ask for something else than an answer.
 const NO_METHODS: [&str; 2] = ["CONNECT", "TRACE"];
@@ -99,10 +101,19 @@ fn sendable(request: &Request) -> Result<(), Trouble> {
     if !request.stays_below_target() {
         return refused(format!("`{}` is not a path below the target, or may lead out of it", request.path));
     }
-    let host_own = |name: &str| HOSTS_OWN.contains(&name.to_ascii_lowercase().as_str());
-    match request.headers.iter().find(|header| host_own(&header.name)) {
+    match request.headers.iter().find(|header| is_hosts_own(request, header)) {
         Some(header) => refused(format!("the header `{}` is the host's to set", header.name)),
         None => Ok(()),
+    }
+}
+
+/// A credential is the host's to set, and so it is where the host alone knows what stands for the mark in it.
+fn is_hosts_own(request: &Request, header: &Header) -> bool {
+    let name = header.name.to_ascii_lowercase();
+    let is_filled = |fill: &Fill| !fill.mark.is_empty() && header.value.contains(&fill.mark);
+    match name == AUTHORIZATION && request.fills.iter().any(is_filled) {
+        true => false,
+        false => HOSTS_OWN.contains(&name.as_str()),
     }
 }
 

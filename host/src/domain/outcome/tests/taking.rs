@@ -1,6 +1,7 @@
 //! An adapter's answer is taken whole or not at all; and what PortaBilling is told of it.
 
 use super::*;
+use crate::domain::{Escape, Fill};
 
 #[test]
 fn an_answer_is_taken_whole() {
@@ -92,6 +93,27 @@ fn ordinary_requests_are_not_refused() {
             ..repeatable("create")
         }));
         assert_eq!(story.stage(), "ready", "{path}");
+    }
+}
+
+/// What the host puts there nobody else knows.
+#[test]
+fn a_credential_may_stand_where_credentials_stand_when_the_host_fills_it_in() {
+    let fill = |mark: &str| Fill {
+        mark: mark.to_owned(),
+        source: "session.token".to_owned(),
+        escape: Escape::Verbatim,
+    };
+    for (name, mark, stage) in [
+        ("Authorization", "@@token@@", "ready"),
+        ("authorization", "", "parked"),
+        ("authorization", "@@other@@", "parked"),
+        ("proxy-authorization", "@@token@@", "parked"),
+    ] {
+        let header = Header { name: name.to_owned(), value: "@@token@@".to_owned() };
+        let request = Request { headers: vec![header], fills: vec![fill(mark)], ..repeatable("create") };
+        let story = Story::laid_down().decides(Decision::Send(request));
+        assert_eq!(story.stage(), stage, "{name} {mark}");
     }
 }
 
