@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use punchdown::cli::stage::{OMS_TOKEN, Setting, Stage, oms_adapter};
+use punchdown::cli::stage::{self, OMS_TOKEN, Setting, Stage};
 use punchdown_kit::espf::Espf;
 use punchdown_kit::front::{self, Demand, Front};
 use punchdown_kit::oms::{self, Notify, NotifyAuth, Oms};
@@ -115,12 +115,13 @@ impl Scene {
         let stage = Stage::set(Setting {
             directory: folder.to_owned(),
             program: PathBuf::from(PROGRAM),
-            adapter: oms_adapter(None).await?,
+            adapter: stage::adapter(None, "oms-tmf641").await?,
             // What was swallowed is looked for soon.
             adapter_config: "specification = \"mobile-line\"\npoll-seconds = 5",
             group_settings: "",
             target_settings: TARGET,
             oms: oms::Settings::default(),
+            system: None,
         })
         .await?;
         let settings =

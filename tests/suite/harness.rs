@@ -85,6 +85,7 @@ pub async fn stage_of(
         group_settings,
         target_settings: "concurrency = 32\ntimeout = \"5s\"\nretry = [\"200ms\", \"500ms\"]\nbreaker = { pause = \"200ms\", pause-max = \"1s\" }",
         oms,
+        system: None,
     })
     .await
     .expect("the stage is set")
@@ -176,4 +177,41 @@ pub fn refusal(config: &Path) -> String {
 pub fn complaints(output: &std::process::Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
     text.lines().filter(|line| !line.starts_with('{')).map(|line| format!("{line}\n")).collect()
+}
+
+/// What a configuration names as the files of its secrets.
+pub fn write_secrets(folder: &Path, example: &str) {
+    std::fs::create_dir_all(folder.join("secrets")).expect("a folder");
+    for (_, rest) in example.match_indices("file = \"").map(|(at, found)| (at, &example[at + found.len()..]))
+    {
+        let path = rest.split('"').next().expect("an end");
+        let hook = path.contains("hook");
+        std::fs::write(folder.join(path), if hook { "whsec_c2VjcmV0" } else { "secret" }).expect("written");
+    }
+}
+
+/// What an adapter's page shows of a group is a configuration that `check` takes.
+pub async fn check_example(page: &Path, component: &Path) {
+    let text = std::fs::read_to_string(page).expect("a page");
+    let example =
+        text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let named = example.lines().find(|line| line.starts_with("adapter = ")).expect("an adapter");
+    let config = format!(
+        r#"[portabilling]
+url = "https://billing.example.net"
+login = "punchdown"
+token = {{ file = "secrets/portabilling" }}
+[events]
+listen = "127.0.0.1:8700"
+auth = [{{ basic = {{ user = "espf", password = {{ file = "secrets/espf" }} }} }}]
+{}"#,
+        example.replace(named, &format!("adapter = \"{}\"", component.display()))
+    );
+    let folder = folder();
+    let path = folder.path().join("punchdown.toml");
+    std::fs::write(&path, &config).expect("written");
+    write_secrets(folder.path(), &config);
+    let check = tokio::process::Command::new(PROGRAM).args(["check", "--config"]).arg(&path).output();
+    let output = check.await.expect("it runs");
+    assert!(output.status.success(), "{}\n{config}", String::from_utf8_lossy(&output.stderr));
 }

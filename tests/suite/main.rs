@@ -20,6 +20,7 @@ mod faults;
 mod guests;
 mod happy_path;
 mod hostile;
+mod hss;
 mod init;
 mod journal_contract;
 mod journey;

@@ -16,7 +16,7 @@ use punchdown_kit::oms;
 
 use self::progress::Progress;
 use super::judge;
-use super::stage::{Setting, Stage, oms_adapter};
+use super::stage::{self, Setting, Stage};
 use crate::explain::Code;
 
 /// In flight, or waiting, at the moments of the crashes, if there are so many.
@@ -64,7 +64,7 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
 
 async fn play(arguments: &Arguments) -> io::Result<bool> {
     let Arguments { accounts, crash, faults, .. } = *arguments;
-    let adapter = oms_adapter(arguments.adapter.as_deref()).await?;
+    let adapter = stage::adapter(arguments.adapter.as_deref(), "oms-tmf641").await?;
     let directory = tempfile::Builder::new().prefix("punchdown-demo-").tempdir()?;
     let mut stage = Stage::set(setting(directory.path().to_owned(), adapter, arguments)?).await?;
     stage.open_accounts(accounts);
@@ -143,6 +143,7 @@ fn setting(directory: PathBuf, adapter: PathBuf, arguments: &Arguments) -> io::R
             manners: manners(faults),
             ..oms::Settings::default()
         },
+        system: None,
     })
 }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use punchdown_kit::espf::State;
 use punchdown_kit::oms;
+use punchdown_kit::pyhss::{self, Pyhss};
 
-use super::stage::{Setting, Stage, oms_adapter};
+use super::stage::{self, PATH_SECRET, PYHSS_KEY, Setting, Stage, System};
 use crate::explain::Code;
 
 #[derive(clap::Args)]
@@ -16,6 +17,9 @@ pub struct Arguments {
     /// Where the configuration for your host is written.
     #[arg(long, value_name = "FOLDER", default_value = "punchdown-sim")]
     directory: PathBuf,
+    /// The external system.
+    #[arg(long, value_enum, default_value_t = Which::Oms)]
+    system: Which,
     /// The adapter that the configuration names, instead of the one in this checkout.
     #[arg(long, value_name = "FILE")]
     adapter: Option<PathBuf>,
@@ -25,6 +29,29 @@ pub struct Arguments {
     /// Events a second, account after account, until you stop it.
     #[arg(long, default_value_t = 1.0)]
     rate: f64,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Which {
+    /// Order management by TMF641.
+    Oms,
+    /// HSS and PCRF, as PyHSS is.
+    Hss,
+}
+
+/// A system that runs beside the host, with what the configuration says of it. It stops with this.
+struct Played {
+    running: Running,
+    system: Option<System>,
+    adapter: &'static str,
+    adapter_config: &'static str,
+    group_settings: &'static str,
+}
+
+enum Running {
+    /// The stage has it.
+    Oms,
+    Hss(Pyhss),
 }
 
 pub async fn run(arguments: &Arguments) -> ExitCode {
@@ -39,23 +66,71 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
 
 async fn play(arguments: &Arguments) -> io::Result<()> {
     std::fs::create_dir_all(&arguments.directory)?;
+    let played = Played::start(arguments.system).await?;
     let stage = Stage::set(Setting {
         directory: arguments.directory.clone(),
         program: std::env::current_exe()?,
-        adapter: oms_adapter(arguments.adapter.as_deref()).await?,
-        adapter_config: "specification = \"mobile-line\"\npoll-seconds = 30",
-        group_settings: "",
+        adapter: stage::adapter(arguments.adapter.as_deref(), played.adapter).await?,
+        adapter_config: played.adapter_config,
+        group_settings: played.group_settings,
         target_settings: "",
         oms: oms::Settings {
             completes_after: Duration::from_secs(5)..Duration::from_secs(30),
             fail_share: 0.05,
             ..oms::Settings::default()
         },
+        system: played.system.clone(),
     })
     .await?;
+    if let Running::Hss(pyhss) = &played.running {
+        pyhss.set_webhook(Some(&format!("http://{}/notify/HSS/{PATH_SECRET}", stage.public)));
+    }
     stage.open_accounts(arguments.accounts);
-    println!("PortaBilling  {}\nOMS           {}", stage.billing.url(), stage.oms.url());
+    let system = played.system.map_or_else(|| stage.oms.url(), |system| system.url);
+    println!("PortaBilling  {}\nthe system    {system}", stage.billing.url());
     println!("now run       punchdown serve --config {}", stage.config.display());
+    emit(&stage, arguments).await
+}
+
+impl Played {
+    async fn start(which: Which) -> io::Result<Self> {
+        match which {
+            Which::Oms => Ok(Self {
+                running: Running::Oms,
+                system: None,
+                adapter: "oms-tmf641",
+                adapter_config: "specification = \"mobile-line\"\npoll-seconds = 30",
+                group_settings: "",
+            }),
+            Which::Hss => Self::hss().await,
+        }
+    }
+
+    async fn hss() -> io::Result<Self> {
+        let manners = pyhss::Manners { locked: 0.02, loses_answer: 0.02 };
+        let key = Some(PYHSS_KEY.to_owned());
+        let pyhss = Pyhss::start(pyhss::Settings { key, manners, ..Default::default() }).await?;
+        for apn in ["internet", "ims"] {
+            pyhss.put_apn(apn);
+        }
+        Ok(Self {
+            system: Some(System::pyhss(&pyhss)),
+            running: Running::Hss(pyhss),
+            adapter: "hss-pyhss",
+            adapter_config: HSS_CONFIG,
+            group_settings: "",
+        })
+    }
+}
+
+const HSS_CONFIG: &str = r#"keys = { ki = "/sim_card/ki", opc = "/sim_card/opc" }
+ims = { ifc-path = "default_ifc.xml" }
+
+[groups.HSS.config.profiles."*"]
+apns = ["internet", "ims"]"#;
+
+/// Event after event, until somebody stops it.
+async fn emit(stage: &Stage, arguments: &Arguments) -> io::Result<()> {
     let espf = stage.espf(arguments.rate);
     let mut accounts = (1..=arguments.accounts).cycle();
     loop {

@@ -16,6 +16,10 @@ use tokio::process::{Child, Command};
 
 use crate::toolchain;
 
+mod systems;
+
+pub use systems::{PATH_SECRET, PYHSS_KEY, System};
+
 const BILLING_TOKEN: &str = "stage-billing-token";
 const ESPF_PASSWORD: &str = "stage-espf-password";
 pub const OMS_TOKEN: &str = "stage-oms-token";
@@ -37,18 +41,20 @@ pub struct Setting<'a> {
     /// What else stands in the target's table, as TOML.
     pub target_settings: &'a str,
     pub oms: oms::Settings,
+    /// The system that the adapter speaks to, when it is not the OMS.
+    pub system: Option<System>,
 }
 
-/// The component that is given, or the one that is built from this checkout.
+/// The component that is given, or the one of that name that is built from this checkout.
 ///
 /// # Errors
 /// When there is none, and none can be built.
-pub async fn oms_adapter(given: Option<&Path>) -> io::Result<PathBuf> {
+pub async fn adapter(given: Option<&Path>, name: &str) -> io::Result<PathBuf> {
     if let Some(given) = given {
         return given.canonicalize();
     }
-    let directory = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../adapters/oms-tmf641"));
-    let build = move || toolchain::build_adapter(directory, &mut |line| eprintln!("{line}"));
+    let directory = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../adapters")).join(name);
+    let build = move || toolchain::build_adapter(&directory, &mut |line| eprintln!("{line}"));
     tokio::task::spawn_blocking(build).await.map_err(io::Error::other)?.map_err(io::Error::other)
 }
 
@@ -83,6 +89,7 @@ impl Stage {
         let oms_settings =
             oms::Settings { bearer: Some(OMS_TOKEN.to_owned()), notify: Some(notify), ..setting.oms.clone() };
         let oms = Oms::start(oms_settings).await?;
+        let system = setting.system.clone().unwrap_or_else(|| System::oms(&oms));
         let stage = Self {
             config: setting.directory.join("punchdown.toml"),
             directory: setting.directory.clone(),
@@ -93,28 +100,24 @@ impl Stage {
             admin,
             host: None,
         };
-        stage.write(&setting)?;
+        stage.write(&setting, &system)?;
         Ok(stage)
     }
 
-    fn write(&self, setting: &Setting<'_>) -> io::Result<()> {
+    fn write(&self, setting: &Setting<'_>, system: &System) -> io::Result<()> {
         let secrets = self.directory.join("secrets");
         std::fs::create_dir_all(&secrets)?;
-        for (name, value) in [
-            ("portabilling", BILLING_TOKEN),
-            ("espf", ESPF_PASSWORD),
-            ("oms", OMS_TOKEN),
-            ("oms-hook", HOOK_SECRET),
-            ("admin", ADMIN_TOKEN),
-        ] {
+        let ours = [("portabilling", BILLING_TOKEN), ("espf", ESPF_PASSWORD), ("admin", ADMIN_TOKEN)];
+        for (name, value) in ours.into_iter().chain(system.secrets.iter().copied()) {
             write_private(&secrets.join(name), value)?;
         }
-        std::fs::write(&self.config, self.configuration(setting))
+        std::fs::write(&self.config, self.configuration(setting, system))
     }
 
-    fn configuration(&self, setting: &Setting<'_>) -> String {
+    fn configuration(&self, setting: &Setting<'_>, system: &System) -> String {
         let Self { public, admin, .. } = self;
-        let (billing, oms) = (self.billing.url(), self.oms.url());
+        let billing = self.billing.url();
+        let System { url, auth, notify_auth, .. } = system;
         let adapter = setting.adapter.display();
         let Setting { adapter_config, group_settings, target_settings, .. } = setting;
         format!(
@@ -140,13 +143,13 @@ events = ["Account/**"]
 {group_settings}
 
 [groups.HSS.target]
-url = "{oms}"
-auth = {{ bearer = {{ file = "secrets/oms" }} }}
+url = "{url}"
+auth = {auth}
 {target_settings}
 
 [groups.HSS.notify]
 at = "http://{public}/notify/HSS"
-auth = {{ standard-webhooks = {{ secret = {{ file = "secrets/oms-hook" }} }} }}
+auth = {notify_auth}
 
 [groups.HSS.config]
 {adapter_config}

@@ -3,8 +3,8 @@
 //! [`portabilling`] answers what a PortaBilling answers, [`espf`] sends events as
 //! its EventSender does, and [`oms`] is an order management system that takes
 //! orders now and tells how they ended later. [`front`] stands in front of one of
-//! them and wants other credentials; [`hlr`] is a register that wants a log-in, and [`soap`] a
-//! system that speaks SOAP. All speak real HTTP, so what
+//! them and wants other credentials; [`hlr`] is a register that wants a log-in, [`soap`] a system that speaks
+//! SOAP, [`pyhss`] an HSS with its PCRF. All speak real HTTP, so what
 //! works against them has been through a socket. Each has knobs for the faults
 //! that the real one shows and a ledger of what it was asked.
 //!
@@ -21,3 +21,4 @@ pub mod front;
 pub mod hlr;
 pub mod oms;
 pub mod portabilling;
+pub mod pyhss;

@@ -20,6 +20,9 @@ pub struct Account {
     pub customer_blocked: bool,
     pub imsi: Option<String>,
     pub iccid: Option<String>,
+    /// The keys of the card.
+    pub ki: String,
+    pub opc: String,
     /// What the effective value of the feature `netaccess_policy` names.
     pub i_access_policy: u64,
     /// Account IDs of its aliases.
@@ -48,6 +51,8 @@ impl Account {
             customer_blocked: false,
             imsi: Some(format!("00101{:010}", i_account % 10_000_000_000)),
             iccid: Some(format!("8900101{:012}", i_account % 1_000_000_000_000)),
+            ki: format!("{:032x}", 0x5eed_0000_0000 + u128::from(i_account)),
+            opc: format!("{:032x}", 0xc0de_0000_0000 + u128::from(i_account)),
             i_access_policy: 30,
             aliases: Vec::new(),
             extra: Map::new(),
@@ -166,6 +171,8 @@ impl Account {
             "i_sim_card": self.i_account + 500_000,
             "imsi": self.imsi,
             "iccid": self.iccid,
+            "ki": self.ki,
+            "opc": self.opc,
             "msisdn": self.msisdn(),
             "status": "used",
             "i_account": self.i_account,
