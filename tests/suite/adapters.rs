@@ -27,6 +27,8 @@ async fn the_golden_cases_hold_for_the_component_too() {
     hold(&path, "adapters/blank/cases", 18).await;
     let Some(path) = component("adapters/hss-pyhss") else { return };
     hold(&path, "adapters/hss-pyhss/cases", CASES_MIN).await;
+    let Some(path) = component("adapters/iptv-magoware") else { return };
+    hold(&path, "adapters/iptv-magoware/cases", CASES_MIN).await;
     let Some(path) = component("tests/guests/hlr") else { return };
     hold(&path, "tests/guests/hlr/cases", 4).await;
 }
@@ -60,7 +62,7 @@ fn to_say_that_nothing_stands_is_not_to_say_nothing() {
 /// A Rust adapter needs nothing but the contract; `std` must not have brought WASI with it.
 #[test]
 fn a_rust_adapter_does_without_wasi() {
-    for adapter in ["adapters/oms-tmf641", "adapters/hss-pyhss"] {
+    for adapter in ["adapters/oms-tmf641", "adapters/hss-pyhss", "adapters/iptv-magoware"] {
         let Some(path) = component(adapter) else { return };
         let component = std::fs::read(path).expect("the component");
         let names = |text: &str| component.windows(text.len()).any(|part| part == text.as_bytes());

@@ -22,6 +22,7 @@ mod happy_path;
 mod hostile;
 mod hss;
 mod init;
+mod iptv;
 mod journal_contract;
 mod journey;
 mod lanes;

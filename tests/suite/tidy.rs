@@ -23,11 +23,12 @@ const WAY_IN: [&str; 5] = [
     "host/src/ports.rs",
     "host/src/engine/worker.rs",
 ];
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     "host/src",
     "sdk/rust/src",
     "adapters/blank/src",
     "adapters/hss-pyhss/src",
+    "adapters/iptv-magoware/src",
     "adapters/oms-tmf641/src",
     "tests/kit/src",
 ];

@@ -6,10 +6,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use punchdown_kit::espf::State;
+use punchdown_kit::magoware::{self, Magoware};
 use punchdown_kit::oms;
 use punchdown_kit::pyhss::{self, Pyhss};
 
-use super::stage::{self, PATH_SECRET, PYHSS_KEY, Setting, Stage, System};
+use super::stage::{
+    self, MAGOWARE_KEY, MAGOWARE_PASSWORD, MAGOWARE_SECRETS, PATH_SECRET, PYHSS_KEY, Setting, Stage, System,
+};
 use crate::explain::Code;
 
 #[derive(clap::Args)]
@@ -37,6 +40,8 @@ enum Which {
     Oms,
     /// HSS and PCRF, as PyHSS is.
     Hss,
+    /// IPTV, as Magoware is.
+    Iptv,
 }
 
 /// A system that runs beside the host, with what the configuration says of it. It stops with this.
@@ -52,6 +57,7 @@ enum Running {
     /// The stage has it.
     Oms,
     Hss(Pyhss),
+    Iptv(#[expect(dead_code, reason = "it runs as long as it is held")] Magoware),
 }
 
 pub async fn run(arguments: &Arguments) -> ExitCode {
@@ -103,6 +109,7 @@ impl Played {
                 group_settings: "",
             }),
             Which::Hss => Self::hss().await,
+            Which::Iptv => Self::iptv().await,
         }
     }
 
@@ -121,7 +128,32 @@ impl Played {
             group_settings: "",
         })
     }
+
+    async fn iptv() -> io::Result<Self> {
+        let magoware = Magoware::start(magoware::Settings {
+            key: MAGOWARE_KEY.to_owned(),
+            admin: "punchdown".to_owned(),
+            password: MAGOWARE_PASSWORD.to_owned(),
+            loses_answer: 0.02,
+            ..Default::default()
+        })
+        .await?;
+        magoware.put_product("basic", &[1]);
+        magoware.put_product("movies", &[1, 2]);
+        Ok(Self {
+            system: Some(System::magoware(&magoware)),
+            running: Running::Iptv(magoware),
+            adapter: "iptv-magoware",
+            adapter_config: IPTV_CONFIG,
+            group_settings: MAGOWARE_SECRETS,
+        })
+    }
 }
+
+const IPTV_CONFIG: &str = r#"admin = "punchdown"
+password-from = "/account_info/h323_password"
+email-domain = "iptv.example.net"
+products = { "Mobile Medium" = ["basic"], "Mobile Large" = ["movies"] }"#;
 
 const HSS_CONFIG: &str = r#"keys = { ki = "/sim_card/ki", opc = "/sim_card/opc" }
 ims = { ifc-path = "default_ifc.xml" }

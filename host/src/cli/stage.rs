@@ -18,7 +18,7 @@ use crate::toolchain;
 
 mod systems;
 
-pub use systems::{PATH_SECRET, PYHSS_KEY, System};
+pub use systems::{MAGOWARE_KEY, MAGOWARE_PASSWORD, MAGOWARE_SECRETS, PATH_SECRET, PYHSS_KEY, System};
 
 const BILLING_TOKEN: &str = "stage-billing-token";
 const ESPF_PASSWORD: &str = "stage-espf-password";

@@ -4,7 +4,7 @@
 //! its EventSender does, and [`oms`] is an order management system that takes
 //! orders now and tells how they ended later. [`front`] stands in front of one of
 //! them and wants other credentials; [`hlr`] is a register that wants a log-in, [`soap`] a system that speaks
-//! SOAP, [`pyhss`] an HSS with its PCRF. All speak real HTTP, so what
+//! SOAP, [`pyhss`] an HSS with its PCRF, [`magoware`] an IPTV platform. All speak real HTTP, so what
 //! works against them has been through a socket. Each has knobs for the faults
 //! that the real one shows and a ledger of what it was asked.
 //!
@@ -19,6 +19,7 @@ pub mod soap;
 pub mod espf;
 pub mod front;
 pub mod hlr;
+pub mod magoware;
 pub mod oms;
 pub mod portabilling;
 pub mod pyhss;
