@@ -1,5 +1,6 @@
 //! What every story needs: a stage with the real program on it, and patience.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -9,6 +10,9 @@ use punchdown::toolchain;
 use punchdown_kit::espf::Espf;
 use punchdown_kit::front::{self, Demand, Front};
 use punchdown_kit::oms;
+use serde_json::Value;
+
+use crate::operators::operations;
 
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_punchdown-under-test");
@@ -214,4 +218,31 @@ auth = [{{ basic = {{ user = "espf", password = {{ file = "secrets/espf" }} }} }
     let check = tokio::process::Command::new(PROGRAM).args(["check", "--config"]).arg(&path).output();
     let output = check.await.expect("it runs");
     assert!(output.status.success(), "{}\n{config}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Something happens to accounts in PortaBilling; returns when an operation of each has ended for it and PortaBilling
+/// knows how: `OK`, or `FAILED` because it is parked. (It is not told the same twice, so its words do not tell.)
+pub async fn happens(stage: &Stage, espf: &Espf, event: &str, accounts: RangeInclusive<u64>, word: &str) {
+    let within = Duration::from_secs(40);
+    let all = async || operations(stage, &["--limit", "1000"]).await;
+    let before = all().await;
+    for i_account in accounts.clone() {
+        espf.emit(event, serde_json::json!({ "i_account": i_account }));
+    }
+    let state = if word == "OK" { "done" } else { "parked" };
+    let has_ended = |all: &[Value], i_account: u64| {
+        let newest = all.iter().find(|operation| operation["i_account"] == i_account);
+        newest.is_some_and(|newest| {
+            newest["state"] == state && before.iter().all(|old| old["id"] != newest["id"])
+        })
+    };
+    until(&format!("{state} after {event}"), within, async || {
+        let all = all().await;
+        accounts.clone().all(|i_account| has_ended(&all, i_account))
+    })
+    .await;
+    until(&format!("{word} after {event}"), within, async || {
+        accounts.clone().all(|i_account| told(stage, i_account).last().is_some_and(|last| last == word))
+    })
+    .await;
 }

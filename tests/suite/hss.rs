@@ -13,7 +13,7 @@ use punchdown_kit::pyhss::{Manners, Odd, Pyhss, Row, Settings, Table};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{PROGRAM, component, folder, rewrite, told, until, workspace};
+use crate::harness::{PROGRAM, check_example, component, folder, happens, rewrite, told, until, workspace};
 use crate::operators::{asked, operations};
 
 mod odd;
@@ -82,29 +82,8 @@ impl Story {
         Some(Self { _folder: folder, stage, hss, espf })
     }
 
-    /// Something happens to accounts in PortaBilling; returns when an operation of each has ended for it, and the HSS's
-    /// group was told so. (PortaBilling is not told the same twice.)
     async fn happens(&self, event: &str, accounts: RangeInclusive<u64>, word: &str) {
-        let before = operations(&self.stage, &["--limit", "1000"]).await;
-        for i_account in accounts.clone() {
-            self.espf.emit(event, json!({ "i_account": i_account }));
-        }
-        let state = if word == "OK" { "done" } else { "parked" };
-        let ended = |all: &[Value], i_account: u64| {
-            let newest = all.iter().find(|operation| operation["i_account"] == i_account);
-            newest.is_some_and(|newest| {
-                newest["state"] == state && before.iter().all(|old| old["id"] != newest["id"])
-            })
-        };
-        until(&format!("{state} after {event}"), SOON, async || {
-            let all = operations(&self.stage, &["--limit", "1000"]).await;
-            accounts.clone().all(|i_account| ended(&all, i_account))
-        })
-        .await;
-        until(&format!("{word} after {event}"), SOON, async || {
-            accounts.clone().all(|i_account| self.words(i_account).last().is_some_and(|last| last == word))
-        })
-        .await;
+        happens(&self.stage, &self.espf, event, accounts, word).await;
     }
 
     fn words(&self, i_account: u64) -> Vec<String> {
@@ -370,5 +349,5 @@ async fn rules_go_to_who_is_online_and_the_pcrf_has_a_status_of_its_own() {
 #[tokio::test]
 async fn the_example_of_the_page_is_good() {
     let Some(component) = adapter() else { return };
-    crate::harness::check_example(&workspace().join("docs/adapters/hss-pyhss.md"), &component).await;
+    check_example(&workspace().join("docs/adapters/hss-pyhss.md"), &component).await;
 }

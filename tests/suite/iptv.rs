@@ -10,10 +10,10 @@ use punchdown::cli::stage::{MAGOWARE_KEY, MAGOWARE_PASSWORD, MAGOWARE_SECRETS, S
 use punchdown_kit::espf::Espf;
 use punchdown_kit::magoware::{Login, Magoware, Odd, Settings};
 use punchdown_kit::oms;
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::{PROGRAM, component, folder, told, until, workspace};
+use crate::harness::{PROGRAM, check_example, component, folder, happens, told, until, workspace};
 use crate::operators::{asked, operations};
 
 const SOON: Duration = Duration::from_secs(40);
@@ -73,31 +73,8 @@ impl Story {
         Some(Self { _folder: folder, stage, iptv, espf })
     }
 
-    /// Something happens to accounts in PortaBilling; returns when an operation of each has ended for it, well or, for
-    /// `FAILED`, parked.
     async fn happens(&self, event: &str, accounts: RangeInclusive<u64>, word: &str) {
-        let before = operations(&self.stage, &["--limit", "1000"]).await;
-        for i_account in accounts.clone() {
-            self.espf.emit(event, json!({ "i_account": i_account }));
-        }
-        let state = if word == "OK" { "done" } else { "parked" };
-        let ended = |all: &[Value], i_account: u64| {
-            let newest = all.iter().find(|operation| operation["i_account"] == i_account);
-            newest.is_some_and(|newest| {
-                newest["state"] == state && before.iter().all(|old| old["id"] != newest["id"])
-            })
-        };
-        until(&format!("{state} after {event}"), SOON, async || {
-            let all = operations(&self.stage, &["--limit", "1000"]).await;
-            accounts.clone().all(|i_account| ended(&all, i_account))
-        })
-        .await;
-        until(&format!("{word} after {event}"), SOON, async || {
-            accounts
-                .clone()
-                .all(|i_account| told(&self.stage, i_account).last().is_some_and(|last| last == word))
-        })
-        .await;
+        happens(&self.stage, &self.espf, event, accounts, word).await;
     }
 
     fn login(&self, i_account: u64) -> Login {
@@ -372,5 +349,5 @@ async fn keys_passwords_and_sessions_are_shown_to_nobody() {
 #[tokio::test]
 async fn the_example_of_the_page_is_good() {
     let Some(component) = adapter() else { return };
-    crate::harness::check_example(&workspace().join("docs/adapters/iptv-magoware.md"), &component).await;
+    check_example(&workspace().join("docs/adapters/iptv-magoware.md"), &component).await;
 }
