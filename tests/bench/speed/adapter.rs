@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use ::punchdown::cli::stage::oms_adapter;
+use ::punchdown::cli::stage;
 use ::punchdown::domain::{
     AccountId, Event, EventIdentity, Group, IAccount, Json, LaidDown, OperationId, Service, Subscriber,
     Timestamp, Wanted,
@@ -33,7 +33,7 @@ const BEGAN: i64 = 1_769_846_400_000;
 const AT_A_TIME: [usize; 2] = [1, 4];
 
 pub async fn run(questions: usize, _: Told) -> Result<(), Failed> {
-    let component = oms_adapter(None).await?;
+    let component = stage::adapter(None, "oms-tmf641").await?;
     let sandbox = Sandbox::new()?;
     let adapter = sandbox.load(&component).await?;
     let config = Json::parse(CONFIG.to_owned())?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use punchdown::cli::stage::{Setting, Stage, oms_adapter};
+use punchdown::cli::stage::{self, Setting, Stage};
 use punchdown_kit::espf::Espf;
 use punchdown_kit::oms;
 use serde_json::json;
@@ -22,7 +22,7 @@ pub async fn set(folder: &Path, program: &str, group_settings: &str) -> Result<S
     let stage = Stage::set(Setting {
         directory,
         program: PathBuf::from(program),
-        adapter: oms_adapter(None).await?,
+        adapter: stage::adapter(None, "oms-tmf641").await?,
         adapter_config: "specification = \"mobile-line\"\npoll-seconds = 3600",
         group_settings,
         target_settings: "concurrency = 64\ntimeout = \"30s\"",
@@ -30,6 +30,7 @@ pub async fn set(folder: &Path, program: &str, group_settings: &str) -> Result<S
             completes_after: Duration::from_millis(10)..Duration::from_millis(11),
             ..oms::Settings::default()
         },
+        system: None,
     })
     .await?;
     let config = std::fs::read_to_string(&stage.config)?;

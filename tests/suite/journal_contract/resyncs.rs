@@ -67,7 +67,7 @@ fn resync(id: &str) -> Resync {
         mode: Mode::DryRun,
         person: Person { who: "ann".to_owned(), why: "a day was lost".to_owned() },
         began_at: at(0),
-        place: Place::default(),
+        place: punchdown::domain::resync::Place::default(),
         counts: Counts::default(),
         end: None,
     }
