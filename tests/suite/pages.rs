@@ -22,6 +22,8 @@ const PARKED: u64 = 12;
 /// What stands for an operation's id, and for an event's.
 const AN_OPERATION: &str = "01KG8E5S00";
 const AN_EVENT: &str = "1-42";
+/// Where the page has the backups.
+const BACKUPS: &str = "/var/backups/punchdown";
 
 /// Commands for a shell.
 pub struct Block {
@@ -39,19 +41,23 @@ impl Block {
         lines.filter(|line| !line.is_empty()).collect()
     }
 
-    /// What it says to this program, wherever that stands in a line.
+    /// What it says to this program, wherever that stands in a line, without what the shell does with it.
     fn of_ours(&self) -> Vec<String> {
         let lines = self.lines();
         let parts = lines.iter().flat_map(|line| line.split("; "));
-        let ours = parts.filter_map(|part| {
-            let at = part
-                .find("punchdown ")
-                .filter(|at| part[..*at].chars().last().is_none_or(|it| " /".contains(it)))?;
-            Some(part[at..].to_owned())
-        });
-        ours.filter(|command| command.split(' ').nth(1).is_some_and(|word| !word.starts_with(['/', '-'])))
-            .collect()
+        parts.filter_map(ours).collect()
     }
+}
+
+fn ours(part: &str) -> Option<String> {
+    const NAME: &str = "punchdown ";
+    let is_word = |word: &str| word != "punchdown" && word.starts_with(|it: char| it.is_ascii_lowercase());
+    let begins = |at: &usize| {
+        part[..*at].chars().last().is_none_or(|before| " /".contains(before))
+            && part[*at + NAME.len()..].split(' ').next().is_some_and(is_word)
+    };
+    let at = part.match_indices(NAME).map(|(at, _)| at).find(begins)?;
+    Some(part[at..].split(['>', '<']).next().unwrap_or_default().trim().to_owned())
 }
 
 /// The shell's blocks of a page: ```` ```sh ````, and ```` ```sh not run by the tests: WHY ````.
@@ -141,7 +147,7 @@ impl Reader {
                 return self.runs(line, empty.path()).await;
             }
             "serve" => return self.begins(line).await,
-            "journal" => self.stops().await,
+            "journal" if line.contains("rotate-key") => self.stops().await,
             "check" | "schema" | "explain" => {}
             _ if self.is_running() => {}
             _ => self.stage.start_host().await.expect("the host starts"),
@@ -183,7 +189,7 @@ impl Reader {
         }
     }
 
-    /// With an operation and an event that there are. Whoever is released was not released before.
+    /// With places, an operation and an event that there are. Whoever is released was not released before.
     fn filled(&mut self, line: &str) -> String {
         let id = match line.split(' ').nth(2) {
             Some("retry" | "restart" | "skip") => self.parked.pop().expect("one more is parked"),
@@ -193,7 +199,13 @@ impl Reader {
             word if word.starts_with(AN_OPERATION) => id.clone(),
             word => word.replace(AN_EVENT, &self.event),
         };
-        line.split(' ').map(word).collect::<Vec<_>>().join(" ")
+        let line = line.split(' ').map(word).collect::<Vec<_>>().join(" ");
+        let backups = self.stage.directory.join("backups");
+        let line = line.replace(BACKUPS, &backups.display().to_string());
+        let elsewhere =
+            line.split(' ').filter(|word| word.starts_with('/') && !Path::new(word).starts_with(&backups));
+        assert_eq!(elsewhere.count(), 0, "`{line}` would be done to this machine");
+        line
     }
 }
 
@@ -204,6 +216,8 @@ async fn the_commands_of_the_pages_do_what_they_say() {
     let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
     let bin = folder.path().join("bin");
     std::fs::create_dir(&bin).expect("a folder");
+    std::fs::create_dir(folder.path().join("backups")).expect("a folder");
+    std::fs::write(folder.path().join("questions.sql"), "SELECT 1;\n").expect("written");
     symlink(PROGRAM, bin.join("punchdown")).expect("a link");
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
     // A group of which everything can be asked: it is registered for its notifications, too.

@@ -159,7 +159,8 @@ impl Manager {
 
     async fn heard(&self) -> String {
         let mut told = [0; 256];
-        let word = tokio::time::timeout(SOON, self.socket.recv(&mut told)).await;
+        let seconds = self.unit.one("TimeoutStartSec").trim_end_matches('s').parse().expect("seconds");
+        let word = tokio::time::timeout(Duration::from_secs(seconds), self.socket.recv(&mut told)).await;
         let length = word.expect("in time").expect("a word");
         String::from_utf8_lossy(&told[..length]).into_owned()
     }
