@@ -64,34 +64,24 @@ impl Table {
         Self::ALL.into_iter().find(|table| table.name() == name)
     }
 
+    /// Columns that may hold anything, or nothing.
+    fn plain_columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Apn => &["charging_rule_list", "pgw_address", "sgw_address"],
+            Self::Auc => &["sqn", "batch_name", "sim_vendor", "pin1", "puk1", "kid", "psk", "des", "adm1"],
+            Self::Subscriber => {
+                &["msisdn", "roaming_rule_list", "serving_mme", "serving_mme_realm", "serving_mme_peer"]
+            }
+            Self::ImsSubscriber => {
+                &["msisdn_list", "imsi", "ifc_path", "sh_template_path", "pcscf", "scscf", "xcap_profile"]
+            }
+            Self::ChargingRule => &["rule_name", "tft_group_id", "precedence", "rating_group"],
+        }
+    }
+
     fn columns(self) -> Vec<Column> {
         use Must::{Anything, BeThere, BeTruth, BeUnique};
         let none = Value::Null;
-        let plain =
-            |names: &[&'static str]| names.iter().map(|name| Column(name, none.clone(), Anything)).collect();
-        let mut columns: Vec<Column> = match self {
-            Self::Apn => plain(&["charging_rule_list", "pgw_address", "sgw_address"]),
-            Self::Auc => {
-                plain(&["sqn", "batch_name", "sim_vendor", "pin1", "puk1", "kid", "psk", "des", "adm1"])
-            }
-            Self::Subscriber => plain(&[
-                "msisdn",
-                "roaming_rule_list",
-                "serving_mme",
-                "serving_mme_realm",
-                "serving_mme_peer",
-            ]),
-            Self::ImsSubscriber => plain(&[
-                "msisdn_list",
-                "imsi",
-                "ifc_path",
-                "sh_template_path",
-                "pcscf",
-                "scscf",
-                "xcap_profile",
-            ]),
-            Self::ChargingRule => plain(&["rule_name", "tft_group_id", "precedence", "rating_group"]),
-        };
         let more = match self {
             Self::Apn => vec![
                 Column("apn", none.clone(), BeThere),
@@ -123,8 +113,8 @@ impl Table {
                 .map(|name| Column(name, none.clone(), BeThere))
                 .into(),
         };
-        columns.extend(more);
-        columns
+        let plain = self.plain_columns().iter().map(|name| Column(name, Value::Null, Anything));
+        plain.chain(more).collect()
     }
 }
 
