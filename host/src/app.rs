@@ -217,13 +217,14 @@ impl App {
         warn_of_strays(ports.journal.as_ref(), &settings.groups).await;
         let known: Vec<Group> = settings.groups.iter().map(|group| group.group().clone()).collect();
         ports.journal.hear_only(&known).await.map_err(StartError::Silenced)?;
-        let engine = Engine::new(
+        let engine = Engine::begin(
             settings.groups.into_iter().map(|group| group.engine).collect(),
             settings.retention,
             settings.secrets,
             ports,
             Arc::clone(&metrics),
         )
+        .await
         .resyncing_at(settings.resync);
         engine.look_back().await.map_err(StartError::Silenced)?;
         let intake = engine.intake();

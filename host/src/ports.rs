@@ -49,7 +49,9 @@ pub trait World: Send + Sync {
     fn new_id(&self) -> String;
 }
 
-/// What is durable. Every method that returns `Ok` has committed, with a sync to the disk.
+/// What is durable. Every method that returns `Ok` has committed, with a sync to the disk. One that failed
+/// has written nothing, or the process ends for it: a living owner may not hold a lane of which it does not
+/// know, for nobody else frees that.
 #[async_trait]
 pub trait Journal: Looks + Suspects + Resyncs + Send + Sync {
     /// Stores an event with the work that it makes. A known identity changes nothing.

@@ -85,14 +85,17 @@ pub fn next(head: &Head<'_>, policy: &Policy, now: Timestamp) -> Next {
     }
 }
 
-/// What has to be done for those who stand behind. News that has already come goes first.
+/// What has to be done for those who stand behind. News that has already come goes first, where they change
+/// anything: one that is stuck and does not wait cannot take them.
 fn make_room(head: &Head<'_>, policy: &Policy, now: Timestamp) -> Option<Step> {
-    let operation = head.operation;
-    let behind = head.behind.filter(|_| head.signal.is_none())?;
-    if collapses(operation, behind, policy) {
+    let (operation, behind) = (head.operation, head.behind?);
+    let has_news = head.signal.is_some();
+    if !has_news && collapses(operation, behind, policy) {
         return Some(Step::GiveWay(behind.next.clone()));
     }
+    let waits = matches!(operation.stage, Stage::Waiting { .. });
     match gives_way(operation) {
+        _ if has_news && waits => None,
         GivesWay::ToAnything => Some(Step::GiveWay(behind.next.clone())),
         GivesWay::ToAnotherState => {
             let is_new = operation.compared.as_ref() != Some(&behind.newest);

@@ -19,6 +19,7 @@ pub async fn begin(core: &Core, stop: CancellationToken) {
             }
         }
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             () = core.hints.changes.notified() => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}

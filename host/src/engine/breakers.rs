@@ -95,12 +95,15 @@ impl Core {
             || self.breakers.0[&settings.group].lock().await.rests()
     }
 
-    /// A person lets the group rest, or work again.
-    pub(super) async fn pause(&self, group: &Group, paused: bool) {
+    /// A person lets the group rest, or work again. Whoever hears that it is so finds it so after a restart.
+    pub(super) async fn pause(&self, group: &Group, paused: bool) -> Result<(), JournalError> {
         let mut breaker = self.breakers.0[group].lock().await;
-        if breaker.rest(paused, self.ports.world.now()) {
-            self.keep(group, &breaker).await;
+        let mut changed = breaker.clone();
+        if changed.rest(paused, self.ports.world.now()) {
+            self.ports.journal.keep_breaker(group, &changed).await?;
+            *breaker = changed;
         }
+        Ok(())
     }
 
     /// Whether a request of the group may leave now.

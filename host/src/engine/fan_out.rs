@@ -28,6 +28,7 @@ pub async fn reach(core: &Core, stop: CancellationToken) {
         });
         if due.is_empty() {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = core.hints.fan_outs.notified() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}

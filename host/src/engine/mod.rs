@@ -120,7 +120,8 @@ struct Hints {
 }
 
 impl Engine {
-    pub fn new(
+    /// With its groups as they stood before the stop: who asks, or pauses one, finds them so. Nothing moves yet.
+    pub async fn begin(
         groups: Vec<GroupSettings>,
         retention: Retention,
         vault: Vault,
@@ -148,6 +149,7 @@ impl Engine {
             hints,
             owner,
         };
+        core.begin().await;
         Self { core: Arc::new(core), retention, resync: RESYNC }
     }
 
@@ -177,7 +179,6 @@ impl Engine {
 
     /// Runs until `stop`, then finishes the steps under way and returns.
     pub async fn run(self, stop: CancellationToken) {
-        self.core.begin().await;
         self.core.come_back().await;
         let loops = TaskTracker::new();
         for settings in self.core.groups.values() {
@@ -235,6 +236,7 @@ impl Core {
                 });
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = hint.notified() => {}
                 () = tokio::time::sleep(look_in) => {}

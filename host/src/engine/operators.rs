@@ -134,7 +134,7 @@ impl Operators {
                 "`paused` of its section holds group {group}: change the configuration"
             )));
         }
-        core.pause(group, paused).await;
+        core.pause(group, paused).await?;
         core.metrics.held(group, HeldBy::Paused, paused);
         let what = if paused { "pause" } else { "resume" };
         core.audit(what, &group.0, person).await?;

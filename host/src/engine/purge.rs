@@ -36,6 +36,7 @@ pub async fn purge(core: &Core, retention: Retention, stop: CancellationToken) {
             );
         }
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }

@@ -48,6 +48,7 @@ pub async fn tell(core: &Arc<Core>, stop: CancellationToken) {
             continue;
         }
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             () = core.hints.statuses.notified() => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}

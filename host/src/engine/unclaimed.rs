@@ -29,6 +29,7 @@ pub async fn park(core: &Core, stop: CancellationToken) {
             continue;
         }
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }

@@ -36,6 +36,7 @@ pub async fn read_again(core: &Core, stop: CancellationToken) {
             }
         }
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }

@@ -277,7 +277,8 @@ struct Dates {
     due: i64,
 }
 
-/// Makes a lane's date from what stands in it.
+/// Makes a lane's date from what stands in it. While somebody holds the lane that is this very moment: should
+/// he not come back, the next one looks at once, whatever he had changed by then.
 pub fn settle(connection: &Connection, lane: i64, now: i64) -> Result<(), JournalError> {
     let head = dates(connection, lane)?;
     let due = match &head {
@@ -287,8 +288,12 @@ pub fn settle(connection: &Connection, lane: i64, now: i64) -> Result<(), Journa
     // One that has to make room does something else first.
     let only = |stage| head.as_ref().is_some_and(|head| head.stage == stage && due == Some(head.due));
     connection
-        .prepare_cached("UPDATE lane SET due = ?1, sends = ?2, looks = ?3 WHERE id = ?4")
-        .and_then(|mut update| update.execute(params![due, only("ready"), only("waiting"), lane]))
+        .prepare_cached(
+            "UPDATE lane SET due = CASE WHEN owner IS NULL THEN ?1 ELSE ?5 END,
+                             sends = ?2 AND owner IS NULL, looks = ?3 AND owner IS NULL
+             WHERE id = ?4",
+        )
+        .and_then(|mut update| update.execute(params![due, only("ready"), only("waiting"), lane, now]))
         .map_err(sql)?;
     Ok(())
 }

@@ -123,7 +123,7 @@ pub fn take(
 ) -> Result<Option<(i64, u64, StoredHead)>, JournalError> {
     let lane: Option<(i64, i64)> = connection
         .prepare_cached(
-            "UPDATE lane SET owner = ?1, lease_until = ?2, epoch = epoch + 1
+            "UPDATE lane SET owner = ?1, lease_until = ?2, epoch = epoch + 1, due = ?4, sends = 0, looks = 0
              WHERE id = (SELECT lane FROM operation WHERE id = ?3) AND (owner IS NULL OR lease_until <= ?4)
              RETURNING id, epoch",
         )
