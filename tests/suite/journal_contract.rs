@@ -28,6 +28,7 @@ use async_trait::async_trait;
 use punchdown::domain::*;
 use punchdown::ports::*;
 use punchdown::store;
+use punchdown_simulation::journal::MemoryJournal;
 
 use crate::harness;
 
@@ -46,6 +47,13 @@ struct Sqlite(tempfile::TempDir);
 impl Backend for Sqlite {
     async fn open(&self) -> Box<dyn Journal> {
         Box::new(open(self.0.path()).expect("the journal opens"))
+    }
+}
+
+#[async_trait]
+impl Backend for MemoryJournal {
+    async fn open(&self) -> Box<dyn Journal> {
+        Box::new(self.open_again())
     }
 }
 
@@ -68,7 +76,7 @@ pub fn open(directory: &Path) -> Result<store::SqliteJournal, store::OpenError> 
 }
 
 fn backends() -> Vec<Box<dyn Backend>> {
-    vec![Box::new(Sqlite(harness::folder()))]
+    vec![Box::new(Sqlite(harness::folder())), Box::new(MemoryJournal::default())]
 }
 
 /// Holds every kind of journal to a promise.

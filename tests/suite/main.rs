@@ -44,6 +44,7 @@ mod schema;
 mod secrecy;
 mod service;
 mod sessions;
+mod simulation;
 mod soap;
 mod statuses;
 mod targets;

@@ -101,3 +101,26 @@ async fn what_persons_did_is_kept_over_a_stop() {
     })
     .await;
 }
+
+/// Whoever took it may be killed at any moment: between what he did and the giving back, too.
+#[tokio::test]
+async fn a_lane_whose_holder_vanished_is_due_whatever_he_had_changed() {
+    every_backend(async |backend| {
+        let journal = backend.open().await;
+        let head = accept(&*journal, 1, 189).await;
+        let stuck = Stage::Parked { trouble: trouble(), in_doubt: true };
+        step(&*journal, at(0), |operation| in_stage(operation, stuck)).await;
+        let next = accept(&*journal, 2, 189).await;
+        assert!(lease(&*journal, at(0)).await.is_empty(), "what is in doubt makes no room");
+        let taken = journal.take(&head.id, claim("a person", at(1))).await.expect("written");
+        let (held, by) = taken.map(|(lease, held)| (held, lease)).expect("it is free");
+        let skipped = Stage::Skipped { by: "ann".to_owned() };
+        save(&*journal, &by, in_stage(held.operation, skipped), at(1)).await;
+        accept(&*journal, 3, 189).await;
+        assert!(lease(&*journal, at(2)).await.is_empty(), "he may yet come back");
+        drop(journal);
+        let journal = backend.open().await;
+        assert_eq!(lease_one(&*journal, at(3)).await.1.operation.id, next.id);
+    })
+    .await;
+}

@@ -2,6 +2,7 @@
 
 mod doubt;
 mod lane;
+mod made_up;
 mod person;
 mod sending;
 mod taking;
@@ -368,7 +369,7 @@ fn every_stage_wants_one_thing_next() {
 
     // The head, its signal, what is behind it.
     type Row<'a> = (&'a str, Story, Option<&'a Json>, Option<&'a Behind>, Next);
-    let table: [Row<'_>; 20] = [
+    let table: [Row<'_>; 22] = [
         ("received", Story::received(), None, None, Next::Do(Step::Read)),
         ("received, failed once", Story::received().then(not_read()), None, None, Next::RestUntil(at(10))),
         ("its time has come", Story::received().then(not_read()).at(10), None, None, Next::Do(Step::Read)),
@@ -393,6 +394,14 @@ fn every_stage_wants_one_thing_next() {
         ("parked", parked(), None, None, Next::Rest),
         ("parked, and told", parked(), Some(&news), None, Next::Rest),
         ("parked, with a newer one", parked(), None, Some(&newer), give_way()),
+        ("parked, and told, with a newer one", parked(), Some(&news), Some(&newer), give_way()),
+        (
+            "overdue, and told, with a newer one",
+            overdue(),
+            Some(&news),
+            Some(&newer),
+            Next::Do(Step::Wake(news.clone())),
+        ),
         ("in doubt, with a newer one", in_doubt(), None, Some(&newer), Next::Rest),
         ("finished", Story::laid_down().decides(Decision::Finish), None, None, Next::Rest),
     ];
