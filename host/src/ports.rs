@@ -76,7 +76,7 @@ pub trait Journal: Looks + Suspects + Resyncs + Send + Sync {
     /// Leases up to `most` lanes of a group that are due, each with its head.
     async fn lease(&self, claim: Claim) -> Result<Leased, JournalError>;
 
-    /// Writes a change, if the lease still holds, and prolongs the lease.
+    /// Writes a change, if the lease still holds, and prolongs the lease when it has lost some seconds.
     async fn save(&self, lease: &Lease, change: Change, now: Timestamp) -> Result<Held, JournalError>;
 
     /// When the lane of that operation was last changed by one before it.

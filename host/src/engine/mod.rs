@@ -50,7 +50,7 @@ pub use operators::{Operators, Refused, Wish};
 pub use purge::Retention;
 pub use registrations::{MARK, RegistrationState};
 
-/// A lease outlives the longest step; each save prolongs it.
+/// A lease outlives the longest step; each save prolongs it when it has lost some seconds.
 pub const LEASE: Duration = Duration::from_secs(60);
 
 /// The longest that a lane waits for a look when every hint was lost.

@@ -1,5 +1,7 @@
 //! Lanes: who may move what, and when. Every write asks first whether the lease still holds.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::super::rows::{StoredOperation, applied_place, signal_place};
@@ -228,20 +230,28 @@ pub fn changed_before(connection: &Connection, operation: &str) -> Result<Option
         .map_err(sql)
 }
 
+/// So much of its term a lease may have lost before a write prolongs it: a step that comes after has ten seconds
+/// less than a lease, and a page of lanes need not be written at every step of each.
+const LOST_MAX: Duration = Duration::from_secs(5);
+
 /// Every write asks so whether the lease still holds.
 pub fn prolong(connection: &Connection, lease: &Lease, now: Timestamp) -> Result<(), JournalError> {
-    let held = connection
-        .prepare_cached("UPDATE lane SET lease_until = ?1 WHERE id = ?2 AND owner = ?3 AND epoch = ?4")
-        .and_then(|mut update| {
-            update.execute(params![
-                (now + lease.term).millis(),
-                lease.lane,
-                lease.owner,
-                lease.epoch.cast_signed()
-            ])
+    let until = now + lease.term;
+    let held: Option<i64> = connection
+        .prepare_cached("SELECT lease_until FROM lane WHERE id = ?1 AND owner = ?2 AND epoch = ?3")
+        .and_then(|mut select| {
+            let of = params![lease.lane, lease.owner, lease.epoch.cast_signed()];
+            select.query_row(of, |row| row.get(0)).optional()
         })
         .map_err(sql)?;
-    if held == 1 { Ok(()) } else { Err(JournalError::LeaseLost) }
+    let Some(held) = held else { return Err(JournalError::LeaseLost) };
+    if held < (until - LOST_MAX).millis() {
+        connection
+            .prepare_cached("UPDATE lane SET lease_until = ?1 WHERE id = ?2")
+            .and_then(|mut update| update.execute([until.millis(), lease.lane]))
+            .map_err(sql)?;
+    }
+    Ok(())
 }
 
 pub fn release(connection: &Connection, lease: &Lease, now: Timestamp) -> Result<(), JournalError> {

@@ -1,6 +1,6 @@
 //! What one step changed, written whole if the lease still holds.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, ToSql, params};
 
 use super::super::rows::{OperationRow, applied_place, status_place, timeline_place};
 use super::super::seal::Seal;
@@ -133,27 +133,36 @@ pub fn save(
     beside(connection, lease.lane, seq)
 }
 
+/// What indexes are made of is written only where it changes: SQLite makes an entry anew for every column that is
+/// set, be it to the same value, and each is a page more in the log.
 fn update_operation(connection: &Connection, rows: &SaveRows, now: Timestamp) -> Result<i64, JournalError> {
     let row = &rows.operation;
+    for (text, value) in [
+        ("UPDATE operation SET word = ?1 WHERE id = ?2 AND word <> ?1", &row.word as &dyn ToSql),
+        ("UPDATE operation SET open = ?1 WHERE id = ?2 AND open <> ?1", &row.open),
+    ] {
+        connection
+            .prepare_cached(text)
+            .and_then(|mut update| update.execute(params![value, row.id]))
+            .map_err(sql)?;
+    }
     connection
         .prepare_cached(
-            "UPDATE operation SET stage = ?1, word = ?11, open = ?2, gives_way = ?3, due = ?4, changed_at = ?5, compared = ?9, compare_at = ?10,
-                    laid_down = COALESCE(?6, laid_down), state = ?7
-             WHERE id = ?8 RETURNING seq",
+            "UPDATE operation SET stage = ?1, gives_way = ?2, due = ?3, changed_at = ?4, compared = ?5, compare_at = ?6,
+                    laid_down = COALESCE(?7, laid_down), state = ?8
+             WHERE id = ?9 RETURNING seq",
         )
         .and_then(|mut update| {
             let values = params![
                 row.stage,
-                row.open,
                 row.gives_way,
                 row.due,
                 now.millis(),
+                row.compared,
+                row.compare_at,
                 row.laid_down,
                 row.state,
                 row.id,
-                row.compared,
-                row.compare_at,
-                row.word
             ];
             update.query_row(values, |row| row.get(0))
         })
