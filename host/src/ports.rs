@@ -11,6 +11,7 @@ mod resyncs;
 mod suspects;
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use async_trait::async_trait;
 
@@ -45,6 +46,10 @@ pub struct Ports {
 /// Time, chance and new names.
 pub trait World: Send + Sync {
     fn now(&self) -> Timestamp;
+    /// By a clock that nobody sets, if there is one beside.
+    fn steady(&self) -> Option<Instant> {
+        None
+    }
     fn chance(&self) -> Chance;
     fn new_id(&self) -> String;
 }

@@ -1,6 +1,6 @@
 //! Answers the port `World`: the only place that reads a clock or draws a number.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::domain::{Chance, Timestamp};
 use crate::ports::World;
@@ -12,6 +12,10 @@ impl World for SystemWorld {
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn steady(&self) -> Option<Instant> {
+        Some(Instant::now())
     }
 
     fn chance(&self) -> Chance {

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::harness::{
-    ANSWERS_EARLY, PROGRAM, counted, folder, log, oms_adapter, rewrite, stage_of, until, with_settings,
+    BENT, PROGRAM, counted, folder, log, oms_adapter, rewrite, stage_of, until, with_settings,
 };
 use crate::hostile::attacks::{BASIC, signed};
 use crate::listeners::{heard, holding};
@@ -85,7 +85,7 @@ async fn while_another_holds_the_database_events_come_again_and_the_host_goes_on
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_journal_does_not_take_in_time_comes_again() {
-    let Some((_folder, stage, client)) = running(ANSWERS_EARLY, "").await else { return };
+    let Some((_folder, stage, client)) = running(BENT, "").await else { return };
     let body = event("Never/Stored", 1);
     let never = status(posted(&stage, &client, body).basic_auth("espf", Some(PASSWORD)));
     let answered = tokio::time::timeout(PATIENCE, never).await.expect("nobody waits without end");

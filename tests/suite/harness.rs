@@ -16,8 +16,10 @@ use crate::operators::operations;
 
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_punchdown-under-test");
-/// The same, but it answers events before they are committed.
-pub const ANSWERS_EARLY: &str = env!("CARGO_BIN_EXE_punchdown-answers-early");
+/// The same over a journal that is bent as `PUNCHDOWN_BENT` says.
+pub const BENT: &str = env!("CARGO_BIN_EXE_punchdown-bent");
+/// As little of it as uses the journal.
+pub const OPENS: &str = env!("CARGO_BIN_EXE_punchdown-opens");
 
 /// The same, but its adapters can be its end.
 pub const DIES: &str = env!("CARGO_BIN_EXE_punchdown-dies");

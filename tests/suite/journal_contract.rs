@@ -8,7 +8,7 @@ mod copies;
 mod directory;
 mod events;
 mod fan_outs;
-mod lanes;
+pub mod lanes;
 mod operators;
 mod purge;
 mod resyncs;

@@ -11,6 +11,7 @@ mod configuration;
 mod crash;
 mod customers;
 mod demo;
+mod disk;
 mod doors;
 mod doubt;
 mod downtime;

@@ -36,6 +36,21 @@ impl Verdict {
         self.without_order
     }
 
+    /// The same, and events that were answered so that they were thrown away.
+    pub fn lost(&self) -> u64 {
+        self.without_order + self.lost_events
+    }
+
+    /// What else does not agree.
+    pub fn wrong(&self) -> &[String] {
+        &self.wrong
+    }
+
+    /// Accounts for which something was ordered more than once, and requests that were repeated in doubt.
+    pub fn doubled(&self) -> u64 {
+        self.doubled + self.repeated
+    }
+
     pub fn agrees(&self) -> bool {
         self.is_settled()
             && self.wrong.is_empty()

@@ -1,6 +1,8 @@
 //! A host among its neighbours: the simulators, a configuration, and the real program as a
 //! process of its own. The demo and the tests stand on the same stage.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -24,7 +26,7 @@ const BILLING_TOKEN: &str = "stage-billing-token";
 const ESPF_PASSWORD: &str = "stage-espf-password";
 pub const OMS_TOKEN: &str = "stage-oms-token";
 const ADMIN_TOKEN: &str = "stage-admin-token";
-const HOOK_SECRET: &str = "whsec_c3RhZ2Utd2ViaG9vay1zZWNyZXQtb2YtcHVuY2hkb3du";
+pub const HOOK_SECRET: &str = "whsec_c3RhZ2Utd2ViaG9vay1zZWNyZXQtb2YtcHVuY2hkb3du";
 
 /// How the stage is set.
 pub struct Setting<'a> {
@@ -67,6 +69,7 @@ pub struct Stage {
     pub public: SocketAddr,
     pub admin: SocketAddr,
     program: PathBuf,
+    environment: BTreeMap<String, OsString>,
     host: Option<Child>,
 }
 
@@ -98,6 +101,7 @@ impl Stage {
             oms,
             public,
             admin,
+            environment: BTreeMap::new(),
             host: None,
         };
         stage.write(&setting, &system)?;
@@ -174,21 +178,36 @@ auth = {notify_auth}
         })
     }
 
-    /// Starts the host and waits until it is ready.
+    /// What a host that is started from now on finds in its environment, beside what is in ours.
+    pub fn set_environment(&mut self, name: &str, value: impl Into<OsString>) {
+        self.environment.insert(name.to_owned(), value.into());
+    }
+
+    /// Starts the host and waits for nothing.
     ///
     /// # Errors
-    /// When it ends instead; the end of its log is in the error.
-    pub async fn start_host(&mut self) -> io::Result<()> {
+    /// When it cannot be started.
+    pub fn launch_host(&mut self) -> io::Result<()> {
         let log = std::fs::File::options().create(true).append(true).open(self.log())?;
         let child = Command::new(&self.program)
             .args(["serve", "--config"])
             .arg(&self.config)
+            .envs(&self.environment)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .kill_on_drop(true)
             .spawn()?;
-        let child = self.host.insert(child);
+        self.host = Some(child);
+        Ok(())
+    }
+
+    /// Starts the host and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it ends instead; the end of its log is in the error.
+    pub async fn start_host(&mut self) -> io::Result<()> {
+        self.launch_host()?;
         let client = crate::web::client(Duration::from_secs(2)).map_err(io::Error::other)?;
         let ready = format!("http://{}/readyz", self.admin);
         let began = Instant::now();
@@ -198,7 +217,7 @@ auth = {notify_auth}
             {
                 return Ok(());
             }
-            if let Some(status) = child.try_wait()? {
+            if let Some(status) = self.running()?.try_wait()? {
                 let log = std::fs::read_to_string(self.log()).unwrap_or_default();
                 let tail: Vec<&str> = log.lines().rev().take(20).collect();
                 let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
@@ -220,6 +239,22 @@ auth = {notify_auth}
         let url = format!("http://{}/admin/v1/status", self.admin);
         let answer = client.get(url).bearer_auth(ADMIN_TOKEN).send().await.map_err(io::Error::other)?;
         answer.error_for_status().map_err(io::Error::other)?.json().await.map_err(io::Error::other)
+    }
+
+    /// How the host ended of itself.
+    ///
+    /// # Errors
+    /// When there is no host, or it does not end in time.
+    pub async fn host_ended(&mut self, within: Duration) -> io::Result<std::process::ExitStatus> {
+        let ended = tokio::time::timeout(within, self.running()?.wait()).await;
+        let status =
+            ended.map_err(|_| io::Error::other(format!("the host did not end within {within:?}")))?;
+        self.host = None;
+        status
+    }
+
+    fn running(&mut self) -> io::Result<&mut Child> {
+        self.host.as_mut().ok_or_else(|| io::Error::other("no host runs"))
     }
 
     /// SIGKILL: nothing is finished, nothing is said.

@@ -26,7 +26,7 @@ pub async fn tell(core: &Core, stop: CancellationToken) {
 impl Core {
     /// How long nobody ran is known to every group before anything moves.
     pub(super) async fn come_back(&self) {
-        let now = self.ports.world.now();
+        let now = self.now().await;
         let last = match self.ports.journal.alive(now).await {
             Ok(last) => last,
             Err(error) => {

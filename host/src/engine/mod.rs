@@ -6,6 +6,7 @@
 mod alive;
 mod begin;
 mod breakers;
+mod clock;
 mod errands;
 mod fan_out;
 mod intake;
@@ -34,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::breakers::Breakers;
+use self::clock::Clocks;
 use self::registrations::Registrations;
 use self::resync::Resyncs;
 use self::sessions::Sessions;
@@ -106,6 +108,7 @@ pub(crate) struct Core {
     registrations: Registrations,
     suspects: Suspects,
     resyncs: Resyncs,
+    clocks: Clocks,
     hints: Hints,
     /// Made at each start, so that nobody is mistaken for an earlier self.
     owner: String,
@@ -146,6 +149,7 @@ impl Engine {
             registrations,
             suspects: Suspects::default(),
             resyncs: Resyncs::default(),
+            clocks: Clocks::default(),
             hints,
             owner,
         };
@@ -256,8 +260,8 @@ impl Core {
         if most == 0 || self.is_paused(settings).await {
             return (Vec::new(), LOOK_EVERY);
         }
+        let now = self.now().await;
         let senders = self.admits(&settings.group).await;
-        let now = self.ports.world.now();
         let (group, owner) = (settings.group.clone(), self.owner.clone());
         let claim = Claim { group, owner, most, senders, looks_first, now, until: now + LEASE };
         match self.ports.journal.lease(claim).await {

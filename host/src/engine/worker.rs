@@ -62,7 +62,7 @@ async fn steps(
             behind: held.behind.as_ref(),
             epoch: lease.epoch,
         };
-        let step = match next(&head, &settings.policy, world.now()) {
+        let step = match next(&head, &settings.policy, core.now().await) {
             // A request that was marked is sent even now, or it would be in doubt.
             Next::Do(step) if step == Step::Send => step,
             Next::Do(step) if !stop.is_cancelled() && !core.is_paused(settings).await => step,

@@ -15,6 +15,8 @@ pub enum JournalError {
     LeaseLost,
     #[error("too much waits to be written")]
     Busy,
+    #[error("the disk is full")]
+    Full,
     #[error("the journal cannot be written or read: {0}")]
     Failed(String),
     #[error("a row of the journal cannot be understood: {0}")]

@@ -29,6 +29,7 @@ pub use sqlite::copy::Contents;
 pub use sqlite::shell;
 pub use verify::{Damage, Kind, Report, verify};
 
+use self::seal::Seal;
 use self::sqlite::copy::is_damage;
 use crate::explain::Code;
 
@@ -87,6 +88,10 @@ pub enum OpenError {
     Foreign(PathBuf),
     #[error("there is no journal in {0}: its first start makes one, with a key")]
     NoJournal(PathBuf),
+    #[error(
+        "the journal {0} is gone or empty, though its key is here: bring it back from the backup, or move the whole folder away to begin with nothing"
+    )]
+    Emptied(PathBuf),
     #[error("cannot open the journal {path}: {source}")]
     Sqlite { path: PathBuf, source: rusqlite::Error },
 }
@@ -103,6 +108,7 @@ impl OpenError {
             | Self::Older { .. }
             | Self::Foreign(_)
             | Self::NoJournal(_)
+            | Self::Emptied(_)
             | Self::UnsafeSqlite { .. }
             | Self::Setting { .. }
             | Self::Sqlite { .. } => Code::JournalUnusable,
@@ -124,20 +130,40 @@ impl OpenError {
 pub fn open(settings: &Settings) -> Result<SqliteJournal, OpenError> {
     let directory = &settings.directory;
     let unusable = |source| OpenError::Directory { path: directory.clone(), source };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unusable)?;
+    make(directory).map_err(unusable)?;
     let lock = lock(directory)?;
     let (database, key) = (settings.database(), settings.key());
     if directory.join(restore::RESTORED).exists() {
         return Err(OpenError::HalfRestored(directory.clone()));
     }
-    if database.exists() && !key.exists() {
-        let why = "it is missing, and the journal is sealed with it: bring it back".to_owned();
-        return Err(OpenError::Key { path: key, why });
-    }
     if directory.join(rotation::NEXT_KEY).exists() {
         return Err(OpenError::HalfRotated(directory.clone()));
     }
-    SqliteJournal::open(&database, seal::Seal::from_file(&key)?, lock)
+    // The key has its name only once there is a journal, so that one that was lost is not taken for one that
+    // never was.
+    let is_there = std::fs::metadata(&database).is_ok_and(|file| file.len() > 0);
+    let unwritten = |error: std::io::Error| OpenError::Key { path: key.clone(), why: error.to_string() };
+    let seal = match (key.exists(), is_there) {
+        (true, true) => return SqliteJournal::open(&database, Seal::from_file(&key)?, lock),
+        (true, false) => return Err(OpenError::Emptied(database)),
+        // The first start was stopped before its end.
+        (false, true) if seal::unnamed(&key).exists() => Seal::from_file(&seal::unnamed(&key))?,
+        (false, true) => {
+            let why = "it is missing, and the journal is sealed with it: bring it back".to_owned();
+            return Err(OpenError::Key { path: key, why });
+        }
+        (false, false) => seal::write_key(&key).map_err(unwritten)?,
+    };
+    let journal = SqliteJournal::open(&database, seal, lock)?;
+    seal::name_key(&key).map_err(unwritten)?;
+    Ok(journal)
+}
+
+/// What is made is synced into what stands above it, or a power cut could take it away with all that is in it.
+fn make(directory: &Path) -> std::io::Result<()> {
+    let missing: Vec<&Path> = directory.ancestors().take_while(|path| !path.exists()).collect();
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    missing.into_iter().try_for_each(seal::sync_folder_of)
 }
 
 /// Held for as long as the file is open; the kernel lets go of it however the process ends.

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
@@ -84,12 +84,9 @@ impl IndexKey {
 }
 
 impl Seal {
-    /// Reads the key, or makes one at the first start.
     pub fn from_file(path: &Path) -> Result<Self, OpenError> {
-        if let Some(seal) = Self::read(path)? {
-            return Ok(seal);
-        }
-        make_key(path).map_err(|error| OpenError::Key { path: path.to_owned(), why: error.to_string() })
+        Self::read(path)?
+            .ok_or_else(|| OpenError::Key { path: path.to_owned(), why: "there is no such file".to_owned() })
     }
 
     /// Reads the key; `None` where there is no such file.
@@ -199,24 +196,40 @@ pub fn replace_key(path: &Path, next: &Path) -> std::io::Result<()> {
 }
 
 pub fn make_key(path: &Path) -> std::io::Result<Seal> {
+    let seal = write_key(path)?;
+    name_key(path)?;
+    Ok(seal)
+}
+
+/// Where a key is until it has its name.
+pub fn unnamed(path: &Path) -> PathBuf {
+    path.with_extension("key.new")
+}
+
+/// Makes a key that has no name yet. It is durable.
+pub fn write_key(path: &Path) -> std::io::Result<Seal> {
     let mut key = [0; KEY_BYTES];
     getrandom::fill(&mut key).map_err(std::io::Error::other)?;
-    write_key(path, &key)?;
+    write_unnamed(path, &key)?;
     Ok(Seal::new(key))
 }
 
 /// Gives the key a second place.
 pub fn copy_key(from: &Path, to: &Path) -> std::io::Result<()> {
-    write_key(to, &std::fs::read(from)?)
+    write_unnamed(to, &std::fs::read(from)?)?;
+    name_key(to)
 }
 
 /// Written to its end and synced before it has its name: a key that is half there is worse than none.
-fn write_key(path: &Path, key: &[u8]) -> std::io::Result<()> {
-    let unfinished = path.with_extension("key.new");
-    let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(&unfinished)?;
+fn write_unnamed(path: &Path, key: &[u8]) -> std::io::Result<()> {
+    let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(unnamed(path))?;
     file.write_all(key)?;
     file.sync_all()?;
-    std::fs::rename(&unfinished, path)?;
+    sync_folder_of(path)
+}
+
+pub fn name_key(path: &Path) -> std::io::Result<()> {
+    std::fs::rename(unnamed(path), path)?;
     sync_folder_of(path)
 }
 
@@ -248,7 +261,7 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("punchdown-seal-{}", std::process::id()));
         std::fs::create_dir_all(&directory).expect("a folder");
         let path = directory.join("journal.key");
-        let made = Seal::from_file(&path).expect("makes one");
+        let made = make_key(&path).expect("makes one");
         assert_eq!(Seal::from_file(&path).expect("reads it").key_id(), made.key_id());
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("chmod");
         let Err(error) = Seal::from_file(&path) else { panic!("others may read it") };

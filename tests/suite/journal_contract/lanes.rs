@@ -70,30 +70,31 @@ async fn a_lease_that_ran_out_is_given_to_the_next_and_each_save_prolongs_it() {
 
 #[tokio::test]
 async fn a_save_under_an_old_epoch_is_refused_and_changes_nothing() {
-    every_journal(async |journal| {
-        let kept = accept(journal, 1, 189).await;
-        let (old, held) = lease_one(journal, at(0)).await;
-        let (new, _) = lease_one(journal, at(60)).await;
-        let late = Change {
-            operation: Operation { stage: Stage::Finished, ..held.operation },
-            applied: Some(json("{\"asked\":1}")),
-            ..says(kept.clone(), "HSS", said(Status::Ok, "done"))
-        };
-        let lost = journal.save(&old, late.clone(), at(61)).await;
-        assert!(matches!(lost, Err(JournalError::LeaseLost)));
-        assert!(matches!(journal.release(&old, at(61)).await, Err(JournalError::LeaseLost)));
-        assert!(journal.statuses_due(at(99), 9).await.expect("reads").is_empty());
-        assert!(lease(journal, at(61)).await.is_empty(), "it is still the new one's");
-        let someone_else = Lease { owner: "somebody else".to_owned(), ..new.clone() };
-        let lost = journal.save(&someone_else, late.clone(), at(61)).await;
-        assert!(matches!(lost, Err(JournalError::LeaseLost)));
-        journal.release(&new, at(62)).await.expect("the lease holds");
-        let lost = journal.save(&new, late, at(62)).await;
-        assert!(matches!(lost, Err(JournalError::LeaseLost)), "given back is given back");
-        let (_, held) = lease_one(journal, at(62)).await;
-        assert_eq!((held.operation, held.applied), (kept, None));
-    })
-    .await;
+    every_journal(refuses_old_epochs).await;
+}
+
+pub async fn refuses_old_epochs(journal: &dyn Journal) {
+    let kept = accept(journal, 1, 189).await;
+    let (old, held) = lease_one(journal, at(0)).await;
+    let (new, _) = lease_one(journal, at(60)).await;
+    let late = Change {
+        operation: Operation { stage: Stage::Finished, ..held.operation },
+        applied: Some(json("{\"asked\":1}")),
+        ..says(kept.clone(), "HSS", said(Status::Ok, "done"))
+    };
+    let lost = journal.save(&old, late.clone(), at(61)).await;
+    assert!(matches!(lost, Err(JournalError::LeaseLost)));
+    assert!(matches!(journal.release(&old, at(61)).await, Err(JournalError::LeaseLost)));
+    assert!(journal.statuses_due(at(99), 9).await.expect("reads").is_empty());
+    assert!(lease(journal, at(61)).await.is_empty(), "it is still the new one's");
+    let someone_else = Lease { owner: "somebody else".to_owned(), ..new.clone() };
+    let lost = journal.save(&someone_else, late.clone(), at(61)).await;
+    assert!(matches!(lost, Err(JournalError::LeaseLost)));
+    journal.release(&new, at(62)).await.expect("the lease holds");
+    let lost = journal.save(&new, late, at(62)).await;
+    assert!(matches!(lost, Err(JournalError::LeaseLost)), "given back is given back");
+    let (_, held) = lease_one(journal, at(62)).await;
+    assert_eq!((held.operation, held.applied), (kept, None));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::process::{Child, Command};
 
 use super::{ACCOUNTS, SOON, give_secrets, ki, opc, search, secrets, token};
-use crate::harness::{ANSWERS_EARLY, PROGRAM, folder, new_accounts, oms_adapter, stage, told, until};
+use crate::harness::{BENT, PROGRAM, folder, new_accounts, oms_adapter, stage, told, until};
 
 const SIGABRT: i32 = 6;
 
@@ -107,7 +107,7 @@ async fn a_host_that_dies_of_itself_leaves_nothing_of_what_it_held() {
         eprintln!("skipped: core dumps (this machine writes none, so none can be missed)");
     }
     for (program, death) in
-        [(PROGRAM, Death::Signal("ABRT")), (PROGRAM, Death::Signal("QUIT")), (ANSWERS_EARLY, Death::Abort)]
+        [(PROGRAM, Death::Signal("ABRT")), (PROGRAM, Death::Signal("QUIT")), (BENT, Death::Abort)]
     {
         let folder = folder();
         let stage = stage(folder.path(), &adapter, Settings::default()).await;
@@ -147,7 +147,7 @@ async fn a_panic_says_its_place_and_quotes_nothing_and_the_host_goes_on() {
     let stage = stage(folder.path(), &adapter, Settings::default()).await;
     stage.open_accounts(ACCOUNTS);
     give_secrets(&stage);
-    let mut host = begin(ANSWERS_EARLY, &stage, folder.path()).await;
+    let mut host = begin(BENT, &stage, folder.path()).await;
     send(&stage, "Never/Told").await;
     let log = || std::fs::read_to_string(folder.path().join("host.log")).expect("a log");
     until("the log says so", SOON, async || log().contains("a part of the host panicked")).await;

@@ -58,9 +58,12 @@ use crate::ports::{
 /// An error of SQLite in words of the port.
 #[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 pub(crate) fn sql(error: rusqlite::Error) -> JournalError {
-    match copy::is_damage(&error) {
-        true => JournalError::Failed(format!("{error}: see `punchdown journal verify`")),
-        false => JournalError::Failed(error.to_string()),
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => JournalError::Full,
+        _ if copy::is_damage(&error) => {
+            JournalError::Failed(format!("{error}: see `punchdown journal verify`"))
+        }
+        _ => JournalError::Failed(error.to_string()),
     }
 }
 
@@ -391,9 +394,11 @@ impl Journal for SqliteJournal {
     }
 
     async fn ping(&self) -> Result<(), JournalError> {
-        // A page that is really written: what a full disk takes is nothing.
+        // A page that is really written, which it is only if it becomes another one.
         let write = |connection: &Connection| {
-            connection.execute("UPDATE meta SET value = value WHERE name = 'key'", []).map(drop).map_err(sql)
+            let text = "INSERT INTO meta (name, value) VALUES ('ping', '0')
+                        ON CONFLICT DO UPDATE SET value = CASE value WHEN '0' THEN '1' ELSE '0' END";
+            connection.execute(text, []).map(drop).map_err(sql)
         };
         self.writer.write(0, write).await
     }

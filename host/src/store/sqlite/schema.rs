@@ -111,7 +111,9 @@ fn prepared(path: &Path) -> Result<Connection, OpenError> {
         .map_err(failed)?;
     must_hold(&connection, path, "journal_mode", "wal")?;
     must_hold(&connection, path, "synchronous", "2")?;
-    migrate(&mut connection, path)?;
+    let version = version(&connection, path)?;
+    write_again(&connection).map_err(failed)?;
+    migrate(&mut connection, version).map_err(failed)?;
     Ok(connection)
 }
 
@@ -138,18 +140,32 @@ fn must_hold(
     Err(OpenError::Setting { path: path.to_owned(), setting, found })
 }
 
-/// Brings a journal of an older version to this one, step by step.
-fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+fn version(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
     let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
     if found > VERSION {
         return Err(OpenError::Newer { path: path.to_owned(), found, known: VERSION });
     }
-    for (version, migration) in (1..).zip(MIGRATIONS).skip(usize::try_from(found).unwrap_or(0)) {
-        let step = connection.transaction().map_err(failed)?;
-        step.execute_batch(migration).map_err(failed)?;
-        step.pragma_update(None, "user_version", version).map_err(failed)?;
-        step.commit().map_err(failed)?;
+    Ok(found)
+}
+
+/// Folds the log into the database. If the process before ended because a sync failed, what it had written is read here,
+/// and is not on the disk: the kernel takes it for written, and no sync brings it there. Written once more, it is.
+fn write_again(connection: &Connection) -> rusqlite::Result<()> {
+    let held: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if held {
+        tracing::warn!("another process reads the journal, so its write-ahead log was not folded in");
+    }
+    Ok(())
+}
+
+/// Brings a journal of an older version to this one, step by step.
+fn migrate(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
+    for (version, migration) in (1..).zip(MIGRATIONS).skip(usize::try_from(from).unwrap_or(0)) {
+        let step = connection.transaction()?;
+        step.execute_batch(migration)?;
+        step.pragma_update(None, "user_version", version)?;
+        step.commit()?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::sql;
 use crate::ports::JournalError;
 
 const BATCH_ITEMS_MAX: usize = 256;
@@ -19,8 +20,8 @@ const WAITING_MAX: usize = 4096;
 const LOOK_FOR_A_PLACE: Duration = Duration::from_millis(2);
 
 /// Runs in the transaction, or learns that there is none; gives what is to be done once it is known
-/// how that ended.
-type Work = Box<dyn FnOnce(Option<&Connection>) -> Answer + Send>;
+/// how that ended, and whether it found the disk full.
+type Work = Box<dyn FnOnce(Option<&Connection>) -> (Answer, bool) + Send>;
 type Answer = Box<dyn FnOnce(Option<&JournalError>)>;
 
 struct Item {
@@ -92,12 +93,14 @@ fn item<T: Send + 'static>(
     let (answer, answered) = oneshot::channel();
     let work: Work = Box::new(move |connection| {
         let result = connection.map_or_else(|| Err(stopped()), |connection| in_savepoint(connection, work));
-        Box::new(move |failure| {
+        let found_full = matches!(result, Err(JournalError::Full));
+        let answer: Answer = Box::new(move |failure| {
             let _ = answer.send(match failure {
                 None => result,
                 Some(failure) => Err(copy(failure)),
             });
-        })
+        });
+        (answer, found_full)
     });
     (Item { bytes, work }, answered)
 }
@@ -117,19 +120,33 @@ fn stopped() -> JournalError {
 }
 
 fn copy(error: &JournalError) -> JournalError {
-    JournalError::Failed(error.to_string())
+    match error {
+        JournalError::Full => JournalError::Full,
+        other => JournalError::Failed(other.to_string()),
+    }
 }
 
 fn run(connection: &Connection, items: &Receiver<Item>, failed: &CancellationToken) {
     // A panic here is as good as a failed commit.
     let mut unless_it_ends_well = Some(failed.clone().drop_guard());
+    let mut was_full = false;
     while let Ok(first) = items.recv() {
-        let batch = drain(first, items);
-        if let Err(error) = write_batch(connection, batch) {
+        let changes = connection.total_changes();
+        let ending = write_batch(connection, drain(first, items));
+        if let Ending::Unknown(error) = ending {
             tracing::error!(%error, "a commit failed; the journal stops");
             failed.cancel();
             return;
         }
+        // Who has found nothing to change has not found out that there is room.
+        let tells = !matches!(ending, Ending::Committed) || connection.total_changes() > changes;
+        let is_full = if tells { matches!(ending, Ending::Full) } else { was_full };
+        match (was_full, is_full) {
+            (false, true) => tracing::error!("the disk is full; nothing is written until there is room"),
+            (true, false) => tracing::warn!("there is room on the disk again"),
+            (true, true) | (false, false) => {}
+        }
+        was_full = is_full;
     }
     if let Some(guard) = unless_it_ends_well.take() {
         guard.disarm();
@@ -155,30 +172,56 @@ fn drain(first: Item, items: &Receiver<Item>) -> Vec<Item> {
     batch
 }
 
-/// An error is one after which nobody knows what the disk holds.
-fn write_batch(connection: &Connection, batch: Vec<Item>) -> Result<(), JournalError> {
+/// How a batch ended. Of all but the last it is known what the disk holds.
+enum Ending {
+    Committed,
+    /// Nothing was begun.
+    Held,
+    /// Nothing was committed.
+    Full,
+    Unknown(JournalError),
+}
+
+fn write_batch(connection: &Connection, batch: Vec<Item>) -> Ending {
     let begun = connection.execute_batch("BEGIN IMMEDIATE");
-    let is_held = begun.as_ref().is_err_and(is_held_by_another);
-    let transaction = begun.is_ok().then_some(connection);
-    let answers: Vec<Answer> = batch.into_iter().map(|item| (item.work)(transaction)).collect();
-    let committed = begun.and_then(|()| connection.execute_batch("COMMIT"));
-    let failure = committed.err().map(|error| match is_held {
-        true => JournalError::Failed(format!(
-            "the database is held by another process ({error}); end what else has it open"
-        )),
-        false => JournalError::Failed(error.to_string()),
-    });
+    let (mut answers, mut found_full) = (Vec::with_capacity(batch.len()), false);
+    for item in batch {
+        // Who finds the disk full may have rolled back what those before him did; nobody goes on in a
+        // transaction of his own.
+        let transaction = (!connection.is_autocommit()).then_some(connection);
+        let (answer, full) = (item.work)(transaction);
+        found_full |= full;
+        answers.push(answer);
+    }
+    let ending = match begun {
+        Ok(()) if connection.is_autocommit() && found_full => Ending::Full,
+        Ok(()) => ending(connection, connection.execute_batch("COMMIT")),
+        Err(error) if is_held_by_another(&error) => Ending::Held,
+        Err(error) => Ending::Unknown(JournalError::Failed(error.to_string())),
+    };
+    let failure = match &ending {
+        Ending::Committed => None,
+        Ending::Held => {
+            let why = "the database is held by another process; end what else has it open";
+            tracing::error!(error = why, "nothing is written now");
+            Some(JournalError::Failed(why.to_owned()))
+        }
+        Ending::Full => Some(JournalError::Full),
+        Ending::Unknown(error) => Some(copy(error)),
+    };
     for answer in answers {
         answer(failure.as_ref());
     }
-    match failure {
-        // Nothing was begun, so the disk holds what it held.
-        Some(error) if is_held => {
-            tracing::error!(%error, "nothing is written now");
-            Ok(())
-        }
-        Some(error) => Err(error),
-        None => Ok(()),
+    ending
+}
+
+/// A commit that finds no room for its log has written none of it that counts. After any other failure nobody knows.
+fn ending(connection: &Connection, committed: rusqlite::Result<()>) -> Ending {
+    let Err(error) = committed else { return Ending::Committed };
+    let rolled_back = connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok();
+    match sql(error) {
+        JournalError::Full if rolled_back => Ending::Full,
+        error => Ending::Unknown(error),
     }
 }
 
@@ -192,10 +235,11 @@ fn in_savepoint<T>(
     connection: &Connection,
     work: impl FnOnce(&Connection) -> Result<T, JournalError>,
 ) -> Result<T, JournalError> {
-    let sql = |error: rusqlite::Error| JournalError::Failed(error.to_string());
     connection.execute_batch("SAVEPOINT item").map_err(sql)?;
     match work(connection) {
         Ok(value) => connection.execute_batch("RELEASE item").map_err(sql).map(|()| value),
+        // The whole transaction is gone, and its savepoints with it.
+        Err(error) if connection.is_autocommit() => Err(error),
         Err(error) => {
             connection.execute_batch("ROLLBACK TO item; RELEASE item").map_err(sql)?;
             Err(error)
@@ -218,8 +262,11 @@ mod tests {
     }
 
     async fn add(writer: &Writer, sql: &'static str) -> Result<(), JournalError> {
-        let failed = |error: rusqlite::Error| JournalError::Failed(error.to_string());
-        writer.write(1, move |connection| connection.execute_batch(sql).map_err(failed)).await
+        writer.write(1, move |connection| run_sql(connection, sql)).await
+    }
+
+    fn run_sql(connection: &Connection, text: &str) -> Result<(), JournalError> {
+        connection.execute_batch(text).map_err(sql)
     }
 
     /// A database with a table, its writer, and a connection of somebody else.
@@ -248,6 +295,33 @@ mod tests {
         assert!(!failed.is_cancelled(), "what the disk holds is known");
         add(&writer, "INSERT INTO t VALUES (1, NULL)").await.expect("written");
         assert_eq!(rows(&other), 1, "what was refused was not written");
+    }
+
+    /// SQLite then rolls back the whole transaction, and not the one statement alone.
+    #[tokio::test]
+    async fn where_there_is_no_room_nobody_is_told_that_he_was_written_and_the_writer_goes_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (writer, failed, other) = set(folder.path());
+        drop(writer);
+        let ours = connection(&folder.path().join("t.db"));
+        ours.execute_batch("PRAGMA max_page_count = 8").expect("set");
+        let texts = [
+            "INSERT INTO t VALUES (1, NULL)",
+            "INSERT INTO t VALUES (zeroblob(100000), NULL)",
+            "INSERT INTO t VALUES (3, NULL)",
+        ];
+        let (items, told): (Vec<_>, Vec<_>) =
+            texts.map(|text| item(1, move |connection| run_sql(connection, text))).into_iter().unzip();
+        assert!(matches!(write_batch(&ours, items), Ending::Full));
+        for told in told {
+            assert!(matches!(told.await.expect("an answer"), Err(JournalError::Full)));
+        }
+        assert_eq!(rows(&other), 0);
+        let writer = Writer::start(ours, failed.clone()).expect("a writer");
+        add(&writer, texts[1]).await.expect_err("there is no room");
+        add(&writer, texts[0]).await.expect("for this one there is");
+        assert!(!failed.is_cancelled(), "what the disk holds is known");
+        assert_eq!(rows(&other), 1);
     }
 
     #[tokio::test]

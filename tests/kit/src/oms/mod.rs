@@ -105,6 +105,8 @@ pub struct Ledger {
     pub keys_in_doubt: BTreeSet<String>,
     /// What it did wrong, and how often.
     pub misdeeds: BTreeMap<Misdeed, u64>,
+    /// The ids of notices that were answered with a 2xx.
+    pub notices_taken: BTreeSet<String>,
 }
 
 /// A running OMS. It stops when its last handle is dropped.
@@ -155,6 +157,7 @@ struct Asked {
     unanswered_keys: BTreeSet<String>,
     keys_in_doubt: BTreeSet<String>,
     misdeeds: BTreeMap<Misdeed, u64>,
+    notices_taken: BTreeSet<String>,
 }
 
 impl Oms {
@@ -247,6 +250,7 @@ impl Oms {
             idempotency_keys: asked.idempotency_keys.clone(),
             keys_in_doubt: asked.keys_in_doubt.clone(),
             misdeeds: asked.misdeeds.clone(),
+            notices_taken: asked.notices_taken.clone(),
         }
     }
 

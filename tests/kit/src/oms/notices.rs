@@ -129,6 +129,7 @@ async fn send(shared: &Shared, notify: &Notify, notice: &Notice) {
         match request.send().await {
             Ok(response) if response.status().is_success() => {
                 lock(&shared.orders).notice_accepted(&notice.order_id);
+                lock(&shared.asked).notices_taken.insert(notice.event_id.clone());
                 return;
             }
             Ok(response) => tracing::debug!(status = %response.status(), "a notice was refused"),

@@ -1,0 +1,82 @@
+//! Notices that the wall clock was set, or that the machine slept. Everything that waits is a row with a date of that
+//! clock; the time that it left out is time in which nobody ran, and burns no deadline.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::Mutex;
+
+use super::Core;
+use crate::domain::Timestamp;
+
+/// What is less is put right by slowing the clock, or by waiting a little longer.
+const STEP_MIN: Duration = Duration::from_secs(5);
+
+/// Both clocks, when they were last looked at.
+#[derive(Default)]
+pub struct Clocks(Mutex<Option<(Timestamp, Instant)>>);
+
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    /// It left out what is between these two.
+    Ahead(Timestamp, Timestamp),
+    Back(Duration),
+}
+
+/// What was done to the wall clock, if more time has passed by it than by the other one, or less.
+fn step(last: (Timestamp, Instant), now: (Timestamp, Instant)) -> Option<Step> {
+    let expected = last.0 + now.1.saturating_duration_since(last.1);
+    if now.0.since(expected) > STEP_MIN {
+        return Some(Step::Ahead(expected, now.0));
+    }
+    let back = expected.since(now.0);
+    (back > STEP_MIN).then_some(Step::Back(back))
+}
+
+impl Core {
+    /// The time, for whoever acts on dates: that the clock was set is known before anything moves by it.
+    pub(super) async fn now(&self) -> Timestamp {
+        let world = &self.ports.world;
+        let mut clocks = self.clocks.0.lock().await;
+        let now = world.now();
+        let Some(steady) = world.steady() else { return now };
+        let last = clocks.replace((now, steady));
+        match last.and_then(|last| step(last, (now, steady))) {
+            Some(Step::Ahead(from, to)) => {
+                tracing::warn!(%from, %to, "the clock was set ahead, or the machine slept; that burns no deadline");
+                for group in self.groups.keys() {
+                    self.was_away(group, from, to).await;
+                }
+            }
+            Some(Step::Back(by)) => {
+                let by_s = by.as_secs();
+                tracing::warn!(by_s, "the clock was set back; what waits for a date waits so much longer");
+            }
+            None => {}
+        }
+        now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_is_told_from_one_that_goes() {
+        let began = Instant::now();
+        let at = |second: i64| Timestamp::from_millis(1_769_846_400_000 + second * 1000);
+        let after = |second| began + Duration::from_secs(second);
+        for (passed, shown, found) in [
+            (10, 10, None),
+            (10, 15, None),
+            (10, 5, None),
+            (10, 16, Some(Step::Ahead(at(10), at(16)))),
+            (1, 3601, Some(Step::Ahead(at(1), at(3601)))),
+            (3600, 3601, None),
+            (10, 4, Some(Step::Back(Duration::from_secs(6)))),
+            (1, -3599, Some(Step::Back(Duration::from_secs(3600)))),
+        ] {
+            assert_eq!(step((at(0), began), (at(shown), after(passed))), found, "{passed} {shown}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! What the promise "nothing lost, nothing doubled" is proven with: the suite and the benches stand on it, and the
+//! bent hosts are made of it. What is promised, and what these runs have shown, is in `docs/reliability.md`.
+
+pub mod broken;
+pub mod disk;
+pub mod journal;
+pub mod points;
+pub mod rounds;
