@@ -174,12 +174,11 @@ fn migrate(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
 pub fn bring_forward(copy: &Path, original: &Path) -> Result<(), OpenError> {
     let failed = |source| OpenError::Sqlite { path: original.to_owned(), source };
     let mut connection = Connection::open(copy).map_err(failed)?;
-    let version: i64 =
-        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
-    if version == 0 {
+    let from = version(&connection, original)?;
+    if from == 0 {
         return Err(OpenError::Foreign(original.to_owned()));
     }
-    migrate(&mut connection, original)
+    migrate(&mut connection, from).map_err(failed)
 }
 
 /// A journal opened with another key could not read its own rows; better to hear it at once.
