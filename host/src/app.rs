@@ -52,16 +52,31 @@ pub enum StartError {
 impl StartError {
     /// As a person reads it.
     pub fn tell(&self) -> String {
-        let code = match self {
-            Self::Configuration(problems) => return problems.to_string(),
-            Self::Journal(error) => return error.code().advise(error, error.help().as_deref()),
+        match self.code() {
+            Some(code) => code.advise(self, self.help().as_deref()),
+            None => self.to_string(),
+        }
+    }
+
+    /// How it is mended, where that can be said in a line.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Journal(error) => error.help(),
+            _ => None,
+        }
+    }
+
+    /// Those of a configuration have one each.
+    pub fn code(&self) -> Option<Code> {
+        Some(match self {
+            Self::Configuration(_) => return None,
+            Self::Journal(error) => error.code(),
             Self::Silenced(_) => Code::JournalUnusable,
             Self::Listen { .. } => Code::Listen,
             Self::Sandbox(_) => Code::Machine,
             Self::Tls(_) => Code::Tls,
             Self::Target(_) => Code::TargetUnusable,
-        };
-        code.tell(self, &[])
+        })
     }
 }
 
@@ -198,6 +213,7 @@ impl App {
         wrap: impl FnOnce(Ports) -> Ports,
     ) -> Result<Self, StartError> {
         let notify = notify_settings(&settings);
+        let metrics = Arc::new(metrics(&settings, &catalog));
         let world: Arc<dyn World> = Arc::new(SystemWorld);
         // What `check` would refuse makes no journal.
         let Outside { billing, services, outbound } = Outside::of(&settings, &world)?;
@@ -212,8 +228,6 @@ impl App {
             status_api: Box::new(status_api),
             world: Box::new(SystemWorld),
         });
-        let metrics = Arc::new(Metrics::new());
-        metrics.expect_groups(settings.groups.iter().map(|group| group.group().clone()));
         warn_of_strays(ports.journal.as_ref(), &settings.groups).await;
         let known: Vec<Group> = settings.groups.iter().map(|group| group.group().clone()).collect();
         ports.journal.hear_only(&known).await.map_err(StartError::Silenced)?;
@@ -265,6 +279,22 @@ impl App {
         engine_stop.cancel();
         let _ = engine.await;
     }
+}
+
+/// All series that this host can have are there from its start.
+fn metrics(settings: &Settings, catalog: &Catalog) -> Metrics {
+    let metrics = Metrics::new();
+    metrics.expect_groups(settings.groups.iter().map(|group| group.group().clone()));
+    for (group, adapter) in catalog.served() {
+        let description = adapter.description();
+        metrics.serves(group, &description.name, &description.version, adapter.digest());
+    }
+    for group in &settings.groups {
+        if let Some(validity) = group.target.certificate() {
+            metrics.certificate_ends(group.group(), validity.until);
+        }
+    }
+    metrics
 }
 
 /// Nobody moves the operations of a group that the configuration does not name any more.

@@ -67,6 +67,7 @@ codes! {
     ServiceUnknown = "E0802",
     TargetUnreached = "E0803",
     NoToken = "E0804",
+    CertificateEnded = "E0805",
     InTheClear = "W0101",
     CertificateEnds = "W0102",
     OpenKey = "W0103",

@@ -9,7 +9,7 @@ pub use crate::billing::fuzz::{billing_answer, session_token};
 pub use crate::config::fuzz::configuration;
 use crate::domain::{Body, Event, EventSource, Timestamp};
 pub use crate::http::fuzz::{
-    certificate, credential, event_credential, forwarded, notification_path, rewording, signature,
+    certificate, credential, event_credential, forwarded, notification_path, rewording, signature, trace,
 };
 pub use crate::store::fuzz::sealed;
 use crate::web;
@@ -75,7 +75,7 @@ mod tests {
 
     type Target = fn(&[u8]);
 
-    const TARGETS: [(&str, Target); 14] = [
+    const TARGETS: [(&str, Target); 15] = [
         ("billing_answer", super::billing_answer),
         ("body", super::body),
         ("certificate", super::certificate),
@@ -90,6 +90,7 @@ mod tests {
         ("sealed", super::sealed),
         ("session_token", super::session_token),
         ("signature", super::signature),
+        ("trace", super::trace),
     ];
 
     fn found(folder: &Path) -> Vec<PathBuf> {

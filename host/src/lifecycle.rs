@@ -76,9 +76,14 @@ fn raise_file_limit(settings: &Settings) {
     }
 }
 
-/// Says why there is nothing to run; the exit code says whether a person must change something.
+/// Says why there is nothing to run.
 pub fn refuse(error: &StartError) -> ExitCode {
     eprint!("{}", error.tell());
+    exit_code(error)
+}
+
+/// Whether a person must change something.
+pub fn exit_code(error: &StartError) -> ExitCode {
     match error {
         StartError::Configuration(_) | StartError::Target(_) => ExitCode::from(EXIT_CONFIGURATION),
         StartError::Journal(_)

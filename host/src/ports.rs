@@ -18,16 +18,16 @@ use async_trait::async_trait;
 use crate::domain::{
     Breaker, Chance, Change, Digest, Entry, Errand, Event, FanOut, Group, IAccount, ICustomer, Json,
     LaidDown, Listed, Notification, Operation, OperationId, Progress, Reading, Registration, Request,
-    Response, Service, Subscriber, SystemChange, Timestamp, Trouble, Wanted,
+    Response, Service, Subscriber, SystemChange, Timestamp, Trace, Trouble, Wanted,
 };
 use crate::secret::Secret;
 
 pub use errand::{Registered, Run, SessionValues};
 pub use journal::{
-    Acceptance, Audit, Claim, DeadLetter, Delivered, Held, JournalError, Kept, Lease, Leased, Line, Overview,
-    Purge, Purgeable, Purged, Sought, StatusUpdate, Told, Work,
+    Acceptance, Audit, AuditsSought, Claim, DeadLetter, Delivered, Held, JournalError, Kept, Lease, Leased,
+    Line, Overview, Purge, Purgeable, Purged, Sought, StatusUpdate, Told, Work,
 };
-pub use lack::{Denial, Lack, Withheld};
+pub use lack::{Away, Denial, Lack, Withheld};
 pub use look::{
     AccountTold, EventLine, EventTold, Letter, Looks, NotificationLine, NotificationTold, Place, StatusTold,
 };
@@ -189,7 +189,7 @@ pub enum Account {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum BillingError {
     #[error("PortaBilling did not answer as it should: {0}")]
-    Unavailable(String),
+    Unavailable(Away),
     /// Another log-in would make it worse.
     #[error("PortaBilling refuses the log-in: {0}")]
     LoginRefused(String),
@@ -262,6 +262,14 @@ impl AdapterError {
     }
 }
 
+/// By what a request is known as it leaves.
+#[derive(Clone, Debug)]
+pub struct Marks {
+    /// The same for each of its repetitions.
+    pub key: String,
+    pub trace: Trace,
+}
+
 /// The external systems, each by the group that has it for a target.
 #[async_trait]
 pub trait Outbound: Send + Sync {
@@ -274,7 +282,7 @@ pub trait Outbound: Send + Sync {
         &self,
         group: &Group,
         request: &Request,
-        key: &str,
+        marks: &Marks,
         session: &SessionValues,
     ) -> Result<Response, SendError>;
 }

@@ -17,8 +17,8 @@ pub use screen::Screen;
 
 /// A shorter secret would be found where it is none.
 const STRUCK_CHARS_MIN: usize = 4;
-/// Of values that come and go (sessions) so many are remembered: who speaks of one speaks of a late one.
-const PASSING_MAX: usize = 64;
+/// Of values that have ended (sessions, tokens) so many are remembered: an answer may quote one late.
+const ENDED_MAX: usize = 64;
 /// What most of the world leaves as it is in a URL; we write these by numbers, too.
 const BY_NUMBERS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// What stands for a secret that was said.
@@ -127,21 +127,61 @@ fn strike_all<'a>(text: &str, values: impl Iterator<Item = (&'a str, &'a str)>) 
 pub struct Vault {
     /// Of the configuration.
     standing: Arc<[Secret]>,
-    passing: Arc<RwLock<VecDeque<Secret>>>,
+    granted: Arc<RwLock<Granted>>,
+}
+
+/// What was given to us: sessions and tokens.
+#[derive(Debug, Default)]
+struct Granted {
+    good: Vec<Secret>,
+    ended: VecDeque<Secret>,
+}
+
+/// A value that was given to us, as long as it is good. Dropping it says that it has ended.
+#[derive(Debug)]
+pub struct Kept {
+    secret: Secret,
+    vault: Vault,
+}
+
+impl Kept {
+    pub fn secret(&self) -> &Secret {
+        &self.secret
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.vault.end(&self.secret);
+    }
 }
 
 impl Vault {
     pub fn new(standing: Vec<Secret>) -> Self {
-        Self { standing: standing.into(), passing: Arc::default() }
+        Self { standing: standing.into(), granted: Arc::default() }
     }
 
-    /// One that was given to us: a session.
-    pub fn keep(&self, secret: Secret) {
-        let mut passing = self.passing.write().unwrap_or_else(PoisonError::into_inner);
-        if passing.len() == PASSING_MAX {
-            passing.pop_front();
+    /// One that was given to us. It is struck as long as it is good, however many there are, and for a
+    /// while after its end.
+    pub fn keep(&self, secret: Secret) -> Kept {
+        self.granted.write().unwrap_or_else(PoisonError::into_inner).good.push(secret.clone());
+        Kept { secret, vault: self.clone() }
+    }
+
+    fn end(&self, secret: &Secret) {
+        let mut granted = self.granted.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(at) = granted.good.iter().position(|good| good.is(secret.expose().as_bytes())) else {
+            return;
+        };
+        let ended = granted.good.swap_remove(at);
+        // Somebody else may hold the same.
+        if granted.good.iter().any(|good| good.is(ended.expose().as_bytes())) {
+            return;
         }
-        passing.push_back(secret);
+        if granted.ended.len() == ENDED_MAX {
+            granted.ended.pop_front();
+        }
+        granted.ended.push_back(ended);
     }
 
     /// A document without them.
@@ -162,8 +202,9 @@ impl Vault {
 
     /// The same, and without other values, with what stands for each.
     fn strike_with(&self, text: &str, others: &[(&str, &str)]) -> String {
-        let passing = self.passing.read().unwrap_or_else(PoisonError::into_inner);
-        let ours = self.standing.iter().chain(passing.iter()).map(|secret| (secret.expose(), STRUCK));
+        let granted = self.granted.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.standing.iter().chain(&granted.good).chain(&granted.ended);
+        let ours = known.map(|secret| (secret.expose(), STRUCK));
         strike_all(text, ours.chain(others.iter().copied()))
     }
 }
@@ -175,7 +216,7 @@ mod tests {
     #[test]
     fn a_known_secret_is_struck_however_it_is_written() {
         let vault = Vault::new(["S3cr&t", "abc", "s3cret", "s3cret2026", "a-b/c"].map(Secret::new).into());
-        vault.keep(Secret::new("session/1"));
+        let kept = vault.keep(Secret::new("session/1"));
         for (said, struck) in [
             ("no good: S3cr&t, S3cr&t", "no good: (secret), (secret)"),
             ("<e>S3cr&amp;t</e>", "<e>(secret)</e>"),
@@ -187,9 +228,16 @@ mod tests {
         ] {
             assert_eq!(vault.strike(said), struck);
         }
-        for number in 0..PASSING_MAX {
-            vault.keep(Secret::new(format!("newer-{number}")));
-        }
+        let end_others = || {
+            for number in 0..ENDED_MAX {
+                drop(vault.keep(Secret::new(format!("newer-{number}"))));
+            }
+        };
+        end_others();
+        assert_eq!(vault.strike("session/1, newer-0"), "(secret), (secret)", "what is good never goes");
+        drop(kept);
+        assert_eq!(vault.strike("session/1"), "(secret)", "somebody may quote it late");
+        end_others();
         assert_eq!(vault.strike("session/1, newer-0"), "session/1, (secret)");
     }
 

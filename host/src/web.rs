@@ -1,14 +1,18 @@
 //! What every HTTP client of the host has in common: no redirects, no proxy unless one is
 //! configured, answers bounded in bytes and time, bodies as text where they are text.
 
+mod validity;
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use governor::Quota;
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, Proxy, Url};
 
-use crate::domain::{Body, Header};
+use crate::domain::{self, Body, Header, Timestamp};
+
+pub use validity::Validity;
 
 /// How long a connection may take to come about.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -62,7 +66,8 @@ pub fn client_by(way: &Way, url: &str, timeout: Duration) -> reqwest::Result<req
     if let Some(proxy) = &way.proxy {
         client = client.proxy(Proxy::all(proxy.clone())?);
     }
-    client.build()
+    // Whose certificate was seen is known to whoever wants to look at its days.
+    client.tls_info(true).build()
 }
 
 /// A client to which something is still to be added.
@@ -100,6 +105,11 @@ pub async fn read_bounded(mut response: reqwest::Response, bytes_max: usize) -> 
             Err(error) => return Err(Unread::Broken(reason(&error))),
         }
     }
+}
+
+/// The pause that an answer asks for.
+pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    domain::retry_after(headers.get(RETRY_AFTER)?.to_str().ok()?, now)
 }
 
 /// What went wrong, without the address: an address can hold a key.

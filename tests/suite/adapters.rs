@@ -226,6 +226,7 @@ fn question(operation: &Value) -> Result<Question, Failure> {
             received_at: instant(&event["received-at"])?,
             variables: text(&event["variables"]),
             enclosed: text(&event["enclosed"]),
+            trace: None,
         },
         laid_down: LaidDown {
             began: instant(&operation["began"])?,

@@ -55,7 +55,8 @@ async fn a_restart_begins_no_storm_over_a_target_that_answers_nobody() {
     until("the breaker opens", SOON, async || counted(&stage, BY_BREAKER).await == 1).await;
     until("all are held back", SOON, async || counted(&stage, &operations("held")).await == 20).await;
     let asked = front.ledger().unanswered;
-    assert!((3..=20).contains(&asked), "{asked} requests");
+    // Twenty orders at most, and a look of each of the two that failed before it opened.
+    assert!((3..=22).contains(&asked), "{asked} requests");
 
     stage.kill_host().await.expect("killed");
     // Now it would answer, and nobody may know.

@@ -198,6 +198,34 @@ async fn a_door_that_asks_nobody_is_on_loopback_unless_that_is_said_aloud() {
 }
 
 #[test]
+fn for_programs_every_problem_has_its_code_and_place() {
+    let folder = folder();
+    let config = folder.path().join("punchdown.toml");
+    std::fs::write(&config, BAD).expect("written");
+    let told = run("check", &config);
+    let told = String::from_utf8_lossy(&told.stderr).into_owned();
+    let output = Command::new(PROGRAM).args(["check", "-o", "json", "--config"]).arg(&config).output();
+    let output = output.expect("it runs");
+    assert_eq!(output.status.code(), Some(78));
+    assert!(output.stderr.is_empty(), "all of it is in the answer");
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&answer["good"], &answer["runs"]), (&false.into(), &serde_json::Value::Null));
+    let problems = answer["problems"].as_array().expect("a list");
+    assert_eq!(problems.len(), told.matches("  --> ").count(), "as many as a person is told of");
+    for problem in problems {
+        let of = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
+        let place = format!("--> {}:{}:{}  {}", of("file"), problem["line"], problem["column"], of("key"));
+        assert!(told.contains(place.trim_end()), "{problem} in {told}");
+        assert!(told.contains(&format!("{}[{}]: {}", of("kind"), of("code"), of("message"))), "{problem}");
+    }
+    let nowhere = ["check", "-o", "json", "--config", "/nonexistent/punchdown.toml"];
+    let nowhere = Command::new(PROGRAM).args(nowhere).output().expect("it runs");
+    let answer: serde_json::Value = serde_json::from_slice(&nowhere.stdout).expect("JSON");
+    assert_eq!((nowhere.status.code(), &answer["problems"][0]["code"]), (Some(78), &"E0101".into()));
+    assert_eq!(answer["problems"][0]["line"], serde_json::Value::Null, "there is no such place");
+}
+
+#[test]
 fn a_file_that_is_not_there_or_not_toml_is_said_so() {
     let folder = folder();
     assert!(refusal(&folder.path().join("nowhere.toml")).contains("cannot read it"));

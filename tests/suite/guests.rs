@@ -88,6 +88,7 @@ fn question(group: &str) -> Question {
             received_at: Timestamp::default(),
             variables: empty(),
             enclosed: empty(),
+            trace: None,
         },
         laid_down: LaidDown {
             began: Timestamp::default(),

@@ -133,6 +133,7 @@ fn event(number: u32, i_account: u64) -> Event {
         received_at: at(0),
         variables: json("{\"i_account\": 12345678901234567890, \"z\": 1, \"a\": 1.50}"),
         enclosed: Json::empty_object(),
+        trace: None,
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use punchdown::domain::Timestamp;
 use punchdown_kit::oms::{Odd, Settings};
 use serde_json::{Value, json};
 
-use crate::harness::{folder, oms_adapter, stage, told, until};
+use crate::harness::{PROGRAM, folder, oms_adapter, stage, stage_of, told, until};
 use crate::operators::{asked, operations, said};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -106,4 +107,57 @@ async fn problems_are_said_in_sentences_and_nothing_else_is() {
     until("it is parked", SOON, async || operations(&stage, &["--problems"]).await.len() == 1).await;
     let words = text(&["status", "--problems"]).await;
     assert!(words.contains("group HSS: 1 parked") && words.contains("Account/New"), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_oldest_open_operation_of_a_group_stands_against_its_deadline() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let mut stage =
+        stage_of(PROGRAM, folder.path(), &adapter, Settings::default(), "deadline = \"1h\"", "").await;
+    stage.oms.hold_completion(true);
+    stage.open_accounts(2);
+    stage.start_host().await.expect("the host starts");
+    let group = async || asked(&stage, &["status"]).await["groups"]["HSS"].clone();
+    assert_eq!(
+        (&group().await["oldest_open"], &group().await["last_event_at"]),
+        (&Value::Null, &Value::Null)
+    );
+    let espf = stage.espf(0.0);
+    for i_account in [1, 2] {
+        espf.emit("Account/New", json!({ "i_account": i_account }));
+        let in_progress = async || told(&stage, i_account).last().is_some_and(|word| word == "IN_PROGRESS");
+        until("it waits", SOON, in_progress).await;
+    }
+    let shown = group().await;
+    let oldest = &shown["oldest_open"];
+    let first = operations(&stage, &["--account", "1"]).await;
+    assert_eq!((&oldest["id"], &oldest["i_account"]), (&first[0]["id"], &json!(1)), "{shown}");
+    assert_eq!(oldest["state"], "awaiting-notification");
+    let left = oldest["left_s"].as_i64().expect("its time runs");
+    assert!((3000..=3600).contains(&left), "{shown}");
+    let id = oldest["id"].as_str().expect("an id");
+    let operation = asked(&stage, &["operation", "show", id]).await;
+    assert_eq!(operation["deadline"], oldest["deadline"], "both say the same");
+    let second = operations(&stage, &["--account", "2"]).await;
+    assert_eq!(shown["last_event_at"], second[0]["received_at"]);
+    assert_eq!(shown["breaker"], Value::Null);
+    let text = String::from_utf8(said(&stage, &["status"]).await.stdout).expect("text");
+    assert!(text.contains("breaker            closed") && text.contains("  last event         2"), "{text}");
+    let line = text.lines().find(|line| line.contains("oldest open")).expect("a line");
+    assert!(
+        line.contains(id) && line.contains("awaiting-notification") && line.ends_with("s left"),
+        "{line}"
+    );
+
+    // What is paused has as much time as it had.
+    let sign = ["--who", "ann", "--why", "for the night"];
+    assert!(said(&stage, &[&["target", "pause", "HSS"][..], &sign].concat()).await.status.success());
+    let paused = group().await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let later = group().await;
+    let at = |group: &Value| -> Timestamp {
+        serde_json::from_value(group["oldest_open"]["deadline"].clone()).expect("a time")
+    };
+    assert!(at(&later).since(at(&paused)) >= Duration::from_secs(1), "its deadline moves");
 }

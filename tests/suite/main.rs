@@ -4,6 +4,7 @@
 mod harness;
 
 mod adapters;
+mod admin_api;
 mod breaker;
 mod care;
 mod changes;
@@ -23,6 +24,7 @@ mod happy_path;
 mod hostile;
 mod hss;
 mod init;
+mod instruments;
 mod iptv;
 mod journal_contract;
 mod journey;

@@ -8,7 +8,9 @@ use punchdown_kit::front::Demand;
 use punchdown_kit::oms::Settings;
 use punchdown_kit::portabilling::{Fault, When};
 
-use crate::harness::{PROGRAM, folder, front, oms_adapter, rewrite, stage};
+use crate::harness::{PROGRAM, folder, front, oms_adapter, rewrite, root, stage, with_settings};
+use crate::operators::said;
+use crate::targets::tls::{Authority, Front};
 
 /// The lines of what is found, and the exit code.
 struct Found(Vec<String>, Option<i32>);
@@ -124,4 +126,69 @@ async fn a_token_is_fetched_where_the_target_wants_one() {
     assert_eq!(found.1, Some(0));
     front.grant(None);
     check(&stage.config).await.only(Code::NoToken, "token HSS", "invalid_client");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_days_of_certificates_on_both_sides_of_a_connection_are_told() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let stage = stage(folder.path(), &adapter, Settings::default()).await;
+    let authority = Authority::new();
+    let behind = root(&stage).trim_start_matches("http://").parse().expect("an address");
+    let show = async |from: i64, until: i64| {
+        Front::showing(behind, &authority, &authority.issue_within("127.0.0.1", from, until)).await
+    };
+    std::fs::write(folder.path().join("ca.pem"), &authority.pem).expect("written");
+    let be_known_by = |until: i64| {
+        let (certificate, key) = authority.issue_within("punchdown", -100, until);
+        std::fs::write(folder.path().join("us.pem"), certificate).expect("written");
+        std::fs::write(folder.path().join("secrets/us"), key).expect("written");
+    };
+    let identity = "client-certificate = { cert = \"us.pem\", key = { file = \"secrets/us\" } }";
+    with_settings(&stage, "groups.HSS.target", &format!("ca = \"ca.pem\"\n{identity}"));
+    let mut at = root(&stage);
+    let mut move_to = |front: &Front| {
+        let there = format!("https://{}", front.address);
+        rewrite(&stage, &at, &there);
+        at = there;
+    };
+
+    be_known_by(200);
+    let good = show(-1, 100).await;
+    move_to(&good);
+    let found = check(&stage.config).await;
+    found.has("ok", "certificate of HSS", "99 days left");
+    found.has("ok", "certificate for HSS", "199 days left");
+    assert_eq!(found.1, Some(0));
+
+    let soon = show(-1, 10).await;
+    move_to(&soon);
+    check(&stage.config).await.only(Code::CertificateEnds, "certificate of HSS", "ends soon, at ");
+    let printed = said(&stage, &["check", "--online", "-o", "json"]).await;
+    assert_eq!(printed.status.code(), Some(0), "a warning is no error");
+    let printed: serde_json::Value = serde_json::from_slice(&printed.stdout).expect("JSON");
+    let lines = printed["online"].as_array().expect("lines");
+    let line = lines.iter().find(|line| line["what"] == "certificate of HSS").expect("a line");
+    assert_eq!(
+        (&line["kind"], &line["code"], &line["days_left"]),
+        (&"warning".into(), &"W0102".into(), &9.into())
+    );
+
+    let ended = show(-100, -1).await;
+    move_to(&ended);
+    check(&stage.config).await.only(Code::TargetUnreached, "target HSS", "expired");
+
+    move_to(&good);
+    be_known_by(-1);
+    check(&stage.config).await.only(
+        Code::CertificateEnded,
+        "certificate for HSS",
+        "the target will refuse it",
+    );
+    let warned = said(&stage, &["check"]).await;
+    let words = String::from_utf8_lossy(&warned.stderr).into_owned();
+    assert!(
+        warned.status.success() && words.contains("groups.HSS.target.client-certificate.cert"),
+        "{words}"
+    );
 }

@@ -93,6 +93,24 @@ async fn what_is_parked_is_seen_and_begun_anew() {
     assert_eq!(shown["state"], "superseded");
     assert!(shown["timeline"].to_string().contains("the profile is there now"), "who and why are kept");
     assert!(operations(&stage, &["--problems"]).await.is_empty());
+
+    // What was done is found by operation and by group, page by page.
+    let what = async |filter: &[&str]| -> Vec<Value> {
+        let audit = asked(&stage, &[&["audit"], filter].concat()).await;
+        audit["audit"].as_array().expect("a list").iter().map(|entry| entry["what"].clone()).collect()
+    };
+    assert_eq!(what(&["--operation", &id(problem)]).await, ["restart", "retry"]);
+    assert_eq!(what(&["--group", "HSS"]).await, ["restart", "retry"]);
+    assert!(what(&["--group", "IPTV"]).await.is_empty());
+    let first = asked(&stage, &["audit", "--limit", "1"]).await;
+    assert_eq!((&first["audit"][0]["who"], &first["audit"][0]["about"]), (&json!("ann"), &problem["id"]));
+    assert_eq!(what(&["--limit", "1", "--before", &first["before"].to_string()]).await, ["retry"]);
+    let text = said(&stage, &["audit", "--limit", "1"]).await;
+    let text = String::from_utf8(text.stdout).expect("text");
+    assert!(
+        text.contains("the profile is there now") && text.contains("there may be more: --before"),
+        "{text}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,5 +201,9 @@ async fn who_says_too_little_or_asks_for_what_is_not_there_is_told_so() {
     assert_eq!(pause.send().await.expect("an answer").status().as_u16(), 401);
     let token = std::fs::read_to_string(stage.directory.join("secrets/admin")).expect("a token");
     let audit = client.get(url("audit")).bearer_auth(token).send().await.expect("an answer");
-    assert_eq!(audit.json::<Value>().await.expect("JSON"), json!({ "audit": [] }), "nothing was done");
+    assert_eq!(
+        audit.json::<Value>().await.expect("JSON"),
+        json!({ "audit": [], "before": null }),
+        "nothing was done"
+    );
 }

@@ -2,7 +2,7 @@
 //! credential; what it lacks for a while fails no operation.
 
 mod edges;
-mod tls;
+pub mod tls;
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};

@@ -1,17 +1,19 @@
 //! PortaBilling's calling convention: every call is a POST, every fault an HTTP 500 that its
 //! `faultcode` tells from others.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use reqwest::StatusCode;
-use reqwest::header::{DATE, HeaderMap};
+use reqwest::header::DATE;
+use reqwest::tls::TlsInfo;
+use reqwest::{Response, StatusCode};
 use serde_json::value::RawValue;
 
 use super::Params;
 use crate::domain::Timestamp;
-use crate::ports::BillingError;
+use crate::ports::{Away, BillingError, World};
 use crate::secret::{Screen, Secret, Vault};
-use crate::web;
+use crate::web::{self, Validity};
 
 /// Faults that a new session mends.
 const SESSION_FAULTS: [&str; 5] = [
@@ -37,8 +39,18 @@ pub struct Api {
     url: String,
     /// What is struck from its faults.
     pub secrets: Vault,
-    /// What PortaBilling's clock said with its last answer.
-    dated: RwLock<Option<Timestamp>>,
+    world: Arc<dyn World>,
+    /// When the last answer was given, by PortaBilling's own clock, and what its connection showed.
+    last: RwLock<(Option<Timestamp>, Option<TlsInfo>)>,
+}
+
+/// What PortaBilling showed of itself with its last answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// By its own clock.
+    pub at: Option<Timestamp>,
+    /// Of its certificate.
+    pub validity: Option<Validity>,
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -71,7 +83,7 @@ impl Fault {
         } else if of("Client.") {
             BillingError::Refused(said)
         } else {
-            BillingError::Unavailable(said)
+            BillingError::Unavailable(said.into())
         }
     }
 
@@ -92,21 +104,29 @@ pub enum CallError {
     /// PortaBilling itself says no.
     Fault(Fault),
     /// No answer, or one that PortaBilling's API does not give.
-    Unavailable(String),
+    Unavailable(Away),
+}
+
+impl CallError {
+    fn unavailable(why: impl Into<String>) -> Self {
+        Self::Unavailable(why.into().into())
+    }
 }
 
 impl Api {
-    pub fn new(http: reqwest::Client, url: String, secrets: Vault) -> Self {
-        Self { http, url, secrets, dated: RwLock::default() }
+    pub fn new(http: reqwest::Client, url: String, secrets: Vault, world: Arc<dyn World>) -> Self {
+        Self { http, url, secrets, world, last: RwLock::default() }
     }
 
-    pub fn dated(&self) -> Option<Timestamp> {
-        *self.dated.read().unwrap_or_else(PoisonError::into_inner)
+    pub fn seen(&self) -> Seen {
+        let last = self.last.read().unwrap_or_else(PoisonError::into_inner);
+        Seen { at: last.0, validity: last.1.as_ref().and_then(Validity::seen) }
     }
 
-    fn learn_date(&self, headers: &HeaderMap) {
-        let date = headers.get(DATE).and_then(|date| Timestamp::from_http_date(date.to_str().ok()?));
-        *self.dated.write().unwrap_or_else(PoisonError::into_inner) = date;
+    fn look_at(&self, answer: &Response) {
+        let at = answer.headers().get(DATE).and_then(|date| Timestamp::from_http_date(date.to_str().ok()?));
+        let connection = answer.extensions().get().cloned();
+        *self.last.write().unwrap_or_else(PoisonError::into_inner) = (at, connection);
     }
 
     pub async fn call(
@@ -115,7 +135,6 @@ impl Api {
         params: &Params,
         token: Option<&Secret>,
     ) -> Result<Box<RawValue>, CallError> {
-        let unavailable = |error: &reqwest::Error| CallError::Unavailable(web::reason(error));
         let mut request = self.http.post(format!("{}/rest/{method}", self.url));
         if let Some(token) = token {
             request = request.bearer_auth(token.expose());
@@ -124,16 +143,16 @@ impl Api {
             .json(&serde_json::json!({ "params": params }))
             .send()
             .await
-            .map_err(|error| unavailable(&error))?;
-        self.learn_date(response.headers());
-        let status = response.status();
+            .map_err(|error| CallError::unavailable(web::reason(&error)))?;
+        self.look_at(&response);
+        let (status, asked) = (response.status(), web::retry_after(response.headers(), self.world.now()));
         let body = web::read_bounded(response, ANSWER_BYTES_MAX).await.map_err(|unread| match unread {
             web::Unread::TooLarge { bytes_max } => {
-                CallError::Unavailable(format!("the answer has more than {bytes_max} bytes"))
+                CallError::unavailable(format!("the answer has more than {bytes_max} bytes"))
             }
-            web::Unread::Broken(why) => CallError::Unavailable(why),
+            web::Unread::Broken(why) => CallError::unavailable(why),
         })?;
-        read(status, &body).map_err(|error| match error {
+        read(status, asked, &body).map_err(|error| match error {
             CallError::Fault(fault) => CallError::Fault(self.unsaid(fault)),
             unavailable @ CallError::Unavailable(_) => unavailable,
         })
@@ -147,16 +166,16 @@ impl Api {
 }
 
 /// A gateway in front of PortaBilling speaks through the status; PortaBilling itself does not.
-fn read(status: StatusCode, body: &[u8]) -> Result<Box<RawValue>, CallError> {
+fn read(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Result<Box<RawValue>, CallError> {
     let may_be_a_fault = status.is_success() || status == StatusCode::INTERNAL_SERVER_ERROR;
     if may_be_a_fault && let Ok(fault) = serde_json::from_slice::<Fault>(body) {
         return Err(CallError::Fault(fault));
     }
     if !status.is_success() {
-        return Err(CallError::Unavailable(format!("HTTP {status}")));
+        return Err(CallError::Unavailable(Away { why: format!("HTTP {status}"), retry_after }));
     }
     serde_json::from_slice(body)
-        .map_err(|error| CallError::Unavailable(format!("HTTP {status} without JSON: {error}")))
+        .map_err(|error| CallError::unavailable(format!("HTTP {status} without JSON: {error}")))
 }
 
 #[cfg(test)]
@@ -167,7 +186,7 @@ mod tests {
     fn an_answer_is_told_by_its_fault_code() {
         let read = |status: u16, body: &str| {
             let method = "Account/get_account_info";
-            match read(StatusCode::from_u16(status).expect("a status"), body.as_bytes()) {
+            match read(StatusCode::from_u16(status).expect("a status"), None, body.as_bytes()) {
                 Ok(_) => "an answer",
                 Err(CallError::Fault(fault)) if fault.is_of_session() => "a dead session",
                 Err(CallError::Fault(fault)) if fault.says_there_is_none(method) => "there is none",

@@ -32,6 +32,7 @@ use query::Known;
 use shared::{After, Call, Shared};
 use wire::{ACCOUNT, SIM_CARD};
 
+pub use api::Seen;
 pub use query::{List, Query, Window};
 pub use session::Session;
 use session::User;
@@ -97,7 +98,7 @@ impl PortaBilling {
     /// When TLS cannot be set up.
     pub fn new(settings: Settings, world: Arc<dyn World>) -> reqwest::Result<Self> {
         let http = web::client_by(&settings.way, &settings.url, settings.timeout)?;
-        let api = Arc::new(Api::new(http, settings.url, settings.secrets));
+        let api = Arc::new(Api::new(http, settings.url, settings.secrets, Arc::clone(&world)));
         let user =
             User { login: settings.login, credential: settings.credential, lock_out: settings.lock_out };
         let session = Session::new(Arc::clone(&api), user, Arc::clone(&world));
@@ -119,9 +120,9 @@ impl PortaBilling {
         Arc::clone(&self.session)
     }
 
-    /// What PortaBilling's clock said with its last answer, if it did.
-    pub fn dated(&self) -> Option<Timestamp> {
-        self.api.dated()
+    /// What PortaBilling showed of itself with its last answer.
+    pub fn seen(&self) -> Seen {
+        self.api.seen()
     }
 
     /// Calls a method, unless an answer that serves is at hand.
@@ -146,7 +147,7 @@ impl PortaBilling {
                 Err(CallError::Fault(fault)) if fault.is_of_session() => {
                     self.session.refused(&token).await;
                     if last {
-                        return Err(BillingError::Unavailable(format!("{method}: {fault}")));
+                        return Err(BillingError::Unavailable(format!("{method}: {fault}").into()));
                     }
                 }
                 Err(CallError::Fault(fault)) if fault.says_there_is_none(method) => {
@@ -166,8 +167,8 @@ impl PortaBilling {
                     }
                     return Err(error);
                 }
-                Err(CallError::Unavailable(why)) => {
-                    return Err(BillingError::Unavailable(format!("{method}: {why}")));
+                Err(CallError::Unavailable(away)) => {
+                    return Err(BillingError::Unavailable(away.from_call(method)));
                 }
                 Ok(answer) => return Ok(answer),
             }
@@ -185,7 +186,7 @@ impl PortaBilling {
         let params = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
         let answer = self.call_now(method, &params).await?;
         read(&answer).map_err(|why| {
-            BillingError::Unavailable(format!("{method}: the answer is not as it should be: {why}"))
+            BillingError::Unavailable(format!("{method}: the answer is not as it should be: {why}").into())
         })
     }
 
@@ -202,7 +203,7 @@ impl PortaBilling {
         let Some(params) = query.fill(known) else { return Ok(None) };
         let unreadable = |why: String| {
             let method = &query.method;
-            BillingError::Unavailable(format!("{method}: the answer is not as it should be: {why}"))
+            BillingError::Unavailable(format!("{method}: the answer is not as it should be: {why}").into())
         };
         let now = self.world.now();
         if let List::All { page: Some(limit), window } = &query.list {
@@ -222,7 +223,7 @@ impl PortaBilling {
         after: After,
     ) -> Result<Vec<Box<RawValue>>, BillingError> {
         let method = &query.method;
-        let unreadable = |why: String| BillingError::Unavailable(format!("{method}: {why}"));
+        let unreadable = |why: String| BillingError::Unavailable(format!("{method}: {why}").into());
         let mut pages = Pages::of(limit);
         while let Some(params) = pages.next(params) {
             let answer = self.call(method, &params, after).await?;
@@ -255,7 +256,7 @@ impl Billing for PortaBilling {
         });
         let mut documents: BTreeMap<String, Document> = try_join_all(others).await?.into_iter().collect();
         documents.insert(ACCOUNT.to_owned(), Some(info));
-        wire::account(&documents).map_err(BillingError::Unavailable)
+        wire::account(&documents).map_err(|why| BillingError::Unavailable(why.into()))
     }
 
     /// Closed ones too: one that is closed between two pages must not leave the list.

@@ -14,9 +14,9 @@ use tokio::sync::Mutex;
 
 use super::api::{Api, CallError};
 use super::{Credential, Params, wire};
-use crate::domain::{Timestamp, growing, renewed_after};
+use crate::domain::{RETRY_AFTER_MAX, Timestamp, growing, renewed_after};
 use crate::ports::{BillingError, Tokens, World};
-use crate::secret::Secret;
+use crate::secret::{Kept, Secret};
 
 /// A token that does not say how long it lives is taken to live so long.
 const LIFE_UNKNOWN: Duration = Duration::from_secs(900);
@@ -63,7 +63,11 @@ impl State {
             BillingError::LoginRefused(_) | BillingError::Refused(_) => (REFUSED_PAUSE, &mut self.refusals),
         };
         *failures += 1;
-        let (pause, is_first) = (growing(first, longest, *failures), *failures == 1);
+        let asked = match &error {
+            BillingError::Unavailable(away) => away.retry_after.unwrap_or_default().min(RETRY_AFTER_MAX),
+            _ => Duration::ZERO,
+        };
+        let (pause, is_first) = (growing(first, longest, *failures).max(asked), *failures == 1);
         let until = now + pause;
         let with_end = |why: String| {
             alarm(is_first, &why, pause);
@@ -100,7 +104,7 @@ pub struct User {
 }
 
 struct Token {
-    secret: Secret,
+    kept: Kept,
     granted_at: Timestamp,
     renew_at: Timestamp,
 }
@@ -154,13 +158,13 @@ impl Session {
         let answer = match self.api.call("Session/login", &params, None).await {
             Ok(answer) => answer,
             Err(CallError::Fault(fault)) => return Err(fault.meaning("Session/login")),
-            Err(CallError::Unavailable(why)) => {
-                return Err(BillingError::Unavailable(format!("Session/login: {why}")));
+            Err(CallError::Unavailable(away)) => {
+                return Err(BillingError::Unavailable(away.from_call("Session/login")));
             }
         };
         // What is wrong with it is not said: it may quote the token.
         serde_json::from_str(answer.get()).map_err(|_| {
-            BillingError::Unavailable("Session/login: the answer is not as it should be".to_owned())
+            BillingError::Unavailable("Session/login: the answer is not as it should be".to_owned().into())
         })
     }
 }
@@ -171,7 +175,7 @@ impl Tokens for Session {
         let mut state = self.state.lock().await;
         let now = self.world.now();
         if let Some(token) = state.current.as_ref().filter(|token| now < token.renew_at) {
-            let (secret, granted_at) = (token.secret.clone(), token.granted_at);
+            let (secret, granted_at) = (token.kept.secret().clone(), token.granted_at);
             // It has been good for a while, so what was before it is over.
             if now.since(granted_at) >= NEW {
                 state.refusals = 0;
@@ -186,9 +190,9 @@ impl Tokens for Session {
                 let renew_at = renew_at(&granted, now);
                 self.learn_environment(&granted.access_token);
                 let secret = Secret::new(granted.access_token);
-                self.api.secrets.keep(secret.clone());
                 tracing::info!(%renew_at, "logged in to PortaBilling");
-                let current = Some(Token { secret: secret.clone(), granted_at: now, renew_at });
+                let kept = self.api.secrets.keep(secret.clone());
+                let current = Some(Token { kept, granted_at: now, renew_at });
                 (state.current, state.unanswered, state.pause) = (current, 0, None);
                 Ok(secret)
             }
@@ -200,7 +204,8 @@ impl Tokens for Session {
         let mut state = self.state.lock().await;
         let now = self.world.now();
         // Somebody may have renewed it meanwhile.
-        let Some(current) = state.current.take_if(|current| current.secret.is(token.expose().as_bytes()))
+        let Some(current) =
+            state.current.take_if(|current| current.kept.secret().is(token.expose().as_bytes()))
         else {
             return;
         };
@@ -219,7 +224,7 @@ impl Tokens for Session {
         if state.doubted_at.is_some_and(|at| now.since(at) < NEW) {
             return;
         }
-        if state.current.take_if(|current| current.secret.is(token.expose().as_bytes())).is_some() {
+        if state.current.take_if(|current| current.kept.secret().is(token.expose().as_bytes())).is_some() {
             state.doubted_at = Some(now);
         }
     }
@@ -296,6 +301,7 @@ pub mod fuzz {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ports::Away;
 
     #[test]
     fn a_token_may_tell_its_environment() {
@@ -374,8 +380,13 @@ mod tests {
             locked.pause.as_ref().map(|(until, _)| until.since(now)).expect("a pause")
         });
         assert_eq!(pauses, quarters, "a lock-out is longer");
-        let away = || BillingError::Unavailable("away".to_owned());
+        let away = || BillingError::Unavailable("away".to_owned().into());
         let halves = [1, 2, 4, 8, 16, 32, 60, 60].map(|halves| Duration::from_millis(500 * halves));
         assert_eq!([(); 8].map(|()| pause(away())), halves, "they grow apart from the others");
+        for (asked, seconds) in [(5, 30), (300, 300), (1_000_000, 3600)] {
+            let retry_after = Some(Duration::from_secs(asked));
+            let busy = BillingError::Unavailable(Away { why: "busy".to_owned(), retry_after });
+            assert_eq!(pause(busy), Duration::from_secs(seconds), "asked for {asked}");
+        }
     }
 }

@@ -211,7 +211,7 @@ mod tests {
         let failing = || async {
             reads.fetch_add(1, Ordering::Relaxed);
             tokio::task::yield_now().await;
-            Err(BillingError::Unavailable("away".to_owned()))
+            Err(BillingError::Unavailable("away".to_owned().into()))
         };
         let (call, after, now) = (call(1), After::since(at(0)), at(100));
         let (one, other) =

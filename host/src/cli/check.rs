@@ -6,9 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
+use self::online::Line;
+use super::output::{self, Format};
 use crate::app::{Outside, StartError, load_adapters, with_adapters};
 use crate::config::{self, Settings};
-use crate::lifecycle::{EXIT_CONFIGURATION, refuse};
+use crate::lifecycle::{EXIT_CONFIGURATION, exit_code, refuse};
 use crate::ports::World;
 use crate::world::SystemWorld;
 
@@ -20,23 +24,42 @@ pub struct Arguments {
     /// Also log in to PortaBilling, and connect to every target. Nothing is changed there.
     #[arg(long)]
     online: bool,
+    #[command(flatten)]
+    format: Format,
 }
 
 pub async fn run(arguments: &Arguments) -> ExitCode {
-    let file = &arguments.config;
+    let Arguments { config: file, online, format } = arguments;
     let world: Arc<dyn World> = Arc::new(SystemWorld);
     let (settings, outside) = match offline(file, &world).await {
         Ok(good) => good,
+        Err(error) if format.is_json() => {
+            println!("{:#}", answer(file, &output::problems(&error), None, None));
+            return exit_code(&error);
+        }
         Err(error) => return refuse(&error),
     };
-    for warning in &settings.warnings {
-        eprint!("{}", warning.tell(file));
+    if !format.is_json() {
+        for warning in &settings.warnings {
+            eprint!("{}", warning.tell(file));
+        }
+        print!("{}", summary(&settings));
     }
-    print!("{}", summary(&settings));
-    if arguments.online && !online::check(&settings, &outside, &world).await {
-        return ExitCode::from(EXIT_CONFIGURATION);
+    // A person sees each line when it is found.
+    let tell = if format.is_json() { |_: &Line| {} } else { Line::print };
+    let lines = match online {
+        true => Some(online::check(&settings, &outside, &world, tell).await),
+        false => None,
+    };
+    if format.is_json() {
+        let warnings: Vec<Value> =
+            settings.warnings.iter().map(|warning| output::problem(warning, file)).collect();
+        println!("{:#}", answer(file, &warnings, Some(&settings), lines.as_deref()));
     }
-    ExitCode::SUCCESS
+    match lines.iter().flatten().any(Line::is_error) {
+        true => ExitCode::from(EXIT_CONFIGURATION),
+        false => ExitCode::SUCCESS,
+    }
 }
 
 async fn offline(file: &Path, world: &Arc<dyn World>) -> Result<(Settings, Outside), StartError> {
@@ -64,4 +87,35 @@ fn summary(settings: &Settings) -> String {
     }
     text.push_str("The configuration is good.\n");
     text
+}
+
+/// All of it, for programs. Without settings there is nothing that could run.
+fn answer(file: &Path, problems: &[Value], settings: Option<&Settings>, online: Option<&[Line]>) -> Value {
+    let is_well = !online.into_iter().flatten().any(Line::is_error);
+    json!({
+        "config": file,
+        "good": settings.is_some() && is_well,
+        "problems": problems,
+        "runs": settings.map(runs),
+        "online": online.map(|lines| lines.iter().map(Line::answer).collect::<Vec<_>>()),
+    })
+}
+
+/// What would run.
+fn runs(settings: &Settings) -> Value {
+    let group = |group: &config::GroupSettings| {
+        json!({
+            "group": group.group().0,
+            "events": group.engine.events.written(),
+            "adapter": group.adapter,
+            "target": group.target.url,
+        })
+    };
+    json!({
+        "events": format!("{}/espf/events", settings.public.url()),
+        "operators": settings.admin.url(),
+        "portabilling": settings.billing.url,
+        "journal": settings.store.directory,
+        "groups": settings.groups.iter().map(group).collect::<Vec<_>>(),
+    })
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::{Certificate, Identity, Method, StatusCode};
 use serde_json::Value;
 
+use super::output::Format;
 use crate::config;
 use crate::explain::Code;
 use crate::http::AdminToken;
@@ -38,15 +39,8 @@ pub struct Door {
     /// Our own certificate and its key, in PEM, where the listener asks for one.
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
-    /// How to print it.
-    #[arg(short, long, value_enum, default_value_t = Output::Text)]
-    output: Output,
-}
-
-#[derive(Clone, Copy, clap::ValueEnum)]
-pub enum Output {
-    Text,
-    Json,
+    #[command(flatten)]
+    format: Format,
 }
 
 impl Door {
@@ -75,10 +69,9 @@ impl Door {
     }
 
     pub fn print(&self, answer: Result<Value, ExitCode>, text: impl Fn(&Value) -> String) -> ExitCode {
-        match (answer, self.output) {
-            (Ok(answer), Output::Text) => print!("{}", text(&answer)),
-            (Ok(answer), Output::Json) => println!("{answer:#}"),
-            (Err(code), _) => return code,
+        match answer {
+            Ok(answer) => self.format.print(&answer, text),
+            Err(code) => return code,
         }
         ExitCode::SUCCESS
     }

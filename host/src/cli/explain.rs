@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+use serde_json::json;
+
+use super::output::Format;
 use crate::explain::{Code, explain, words};
 
 #[derive(clap::Args)]
@@ -9,15 +12,20 @@ pub struct Arguments {
     /// `E0103`, `billing-refused`, `parked`, …; all of them when it is left out.
     #[arg(value_name = "CODE")]
     word: Option<String>,
+    #[command(flatten)]
+    format: Format,
 }
 
 pub fn run(arguments: &Arguments) -> ExitCode {
+    let format = arguments.format;
     let Some(word) = &arguments.word else {
-        print!("{}", all());
+        let codes = Code::ALL.iter().map(|code| json!({ "code": code.number(), "title": code.title() }));
+        let all_of_it = json!({ "codes": codes.collect::<Vec<_>>(), "words": words().collect::<Vec<_>>() });
+        format.print(&all_of_it, |_| all());
         return ExitCode::SUCCESS;
     };
     if let Some(page) = explain(word) {
-        print!("{page}");
+        format.print(&json!({ "word": word, "text": page }), |_| page.clone());
         return ExitCode::SUCCESS;
     }
     let nearest = words().map(|known| (strsim::damerau_levenshtein(known, word), known)).min();

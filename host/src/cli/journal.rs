@@ -8,12 +8,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use serde_json::json;
 
 use super::ConfigFile;
+use super::output::Format;
 use crate::config;
 use crate::explain::Code;
 use crate::lifecycle::refuse;
-use crate::store::{self, CareError};
+use crate::store::{self, CareError, Rotated};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -26,7 +28,12 @@ pub enum Command {
     /// Ask it, or a copy, in SQL. Nothing is changed by that.
     Shell(shell::Arguments),
     /// Seal all that it holds with a new key, and remove the old one. Stop the host first.
-    RotateKey(ConfigFile),
+    RotateKey {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(flatten)]
+        format: Format,
+    },
 }
 
 pub fn run(command: &Command) -> ExitCode {
@@ -35,7 +42,7 @@ pub fn run(command: &Command) -> ExitCode {
         Command::Restore(arguments) => backup::restore(arguments),
         Command::Verify(arguments) => verify::run(arguments),
         Command::Shell(arguments) => shell::run(arguments),
-        Command::RotateKey(file) => rotate_key(&file.config),
+        Command::RotateKey { file, format } => rotate_key(&file.config, *format),
     };
     done.unwrap_or_else(|told| told)
 }
@@ -57,13 +64,20 @@ fn refused(code: Code, why: impl std::fmt::Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn rotate_key(file: &Path) -> Done {
+fn rotate_key(file: &Path, format: Format) -> Done {
     let settings = settings(file)?;
     let rotated = store::rotate_key(&settings, None).map_err(|error| refuse(&error.into()))?;
-    println!("{} values are sealed with the new key, and the old one is gone.", rotated.sealed);
-    if rotated.unreadable > 0 {
-        println!("{} values could not be read before, and cannot now.", rotated.unreadable);
-    }
-    println!("Back up {} now.", settings.key().display());
+    let key = settings.key();
+    let answer = json!({ "sealed": rotated.sealed, "unreadable": rotated.unreadable, "key": key });
+    format.print(&answer, |_| said(&rotated, &key));
     Ok(ExitCode::SUCCESS)
+}
+
+fn said(rotated: &Rotated, key: &Path) -> String {
+    let mut text =
+        format!("{} values are sealed with the new key, and the old one is gone.\n", rotated.sealed);
+    if rotated.unreadable > 0 {
+        text += &format!("{} values could not be read before, and cannot now.\n", rotated.unreadable);
+    }
+    text + &format!("Back up {} now.\n", key.display())
 }

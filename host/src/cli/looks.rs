@@ -1,4 +1,4 @@
-//! `event`, `notification` and `account`: what a person looks at.
+//! `event`, `notification`, `account` and `audit`: what a person looks at.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -79,6 +79,29 @@ pub enum AccountCommand {
     },
 }
 
+#[derive(Args)]
+pub struct Audit {
+    /// Of this group and its operations.
+    #[arg(long)]
+    group: Option<String>,
+    /// Of this operation.
+    #[arg(long, value_name = "ID")]
+    operation: Option<String>,
+    #[command(flatten)]
+    page: Page,
+}
+
+pub async fn audit(audit: &Audit) -> ExitCode {
+    let Audit { group, operation, page } = audit;
+    let mut path = format!("audit?{}", page.query());
+    for (name, value) in [("group", group), ("operation", operation)] {
+        if let Some(value) = value {
+            let _ = write!(path, "&{name}={}", encoded(value));
+        }
+    }
+    page.door.show(&path, |it| table(it, "audit", &["at", "what", "about", "who", "why"])).await
+}
+
 pub async fn event(command: &EventCommand) -> ExitCode {
     match command {
         EventCommand::List { dead_letters: false, page } => {
@@ -121,8 +144,8 @@ fn table(answer: &Value, of: &str, columns: &[&str]) -> String {
     let cells = |row: &Value| columns.iter().map(|column| word(&row[*column])).collect::<Vec<_>>();
     let all: Vec<Vec<String>> = std::iter::once(head).chain(rows.iter().map(cells)).collect();
     let mut text = aligned(&all);
-    if let Some(before) = answer["before"].as_str() {
-        let _ = writeln!(text, "there may be more: --before {before}");
+    if !answer["before"].is_null() {
+        let _ = writeln!(text, "there may be more: --before {}", word(&answer["before"]));
     }
     text
 }

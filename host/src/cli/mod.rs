@@ -12,6 +12,7 @@ mod journal;
 pub mod judge;
 mod looks;
 mod operation;
+mod output;
 mod resync;
 #[cfg(feature = "simulators")]
 mod sim;
@@ -61,6 +62,8 @@ enum Command {
     /// See what is known of an account.
     #[command(subcommand)]
     Account(looks::AccountCommand),
+    /// See what persons did, and why.
+    Audit(looks::Audit),
     /// Let a group rest, or work again.
     #[command(subcommand)]
     Target(operation::TargetCommand),
@@ -125,6 +128,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Event(command) => looks::event(&command).await,
         Command::Notification(command) => looks::notification(&command).await,
         Command::Account(command) => looks::account(&command).await,
+        Command::Audit(audit) => looks::audit(&audit).await,
         Command::Journal(command) => journal::run(&command),
         #[cfg(feature = "simulators")]
         Command::Demo(arguments) => demo::run(&arguments).await,

@@ -171,6 +171,7 @@ fn told(answer: &Value) -> String {
         ("due", "due"),
         ("deadline", "deadline"),
         ("adapter", "adapter"),
+        ("trace", "trace"),
         ("keys", "keys"),
         ("stands behind", "stands_behind"),
     ] {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::door::Door;
+use super::door::{Door, word};
 use super::operation;
 
 #[derive(clap::Args)]
@@ -87,13 +87,8 @@ fn problems(status: &Value, stuck: &Value) -> String {
 }
 
 fn text(status: &Value) -> String {
-    let word = |name: &str| match &status[name] {
-        Value::Null => "never".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let mut text =
-        format!("events stored        {} (the last one: {})\n", word("events"), word("last_event_at"));
+    let last = status["last_event_at"].as_str().unwrap_or("never");
+    let mut text = format!("events stored        {} (the last one: {last})\n", word(&status["events"]));
     for (name, label) in [
         ("fan_outs", "customers under way"),
         ("dead_letters", "dead letters"),
@@ -103,16 +98,19 @@ fn text(status: &Value) -> String {
         ("statuses_waiting", "statuses waiting"),
         ("statuses_given_up", "statuses given up"),
     ] {
-        let _ = writeln!(text, "{label:<20} {}", word(name));
+        let _ = writeln!(text, "{label:<20} {}", word(&status[name]));
     }
     for (group, of_group) in status["groups"].as_object().into_iter().flatten() {
         let paused = if of_group["paused"] == true { " (paused)" } else { "" };
         let _ = writeln!(text, "\ngroup {group}{paused}");
-        if let Some(breaker) = of_group["breaker"].as_object() {
-            let word = |name: &str| breaker[name].as_str().unwrap_or_default();
-            let (since, code, why) = (word("open_since"), word("code"), word("why"));
-            let _ = writeln!(text, "  breaker open       since {since}, next probe {}", word("probe_at"));
-            let _ = writeln!(text, "                     {code}: {why}");
+        match of_group["breaker"].as_object() {
+            Some(breaker) => {
+                let word = |name: &str| breaker[name].as_str().unwrap_or_default();
+                let (since, code, why) = (word("open_since"), word("code"), word("why"));
+                let _ = writeln!(text, "  breaker open       since {since}, next probe {}", word("probe_at"));
+                let _ = writeln!(text, "                     {code}: {why}");
+            }
+            None => text += "  breaker            closed\n",
         }
         if let Some(registration) = of_group["registration"].as_object() {
             let word = |name: &str| registration[name].as_str().unwrap_or("none");
@@ -136,8 +134,14 @@ fn text(status: &Value) -> String {
                 seconds("p95")
             );
         }
-        if let Some(oldest) = of_group["oldest_open_at"].as_str() {
-            let _ = writeln!(text, "  the oldest open    since {oldest}");
+        let oldest = &of_group["oldest_open"];
+        if oldest.is_object() {
+            let (id, state) = (word(&oldest["id"]), word(&oldest["state"]));
+            let age = span(oldest["age_s"].as_u64().unwrap_or_default());
+            let _ = writeln!(text, "  oldest open        {id}, {state}, {age} old; {}", left(oldest));
+        }
+        if let Some(last) = of_group["last_event_at"].as_str() {
+            let _ = writeln!(text, "  last event         {last}");
         }
     }
     text
@@ -155,4 +159,52 @@ fn quarantine(of_group: &Value) -> Option<String> {
         word("adapter"),
         because_of.join(", ")
     ))
+}
+
+/// How it stands against its deadline.
+fn left(oldest: &Value) -> String {
+    match oldest["left_s"].as_i64() {
+        Some(left) if left >= 0 => format!("{} left", span(left.unsigned_abs())),
+        Some(over) => format!("{} over its deadline", span(over.unsigned_abs())),
+        None => "no deadline runs".to_owned(),
+    }
+}
+
+/// As a person says it: the two largest units.
+fn span(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{minutes} min {:02} s", seconds % 60),
+        3600..86_400 => format!("{hours} h {:02} min", minutes % 60),
+        _ => format!("{days} d {:02} h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_said_by_its_two_largest_units() {
+        for (seconds, said) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min 00 s"),
+            (3599, "59 min 59 s"),
+            (7380, "2 h 03 min"),
+            (86_400, "1 d 00 h"),
+            (180_000, "2 d 02 h"),
+        ] {
+            assert_eq!(span(seconds), said, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn the_oldest_one_stands_against_its_deadline() {
+        let said = |left_s: Value| left(&serde_json::json!({ "left_s": left_s }));
+        assert_eq!(said(90.into()), "1 min 30 s left");
+        assert_eq!(said((-90).into()), "1 min 30 s over its deadline");
+        assert_eq!(said(Value::Null), "no deadline runs");
+    }
 }

@@ -14,7 +14,10 @@ use crate::domain::{BreakerPolicy, RetrySchedule};
 use crate::engine::LEASE;
 use crate::explain::Code;
 use crate::outbound::{self, Auth, Grant};
+use crate::ports::World as _;
 use crate::secret::Secret;
+use crate::web::Validity;
+use crate::world::SystemWorld;
 
 /// The target, how many operations move at a time, and the pauses between attempts.
 pub struct Target {
@@ -62,12 +65,14 @@ pub fn target(section: &mut Section<'_>, directory: &Path) -> Option<Target> {
     let breaker = section.section("breaker", breaker);
     let answer_max = section.or("answer-max", "\"1MiB\"", |value| value.bytes(1 << 10..=64 << 20));
     let key_header = section.or("key-header", "\"Idempotency-Key\"", header_name);
+    let traceparent = section.or("traceparent", "false", |value| value.truth());
     let settings = outbound::Settings {
         url: url?,
         auth: auth?.unwrap_or(Auth::None),
         timeout: timeout?,
         answer_max: answer_max?,
         key_header: key_header?,
+        traceparent: traceparent?,
         secrets: BTreeMap::new(),
         allow_loopback: allow_loopback?,
         roots: roots?,
@@ -129,10 +134,10 @@ fn literal(url: &Url) -> Option<IpAddr> {
 /// The certificate with its key, as one text.
 fn identity(section: &mut Section<'_>, directory: &Path) -> Option<Secret> {
     let certificate = section.required("cert", "\"tls/punchdown.pem\"");
-    let certificate = certificate.and_then(|value| file(&value, directory));
+    let text = certificate.as_ref().and_then(|value| file(value, directory));
     let key = section.required("key", "{ file = \"secrets/punchdown.key\" }");
     let key = key.and_then(|value| secret(&value, directory));
-    let identity = format!("{}\n{}\n", certificate?, key?.expose());
+    let (certificate, identity) = (certificate?, format!("{}\n{}\n", text?, key?.expose()));
     if let Err(error) = Identity::from_pem(identity.as_bytes()) {
         let why = crate::web::reason(&error);
         section.complain(
@@ -141,6 +146,10 @@ fn identity(section: &mut Section<'_>, directory: &Path) -> Option<Secret> {
             None,
         );
         return None;
+    }
+    let validity = Validity::of_pem(&identity);
+    if let Some(warning) = validity.and_then(|validity| validity.warning(SystemWorld.now(), "the target")) {
+        certificate.warn(Code::CertificateEnds, warning, Some("put a new one there, and restart"));
     }
     Some(Secret::new(identity))
 }

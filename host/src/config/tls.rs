@@ -42,7 +42,7 @@ fn load(files: TlsFiles, cert: &Value<'_>, key: &Value<'_>, ca: Option<&Value<'_
     match Tls::load(files) {
         Ok(tls) => {
             // Callers refuse what has ended; to refuse the start, too, would lose the rest as well.
-            if let Some(warning) = tls.validity().warning(SystemWorld.now()) {
+            if let Some(warning) = tls.validity().warning(SystemWorld.now(), "callers") {
                 cert.warn(Code::CertificateEnds, warning, Some("new files are taken without a restart"));
             }
             warn_of_open_key(key, &key_file);

@@ -191,8 +191,10 @@ impl Breaker {
 
     /// How much of the time between was held back: it burns no operation's deadline.
     pub fn held_between(&self, from: Timestamp, to: Timestamp) -> Duration {
-        let open = self.open().map(|open| (open.since, to));
-        let mut spans: Vec<_> = self.spans.iter().copied().chain(open).collect();
+        let open = self.open().map(|open| open.since);
+        let holds =
+            [open, self.paused_since, self.rests_since].into_iter().flatten().map(|since| (since, to));
+        let mut spans: Vec<_> = self.spans.iter().copied().chain(holds).collect();
         spans.sort_unstable();
         let (mut held, mut counted) = (Duration::ZERO, from);
         for (began, ended) in spans {
@@ -353,6 +355,8 @@ mod tests {
             breaker.heard(fails(), &POLICY, at(400));
         }
         assert_eq!(breaker.held_between(at(390), at(450)), Duration::from_secs(50), "still open");
+        breaker.rest(true, at(395));
+        assert_eq!(breaker.held_between(at(390), at(450)), Duration::from_secs(55), "and resting");
         for second in 0..1000 {
             breaker.pause(second % 2 == 0, at(500 + second));
         }

@@ -48,6 +48,8 @@ pub enum Note {
     },
     Unanswered {
         label: String,
+        #[serde(default)]
+        code: String,
         why: String,
     },
     Struck {
@@ -84,6 +86,27 @@ pub enum Note {
 }
 
 impl Note {
+    /// The code of what failed, where something did.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Unanswered { code, .. } => Some(code),
+            Self::Struck { trouble, .. } | Self::Retrying { trouble, .. } | Self::Parked { trouble, .. } => {
+                Some(&trouble.code)
+            }
+            Self::LaidDown { .. }
+            | Self::Decided { .. }
+            | Self::Left { .. }
+            | Self::Answered { .. }
+            | Self::Forgotten { .. }
+            | Self::Notified { .. }
+            | Self::Elapsed
+            | Self::Overdue
+            | Self::Late
+            | Self::Superseded { .. }
+            | Self::ByPerson { .. } => None,
+        }
+    }
+
     pub const fn word(&self) -> &'static str {
         match self {
             Self::LaidDown { .. } => "laid-down",

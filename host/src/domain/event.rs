@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::adapter::hex;
-use super::{IAccount, ICustomer, Json, Timestamp};
+use super::{IAccount, ICustomer, Json, Timestamp, Trace};
 
 /// NSPS's envelope around an event of the ESPF.
 mod nsps;
@@ -49,6 +49,9 @@ pub struct Event {
     pub variables: Json,
     /// What came beside them; `{}` when nothing did.
     pub enclosed: Json,
+    /// What its delivery was known by, if it named that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
 }
 
 /// Who sends events, each in an envelope of its own.
@@ -181,6 +184,7 @@ impl Event {
             received_at,
             variables: Json::parse(variables.get().to_owned()).map_err(|_| NotAnEvent::NoVariables)?,
             enclosed: Json::empty_object(),
+            trace: None,
         })
     }
 }

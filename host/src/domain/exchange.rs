@@ -160,15 +160,20 @@ impl Response {
 
     /// `Retry-After`, in seconds or as a date. What is neither is no reason to distrust our own pause.
     pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
-        let asked = self.header("retry-after")?.trim();
-        let seconds = asked.parse().ok().map(Duration::from_secs);
-        seconds.or_else(|| Timestamp::from_http_date(asked).map(|at| at.since(now)))
+        retry_after(self.header("retry-after")?, now)
     }
 
     /// The first header of that name, in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|header| header.name == name).map(|header| header.value.as_str())
     }
+}
+
+/// What a `Retry-After` says: seconds, or a date.
+pub fn retry_after(asked: &str, now: Timestamp) -> Option<Duration> {
+    let asked = asked.trim();
+    let seconds = asked.parse().ok().map(Duration::from_secs);
+    seconds.or_else(|| Timestamp::from_http_date(asked).map(|at| at.since(now)))
 }
 
 #[cfg(test)]

@@ -20,7 +20,8 @@
 //! | notification | a message of the external system, stored as it came |
 //! | signal | what the adapter read in a notification: whom it concerns, what it says |
 //! | report | what an adapter says of a service; a status is what PortaBilling is told |
-//! | trouble | a stable code and a sentence for a person |
+//! | trouble | a stable code and a sentence for a person; its kind says where to look first |
+//! | trace | by what an operation is found in the logs of other systems |
 //! | person | who did something to an operation or a group by hand, and why |
 //! | errand | what is done for a whole group, and not for one account: logging in, registering for notifications |
 //! | registration | what stands of being registered, and at which address |
@@ -59,6 +60,7 @@ pub mod step;
 mod subscriber;
 pub mod suspect;
 mod time;
+mod trace;
 mod trouble;
 
 pub use account::{AccountId, IAccount, ICustomer};
@@ -68,7 +70,7 @@ pub use change::{Change, Note};
 pub use decision::{Decision, Entry, Exchange, Happening, Progress, Received, Report, Waiting};
 pub use errand::{Errand, Standing};
 pub use event::{Enriched, Event, EventIdentity, EventSource, NotAnEvent};
-pub use exchange::{Body, Delivery, Escape, Fill, Header, Request, Response};
+pub use exchange::{Body, Delivery, Escape, Fill, Header, Request, Response, retry_after};
 pub use fan_out::{FanOut, Listed, Reached};
 pub use group::{Aliases, Group, Patterns, Policy, Service};
 pub use json::Json;
@@ -78,11 +80,12 @@ pub use operation::{Asked, LaidDown, Move, Operation, OperationId, Stage};
 pub use person::{Act, Person, may_act_on};
 pub use registration::{Duty, Registered, Registration, Token};
 pub use resync::{Difference, Differing, Resync};
-pub use retry::{Chance, RetrySchedule, growing, renewed_after};
+pub use retry::{Chance, RETRY_AFTER_MAX, RetrySchedule, growing, renewed_after};
 pub use shown::{Veil, shortened};
 pub use state::State;
 pub use status::{Said, Status, statuses};
 pub use subscriber::{Subscriber, Wanted};
 pub use suspect::{Quarantine, Subject, Suspect};
 pub use time::Timestamp;
-pub use trouble::{Reason, Trouble};
+pub use trace::Trace;
+pub use trouble::{Kind, Reason, Trouble};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Delivery, Digest, Entry, Event, Group, Happening, Json, Lane, Reason, Received, Request, Said, Service,
-    Subscriber, Timestamp, Trouble, Waiting, Wanted,
+    Subscriber, Timestamp, Trace, Trouble, Waiting, Wanted,
 };
 
 /// A ULID: sorts by the time at which the operation was made.
@@ -84,6 +84,21 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// All words of stages.
+    pub const WORDS: [&str; 11] = [
+        "received",
+        "asking",
+        "ready",
+        "on-its-way",
+        "waiting",
+        "parked",
+        "in-doubt",
+        "finished",
+        "ignored",
+        "superseded",
+        "skipped",
+    ];
+
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Received { .. } => "received",
@@ -135,6 +150,8 @@ pub struct Operation {
     pub service: Service,
     pub laid_down: Option<LaidDown>,
     pub stage: Stage,
+    /// Since when it stands there.
+    pub since: Timestamp,
     /// It is not to be moved before. A waiting operation's is the end of its wait.
     pub due: Timestamp,
     /// When its waiting ends without a word.
@@ -179,6 +196,7 @@ impl Operation {
             service,
             laid_down: None,
             stage: Stage::Received { attempts: 0 },
+            since: event.received_at,
             due: event.received_at,
             deadline: event.received_at + deadline,
             event,
@@ -197,6 +215,11 @@ impl Operation {
         }
     }
 
+    /// What its requests and log lines are known by: as its event came, or else by a name of its own.
+    pub fn trace(&self) -> Trace {
+        self.event.trace.clone().unwrap_or_else(|| Trace::of_operation(&self.id))
+    }
+
     pub fn history(&self) -> Vec<Entry> {
         self.moves.iter().map(|done| done.entry.clone()).collect()
     }
@@ -207,6 +230,16 @@ impl Operation {
         match &self.stage {
             Stage::Waiting { since, .. } => *since,
             _ => self.due,
+        }
+    }
+
+    /// When its time is up, if any runs: none does before its subscriber was read, nor where it waits for
+    /// a person.
+    pub fn time_is_up(&self) -> Option<Timestamp> {
+        match &self.stage {
+            Stage::Received { attempts: 0 } if self.laid_down.is_none() => None,
+            Stage::Parked { .. } => None,
+            stage => stage.is_open().then_some(self.deadline),
         }
     }
 
@@ -242,5 +275,42 @@ impl Operation {
         told.is_some_and(|done| {
             matches!(&done.entry.what, Happening::Exchanged(exchange) if matches!(exchange.outcome, Received::Unknown(_)))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stage_has_a_word_of_the_set() {
+        let by = Digest::of(b"adapter");
+        let request = || Request {
+            label: "look".to_owned(),
+            method: "GET".to_owned(),
+            path: "/".to_owned(),
+            headers: Vec::new(),
+            body: super::super::Body::Empty,
+            delivery: Delivery::Repeatable,
+            fills: Vec::new(),
+            extras: None,
+        };
+        let at = Timestamp::default();
+        let waiting = Waiting { seconds: None, forget: false, gives_way: false };
+        let parked = |in_doubt| Stage::Parked { trouble: Trouble::new("code", "why"), in_doubt };
+        let stages = [
+            Stage::Received { attempts: 0 },
+            Stage::Asking,
+            Stage::Ready { request: request(), by: by.clone(), attempts: 0 },
+            Stage::OnItsWay { request: request(), by: by.clone(), attempts: 0, epoch: 1 },
+            Stage::Waiting { waiting, by, since: at, until: at },
+            parked(false),
+            parked(true),
+            Stage::Finished,
+            Stage::Ignored { why: "not ours".to_owned() },
+            Stage::Superseded { by: OperationId("01J".to_owned()) },
+            Stage::Skipped { by: "ann".to_owned() },
+        ];
+        assert_eq!(stages.map(|stage| stage.word()), Stage::WORDS);
     }
 }

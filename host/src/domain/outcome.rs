@@ -80,10 +80,13 @@ pub fn apply(
     now: Timestamp,
     chance: Chance,
 ) -> Change {
-    let before = statuses(&operation);
+    let (before, stage) = (statuses(&operation), operation.stage.word());
     let mut next = Applying::new(operation, policy, now, chance);
     let took_signal = matches!(outcome, Outcome::Woken(_));
     next.take(outcome);
+    if next.operation.stage.word() != stage {
+        next.operation.since = now;
+    }
     let stage = &next.operation.stage;
     next.operation.spoken_for |= is_retried(stage) || matches!(stage, Stage::Parked { .. });
     let mut statuses = statuses(&next.operation);

@@ -76,6 +76,13 @@ impl Registration {
         [stands, self.making.as_ref(), before].into_iter().flatten().any(|at| at.0 == token)
     }
 
+    /// What makes its addresses its own: whoever knows one may notify.
+    pub fn tokens(&self) -> impl Iterator<Item = &Token> {
+        let stands = self.stands.as_ref().map(|stands| &stands.at);
+        let before = self.before.as_ref().map(|(at, _)| at);
+        [stands, self.making.as_ref(), before].into_iter().flatten()
+    }
+
     /// One is asked for at that address. An earlier asking came to nothing.
     #[must_use]
     pub fn begun(self, at: Token) -> Self {

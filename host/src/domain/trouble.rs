@@ -80,3 +80,101 @@ impl Reason {
         Trouble::new(self.code(), message)
     }
 }
+
+/// What failed, in a word of a small set: where to look first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// PortaBilling, or what it knows of the account.
+    Billing,
+    /// Whoever was to let us in did not.
+    Credential,
+    /// The way to the target, or its silence.
+    Target,
+    /// An adapter, or a limit that it ran into.
+    Adapter,
+    /// The target's answer, as its adapter reads it: the code is the adapter's own.
+    Answer,
+    /// Time.
+    Deadline,
+    /// This process.
+    Host,
+}
+
+/// The host's own codes. Each is explained in `docs/operating.md`; a test compares.
+const KINDS: [(&str, Kind); 28] = [
+    ("account-absent", Kind::Billing),
+    ("adapter-broken", Kind::Adapter),
+    ("adapter-diverged", Kind::Adapter),
+    ("adapter-fatal", Kind::Adapter),
+    ("adapter-limit", Kind::Adapter),
+    ("adapter-not-loaded", Kind::Adapter),
+    ("adapter-refused", Kind::Adapter),
+    ("answer-too-large", Kind::Target),
+    ("attempts-spent", Kind::Deadline),
+    ("billing-login-refused", Kind::Credential),
+    ("billing-refused", Kind::Billing),
+    ("billing-unavailable", Kind::Billing),
+    ("history-limit", Kind::Adapter),
+    ("host-stopped", Kind::Host),
+    ("in-doubt", Kind::Adapter),
+    ("other-environment", Kind::Billing),
+    ("registration-refused", Kind::Credential),
+    ("registration-unavailable", Kind::Credential),
+    ("request-refused", Kind::Adapter),
+    ("service-not-allowed", Kind::Adapter),
+    ("session-refused", Kind::Credential),
+    ("session-unavailable", Kind::Credential),
+    ("step-overrun", Kind::Host),
+    ("target-rate", Kind::Target),
+    ("target-silent", Kind::Target),
+    ("target-unreachable", Kind::Target),
+    ("token-refused", Kind::Credential),
+    ("token-unavailable", Kind::Credential),
+];
+
+impl Kind {
+    pub const ALL: [Self; 7] = [
+        Self::Billing,
+        Self::Credential,
+        Self::Target,
+        Self::Adapter,
+        Self::Answer,
+        Self::Deadline,
+        Self::Host,
+    ];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Billing => "billing",
+            Self::Credential => "credential",
+            Self::Target => "target",
+            Self::Adapter => "adapter",
+            Self::Answer => "answer",
+            Self::Deadline => "deadline",
+            Self::Host => "host",
+        }
+    }
+
+    /// A code that is none of the host's own is an adapter's word for what it was answered.
+    pub fn of(code: &str) -> Self {
+        KINDS.iter().find(|(known, _)| *known == code).map_or(Self::Answer, |(_, kind)| *kind)
+    }
+
+    /// The host's own codes of that kind.
+    pub fn codes(self) -> impl Iterator<Item = &'static str> {
+        KINDS.iter().filter(move |(_, kind)| *kind == self).map(|(code, _)| *code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_of_a_kind() {
+        for reason in Reason::ALL {
+            assert_ne!(Kind::of(reason.code()), Kind::Answer, "{reason:?}");
+        }
+        assert_eq!(Kind::of("profile-unknown"), Kind::Answer);
+    }
+}

@@ -42,6 +42,7 @@ async fn begin_in(core: &Core, settings: &GroupSettings) -> Result<(), JournalEr
             received_at: at,
             variables: payload,
             enclosed: Json::empty_object(),
+            trace: None,
         };
         let operation = core.operation(settings, &event, i_account);
         tracing::info!(%group, %i_account, event = %event.identity, "the system changed of itself; an operation begins");

@@ -58,7 +58,7 @@ impl Core {
         if let Err(error) = self.breakers.load(self.ports.journal.as_ref()).await {
             tracing::error!(%error, "cannot read the breakers; they begin closed");
         }
-        if let Err(error) = self.registrations.load(self.ports.journal.as_ref()).await {
+        if let Err(error) = self.registrations.load(self.ports.journal.as_ref(), &self.vault).await {
             tracing::error!(%error, "cannot read the registrations; they are asked for again");
         }
         self.park_the_fatal().await;
@@ -127,6 +127,13 @@ impl Core {
         }
         let breaker = self.breakers.0[&operation.lane.group].lock().await;
         breaker.held_between(operation.rests_since(), self.ports.world.now())
+    }
+
+    /// When an operation's time is up, as far as can be told now.
+    pub(super) async fn time_is_up(&self, operation: &Operation) -> Option<Timestamp> {
+        let ends = operation.time_is_up()?;
+        let Some(breaker) = self.breakers.0.get(&operation.lane.group) else { return Some(ends) };
+        Some(ends + breaker.lock().await.held_between(operation.rests_since(), self.ports.world.now()))
     }
 
     /// Nobody ran between the two.

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use super::Core;
 use crate::domain::{
     Delivery, Entry, Errand, Exchange, Group, Happening, OperationId, Reason, Received, Request, Standing,
-    Subject, Trouble,
+    Subject, Trace, Trouble,
 };
-use crate::ports::{AdapterError, Denial, Lack, Run, SendError, SessionValues};
+use crate::ports::{AdapterError, Denial, Lack, Marks, Run, SendError, SessionValues};
 use crate::telemetry::AdapterQuestion;
 
 /// Whoever waits for it has a lease that ends.
@@ -64,8 +64,8 @@ impl Core {
             let at = Instant::now();
             let errand = ask(run.clone()).await;
             drop(asking);
-            let result = if errand.is_ok() { "answered" } else { "fault" };
-            self.metrics.adapter_call(group, name.question, result, at.elapsed());
+            let stopped = errand.as_ref().err().map(AdapterError::code);
+            self.metrics.adapter_call(group, name.question, stopped, at.elapsed());
             match errand.map_err(|error| (Denial::Refused, name.fault(&error)))? {
                 Errand::Send(_) if run.history.len() >= REQUESTS_MAX => {
                     let why = format!("it sends more than {REQUESTS_MAX} requests and comes to no end");
@@ -98,8 +98,9 @@ impl Core {
         let (group, outbound) = (&run.group, &self.ports.outbound);
         let lacking = |lack: Lack| (Denial::Unavailable, lack.trouble);
         outbound.make_ready(group, false).await.map_err(lacking)?;
-        let (key, began) = (request.idempotency_key(&run.id), Instant::now());
-        let answer = outbound.send(group, request, &key, session).await;
+        let marks = Marks { key: request.idempotency_key(&run.id), trace: Trace::of_operation(&run.id) };
+        let began = Instant::now();
+        let answer = outbound.send(group, request, &marks, session).await;
         self.metrics.request(group, &answer, began.elapsed());
         match answer {
             Ok(response) => Ok(Received::Answered(response)),

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Core, LOOK_EVERY};
 use crate::domain::fan_out::{Turn, turn};
 use crate::domain::{FanOut, Listed, Operation, Reached, RetrySchedule};
-use crate::ports::JournalError;
+use crate::ports::{Away, JournalError};
 
 const AT_A_TIME: usize = 16;
 
@@ -51,7 +51,7 @@ async fn further(core: &Core, from: &FanOut) -> Result<(), JournalError> {
     let event = &from.event.identity;
     let page = match core.ports.billing.accounts_of(from.i_customer, from.reached.position).await {
         Ok(page) => page,
-        Err(error) => return put_off(core, from, from.reached, &error.to_string()).await,
+        Err(error) => return put_off(core, from, from.reached, &error.into()).await,
     };
     if let Err(why) = from.event.belongs_to(core.ports.billing.environment()) {
         tracing::error!(%event, %why, "an event of a customer reaches nobody");
@@ -59,8 +59,8 @@ async fn further(core: &Core, from: &FanOut) -> Result<(), JournalError> {
     }
     match turn(from.reached, page) {
         Turn::Moved => {
-            let why = "the list of accounts changed while it was read; it is read again";
-            put_off(core, from, Reached::default(), why).await
+            let why = "the list of accounts changed while it was read; it is read again".to_owned();
+            put_off(core, from, Reached::default(), &why.into()).await
         }
         Turn::Done => {
             core.ports.journal.fan_out(from, Vec::new(), None).await?;
@@ -94,10 +94,10 @@ fn operations(core: &Core, of: &FanOut, accounts: &[Listed]) -> Vec<(Operation, 
     made.collect()
 }
 
-async fn put_off(core: &Core, from: &FanOut, reached: Reached, why: &str) -> Result<(), JournalError> {
+async fn put_off(core: &Core, from: &FanOut, reached: Reached, away: &Away) -> Result<(), JournalError> {
     let attempts = from.attempts + 1;
-    let why = core.of_billing(why);
-    let pause = PAUSES.pause(attempts, None, core.ports.world.chance());
+    let why = core.of_billing(&away.why);
+    let pause = PAUSES.pause(attempts, away.retry_after, core.ports.world.chance());
     tracing::warn!(event = %from.event.identity, i_customer = %from.i_customer, attempts, why, "the accounts of a customer are asked for again");
     let to = FanOut { reached, attempts, due: core.ports.world.now() + pause, ..from.clone() };
     core.ports.journal.fan_out(from, Vec::new(), Some(to)).await?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{Core, GroupSettings, GroupState};
 use crate::domain::{
     Event, EventSource, Group, IAccount, NotAnEvent, Notification, Operation, OperationId, Reading, Response,
-    Subject, Timestamp,
+    Subject, Timestamp, Trace,
 };
 use crate::ports::{Acceptance, AdapterError, DeadLetter, Delivered, JournalError, Kept, Overview, Work};
 use crate::telemetry::{AdapterQuestion, Metrics};
@@ -54,14 +54,24 @@ impl Intake {
 
     /// Takes one delivery. `Ok` means durable. What is late may be stored all the same; it is known
     /// when it comes again.
-    pub async fn event(&self, source: EventSource, body: &[u8]) -> Result<Accepted, JournalError> {
-        within(STORED_WITHIN, self.judge(source, body)).await
+    pub async fn event(
+        &self,
+        source: EventSource,
+        trace: Option<Trace>,
+        body: &[u8],
+    ) -> Result<Accepted, JournalError> {
+        within(STORED_WITHIN, self.judge(source, trace, body)).await
     }
 
-    async fn judge(&self, source: EventSource, body: &[u8]) -> Result<Accepted, JournalError> {
+    async fn judge(
+        &self,
+        source: EventSource,
+        trace: Option<Trace>,
+        body: &[u8],
+    ) -> Result<Accepted, JournalError> {
         let served = self.core.ports.billing.environment();
         match source.read(body, self.now()).and_then(|event| event.of_environment(served)) {
-            Ok(event) => self.accept(source, event).await,
+            Ok(event) => self.accept(source, Event { trace, ..event }).await,
             Err(why) => self.keep_letter(source, body, why).await,
         }
     }
@@ -176,6 +186,11 @@ impl Intake {
         states.filter(GroupState::is_held).map(|state| state.group).collect()
     }
 
+    /// When an operation's time is up, if any runs.
+    pub async fn time_is_up(&self, operation: &Operation) -> Option<Timestamp> {
+        self.core.time_is_up(operation).await
+    }
+
     pub async fn overview(&self) -> Result<Overview, JournalError> {
         Ok(self.core.ports.journal.overview().await?.held_back(&self.held().await))
     }
@@ -255,8 +270,8 @@ impl Core {
         let answer = self.ports.adapters.read_notification(group, raw).await;
         drop(asking);
         self.acquit(&subject).await;
-        let result = if answer.is_ok() { "answered" } else { "fault" };
-        self.metrics.adapter_call(group, AdapterQuestion::ReadNotification, result, began.elapsed());
+        let fault = answer.as_ref().err().map(AdapterError::code);
+        self.metrics.adapter_call(group, AdapterQuestion::ReadNotification, fault, began.elapsed());
         let reading = match answer {
             Ok(reading) => reading,
             Err(error @ (AdapterError::NotLoaded(_) | AdapterError::Fault(_))) => {

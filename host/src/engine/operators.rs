@@ -242,6 +242,7 @@ impl Core {
             received_at: self.ports.world.now(),
             // What was true then need not be now.
             enclosed: Json::empty_object(),
+            trace: Some(operation.trace()),
             ..operation.event.clone()
         };
         let successor = self.operation(settings, &event, operation.lane.i_account);

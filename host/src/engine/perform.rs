@@ -12,7 +12,8 @@ use crate::domain::{
     Trouble, Wanted,
 };
 use crate::ports::{
-    Account, AdapterError, BillingError, Held, Lack, Lease, Needs, Question, SendError, SessionValues,
+    Account, AdapterError, Away, BillingError, Held, Lack, Lease, Marks, Needs, Question, SendError,
+    SessionValues,
 };
 use crate::telemetry::AdapterQuestion;
 
@@ -110,8 +111,8 @@ async fn read(held: &Held, settings: &GroupSettings, core: &Core) -> Outcome {
             lay_down(held, needs, Wanted::Gone, None, read_at)
         }
         Ok(Account::Absent) => Outcome::Absent,
-        Err(BillingError::Unavailable(why)) => {
-            Outcome::NotRead { trouble: Trouble::new("billing-unavailable", why), retry_after: None }
+        Err(BillingError::Unavailable(Away { why, retry_after })) => {
+            Outcome::NotRead { trouble: Trouble::new("billing-unavailable", why), retry_after }
         }
         Err(BillingError::LoginRefused(why) | BillingError::LockedOut(why)) => {
             let until = core.ports.world.now() + LOGIN_REFUSED_PAUSE;
@@ -197,8 +198,8 @@ async fn ask(operation: &Operation, core: &Core, session: &mut Option<Arc<Sessio
     };
     drop(asking);
     core.acquit(&subject).await;
-    let result = if answer.is_ok() { "answered" } else { "fault" };
-    core.metrics.adapter_call(group, AdapterQuestion::Provision, result, began.elapsed());
+    let fault = answer.as_ref().err().map(AdapterError::code);
+    core.metrics.adapter_call(group, AdapterQuestion::Provision, fault, began.elapsed());
     let left_with = session.take();
     if let (Ok((Progress { decision: Decision::Renew(_), .. }, _)), Some(ended)) = (&answer, left_with) {
         core.session_ended(group, &ended).await;
@@ -251,9 +252,9 @@ async fn send(
     }
     let none = SessionValues::new();
     let values = session.as_ref().map_or(&none, |session| &session.values);
-    let key = request.idempotency_key(&operation.id);
+    let marks = Marks { key: request.idempotency_key(&operation.id), trace: operation.trace() };
     let began = Instant::now();
-    let answer = core.ports.outbound.send(group, request, &key, values).await;
+    let answer = core.ports.outbound.send(group, request, &marks, values).await;
     core.metrics.request(group, &answer, began.elapsed());
     match answer {
         Ok(response) => Outcome::Answered(response),

@@ -11,7 +11,7 @@ use super::errands::{Failed, Name};
 use super::{Core, GroupSettings, LOOK_EVERY};
 use crate::domain::{Duty, Group, Registration, Standing, Timestamp, Token, Trouble};
 use crate::ports::{Denial, Journal, JournalError, Lack, Registered, SessionValues, Withheld};
-use crate::secret::Secret;
+use crate::secret::{Kept, Secret, Vault};
 use crate::telemetry::AdapterQuestion;
 
 const REGISTRATION: Name = Name {
@@ -31,7 +31,16 @@ pub struct Registrations(BTreeMap<Group, Mutex<State>>);
 #[derive(Default)]
 struct State {
     registration: Registration,
+    /// Its tokens are struck from whatever is said.
+    kept: Vec<Kept>,
     withheld: Withheld,
+}
+
+impl State {
+    fn put(&mut self, registration: Registration, vault: &Vault) {
+        self.kept = registration.tokens().map(|token| vault.keep(Secret::new(token.0.clone()))).collect();
+        self.registration = registration;
+    }
 }
 
 impl Registrations {
@@ -41,10 +50,10 @@ impl Registrations {
 
     /// As they were before the stop. What was being asked for then came to nothing, as far as anybody
     /// knows.
-    pub async fn load(&self, journal: &dyn Journal) -> Result<(), JournalError> {
+    pub async fn load(&self, journal: &dyn Journal, vault: &Vault) -> Result<(), JournalError> {
         for (group, registration) in journal.registrations().await? {
             if let Some(ours) = self.0.get(&group) {
-                ours.lock().await.registration = registration.came_to_nothing();
+                ours.lock().await.put(registration.came_to_nothing(), vault);
             }
         }
         Ok(())
@@ -92,7 +101,6 @@ impl Core {
             return Ok(());
         };
         let token = Token(self.ports.world.new_id().to_lowercase());
-        self.vault.keep(Secret::new(token.0.clone()));
         let address = format!("{}/{MARK}{}", door.trim_end_matches('/'), token.0);
         let begun = self.turn(group, |registration| registration.begun(token)).await?;
         let standing = begun.stands.map(|stands| stands.standing);
@@ -148,7 +156,7 @@ impl Core {
     async fn registration_denied(&self, group: &Group, (denial, trouble): Failed, what: &'static str) {
         self.metrics.registration(group, if denial == Denial::Refused { "refused" } else { "failed" });
         let now = self.ports.world.now();
-        let lack = self.registrations.0[group].lock().await.withheld.denied(denial, trouble, now);
+        let lack = self.registrations.0[group].lock().await.withheld.denied(denial, trouble, None, now);
         let (code, why) = (&lack.trouble.code, self.for_log(group, &lack.trouble.message));
         tracing::warn!(%group, code, why, pause_s = lack.pause.as_secs(), "{what}");
     }
@@ -162,7 +170,7 @@ impl Core {
         let mut state = self.registrations.0[group].lock().await;
         let changed = change(state.registration.clone());
         self.ports.journal.keep_registration(group, &changed).await?;
-        state.registration = changed.clone();
+        state.put(changed.clone(), &self.vault);
         Ok(changed)
     }
 

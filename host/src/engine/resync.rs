@@ -240,6 +240,7 @@ impl<'a> Walk<'a> {
             received_at: self.core.ports.world.now(),
             variables: Json::empty_object(),
             enclosed: Json::empty_object(),
+            trace: None,
         }
     }
 

@@ -11,7 +11,7 @@ use super::Core;
 use super::errands::{Failed, Name};
 use crate::domain::{Group, Reason, Request, Standing, Timestamp, Trouble, renewed_after};
 use crate::ports::{Denial, Lack, SessionValues, Withheld};
-use crate::secret::Secret;
+use crate::secret::{Kept, Secret};
 use crate::telemetry::AdapterQuestion;
 
 const LOG_IN: Name = Name {
@@ -40,6 +40,8 @@ struct State {
 #[derive(Debug)]
 pub struct Session {
     pub values: SessionValues,
+    /// Struck from whatever is said, until nobody uses the session any more.
+    _kept: Vec<Kept>,
     granted_at: Timestamp,
     renew_at: Option<Timestamp>,
 }
@@ -89,7 +91,7 @@ impl Core {
             }
             Err((denial, trouble)) => {
                 self.metrics.log_in(group, if denial == Denial::Refused { "refused" } else { "failed" });
-                let lack = state.withheld.denied(denial, trouble, self.ports.world.now());
+                let lack = state.withheld.denied(denial, trouble, None, self.ports.world.now());
                 let (code, why) = (&lack.trouble.code, self.for_log(group, &lack.trouble.message));
                 tracing::warn!(%group, code, why, pause_s = lack.pause.as_secs(), "no session with a target");
                 Err(lack)
@@ -109,7 +111,8 @@ impl Core {
         state.ended_new = if is_new { state.ended_new + 1 } else { 0 };
         if state.ended_new >= ENDED_NEW_MAX {
             let why = "its sessions end as soon as they are granted";
-            let lack = state.withheld.denied(Denial::Refused, Trouble::new("session-refused", why), now);
+            let lack =
+                state.withheld.denied(Denial::Refused, Trouble::new("session-refused", why), None, now);
             tracing::warn!(%group, code = "session-refused", why, pause_s = lack.pause.as_secs(), "no session with a target");
         }
     }
@@ -125,9 +128,9 @@ impl Core {
             .map_err(|why| (Denial::Refused, Reason::AdapterRefused.trouble(why)))?;
         let values = values.into_iter().map(|(name, value)| (name, Secret::new(value))).collect();
         let values: SessionValues = values;
-        values.values().for_each(|value| self.vault.keep(value.clone()));
+        let kept = values.values().map(|value| self.vault.keep(value.clone())).collect();
         let granted_at = self.ports.world.now();
         let renew_at = standing.life.map(|life| granted_at + renewed_after(life));
-        Ok(Session { values, granted_at, renew_at })
+        Ok(Session { values, _kept: kept, granted_at, renew_at })
     }
 }

@@ -143,8 +143,9 @@ impl Core {
         let Some((lease, held)) = self.ports.journal.take(head, claim).await? else { return Ok(()) };
         if held.operation.stage == Stage::Asking {
             let (refused, chance) = (Outcome::Refused(trouble), self.ports.world.chance());
+            let stood = (held.operation.stage.word(), held.operation.since);
             let change = apply(held.operation, refused, &settings.policy, now, chance);
-            tell(self, &change);
+            tell(&self.metrics, stood, &change, now);
             self.ports.journal.save(&lease, change, now).await?;
         }
         self.ports.journal.release(&lease, now).await

@@ -86,8 +86,9 @@ async fn steps(
         let now = world.now();
         let burnt_none = core.held_before(&step, &held.operation).await;
         let operation = held.operation.given_back(burnt_none);
+        let stood = (operation.stage.word(), operation.since);
         let change = apply(operation, outcome, &settings.policy, now, world.chance());
-        tell(core, &change);
+        tell(&core.metrics, stood, &change, now);
         let news = !change.statuses.is_empty();
         held = journal.save(lease, change, now).await?;
         if let Some(sign) = sign {

@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 
 use super::auth::{EventAuth, Offered};
 use super::{EventSettings, NspsSettings, Peer, Unread, header, nothing_here, read_body};
-use crate::domain::{EventSource, NotAnEvent};
+use crate::domain::{EventSource, NotAnEvent, Trace};
 use crate::engine::{Accepted, Intake};
 use crate::telemetry::ListenerName;
 
@@ -97,7 +97,9 @@ impl Door {
     /// All log lines of a request say at which door it came, and by what the caller would find it.
     fn span(&self, headers: &HeaderMap) -> tracing::Span {
         let door = self.dialect.source().word();
-        let (trace, request) = (mark(headers, "x-b3-traceid"), mark(headers, "x-request-id"));
+        let named = trace(headers).map(|trace| trace.to_string());
+        let trace = named.as_deref().or_else(|| mark(headers, "x-b3-traceid"));
+        let request = mark(headers, "x-request-id");
         // Of the highest level, or a filter that wants less would take it from what is still logged.
         tracing::error_span!("delivery", door, trace, request)
     }
@@ -142,7 +144,7 @@ impl Door {
         }
         let source = self.dialect.source();
         let accepted = match read {
-            Ok(bytes) => self.intake.event(source, &bytes).await,
+            Ok(bytes) => self.intake.event(source, trace(&parts.headers), &bytes).await,
             // It would be too large again.
             Err(Unread::TooLarge(beginning)) => {
                 let why = NotAnEvent::TooLarge { bytes_max: self.body_max };
@@ -223,6 +225,16 @@ impl Fate {
             ),
         }
     }
+}
+
+/// By what the caller, or whoever asked him, finds what became of it.
+pub fn trace(headers: &HeaderMap) -> Option<Trace> {
+    let b3 = || {
+        let id = header(headers, "x-b3-traceid")?;
+        Trace::of_b3_headers(id, header(headers, "x-b3-sampled"))
+    };
+    let of = |name: &str, read: fn(&str) -> Option<Trace>| header(headers, name).and_then(read);
+    of("traceparent", Trace::of_traceparent).or_else(|| of("b3", Trace::of_b3)).or_else(b3)
 }
 
 /// The beginning of an id, if it is one: what could break a log line is left out.

@@ -19,14 +19,15 @@ use super::auth::Offered;
 use super::notifications::{below_group, first_part};
 use super::notify_auth::Caller;
 use super::rewording::{COME_AGAIN, Reworded};
-use super::tls::{CertificateName, ClientCertificate, Validity};
+use super::tls::{CertificateName, ClientCertificate};
 use super::{
     AdminToken, Algorithm, CallerRule, Encoding, EventAuth, Key, NotifyAuth, NotifySettings, Signature,
     SignedTime, Template, TimeFrom, TrustedProxies, admin,
 };
-use crate::domain::{Group, Timestamp, hex};
+use crate::domain::{Group, Timestamp, Trace, hex};
 use crate::secret::Secret;
 use crate::telemetry::ListenerName;
+use crate::web::Validity;
 
 /// Our clock, in the time of ESPF's published samples: 2018-04-12T15:24:00Z.
 const NOW: u64 = 1_523_546_640;
@@ -57,6 +58,18 @@ fn headers(pairs: &[(&'static str, &[u8])]) -> Option<HeaderMap> {
     pairs.iter().map(pair).collect()
 }
 
+/// The headers `traceparent`, `b3`, `x-b3-traceid` and `x-b3-sampled`: a trace that is read can be handed on and
+/// is the same there, and it breaks no line of the log.
+pub fn trace(input: &[u8]) {
+    let Some(([parent, b3, id], sampled)) = lines(input) else { return };
+    let pairs = [("traceparent", parent), ("b3", b3), ("x-b3-traceid", id), ("x-b3-sampled", sampled)];
+    let Some(headers) = headers(&pairs) else { return };
+    let Some(trace) = super::events::trace(&headers) else { return };
+    let name = trace.to_string();
+    assert!(name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}");
+    assert_eq!(Trace::of_traceparent(&trace.parent_of("key")), Some(trace));
+}
+
 /// A certificate, or the name of one: what is shown can be told by its digest, and a name that can be
 /// written in the configuration is read as it is shown.
 pub fn certificate(input: &[u8]) {
@@ -66,7 +79,7 @@ pub fn certificate(input: &[u8]) {
     assert!(certificate.is_one_of(&[digest]));
     assert!(!certificate.is_one_of(&[]));
     if let Some(validity) = Validity::of(&[shown]) {
-        let _ = validity.warning(now());
+        let _ = validity.warning(now(), "callers");
     }
     let Some(name) = str::from_utf8(input).ok().and_then(CertificateName::parse) else { return };
     assert_eq!(CertificateName::parse(&name.to_string()), Some(name));

@@ -17,7 +17,9 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{InconsistentKeys, RootCertStore, ServerConfig};
 use sha2::{Digest as _, Sha256};
 
-pub use certificate::{CertificateName, ClientCertificate, Validity};
+use crate::web::Validity;
+
+pub use certificate::{CertificateName, ClientCertificate};
 pub use keeper::Keeper;
 
 /// Where a listener's certificate and key stand.

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 
 use self::target::{Leaving, Target};
 use crate::domain::{Group, Request, Response};
-use crate::ports::{Lack, Outbound, SendError, SessionValues, World};
+use crate::ports::{Lack, Marks, Outbound, SendError, SessionValues, World};
 use crate::secret::{Secret, Vault};
 use crate::web;
 
@@ -69,14 +69,14 @@ impl Outbound for Targets {
         &self,
         group: &Group,
         request: &Request,
-        key: &str,
+        marks: &Marks,
         session: &SessionValues,
     ) -> Result<Response, SendError> {
         let target =
             self.0.get(group).ok_or_else(|| SendError::Refused(format!("group {group} has no target")))?;
         let began = Instant::now();
         let token = target.token().await.map_err(SendError::Lacking)?;
-        let leaving = Leaving { request, key, session };
+        let leaving = Leaving { request, marks, session };
         let response = exchange(group, target, &leaving, token.as_ref(), target.settings.timeout).await?;
         let Some((tokens, refused)) =
             target.tokens.as_ref().zip(token).filter(|_| response.status == UNAUTHORIZED)

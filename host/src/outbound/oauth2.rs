@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use crate::domain::{Timestamp, Trouble, renewed_after};
 use crate::ports::{Denial, Lack, Withheld, World};
-use crate::secret::{Secret, Vault};
+use crate::secret::{Kept, Secret, Vault};
 use crate::web;
 
 /// A request waits at most so long for a token: it has time of its own.
@@ -36,7 +36,7 @@ pub struct Tokens {
     http: Client,
     grant: Grant,
     world: Arc<dyn World>,
-    /// Whoever speaks of a token later is not to say it.
+    /// Where its tokens are struck by, as long as they are good.
     vault: Vault,
     /// Locked while somebody asks for a token: the others wait for the same one.
     state: Mutex<State>,
@@ -51,7 +51,7 @@ struct State {
 }
 
 struct Token {
-    secret: Secret,
+    kept: Kept,
     renew_at: Timestamp,
 }
 
@@ -59,6 +59,13 @@ struct Token {
 struct Granted {
     access_token: String,
     expires_in: Option<serde_json::Value>,
+}
+
+/// Why there is no token, and when the endpoint wants to be asked again.
+struct Denied {
+    denial: Denial,
+    why: String,
+    retry_after: Option<Duration>,
 }
 
 impl Tokens {
@@ -77,7 +84,7 @@ impl Tokens {
     pub async fn instead_of(&self, refused: &Secret) -> Result<Option<Secret>, Lack> {
         let mut state = self.state.lock().await;
         let now = self.world.now();
-        let is_current = |token: &Token| token.secret.is(refused.expose().as_bytes());
+        let is_current = |token: &Token| token.kept.secret().is(refused.expose().as_bytes());
         if state.current.as_ref().is_some_and(is_current) {
             if state.renewed_at.is_some_and(|at| now.since(at) < RENEWED_ONCE_IN) {
                 return Ok(None);
@@ -91,7 +98,7 @@ impl Tokens {
     async fn current(&self, state: &mut State) -> Result<Secret, Lack> {
         let now = self.world.now();
         if let Some(token) = state.current.as_ref().filter(|token| now < token.renew_at) {
-            return Ok(token.secret.clone());
+            return Ok(token.kept.secret().clone());
         }
         if let Some(lack) = state.withheld.lack(now) {
             return Err(lack);
@@ -99,20 +106,19 @@ impl Tokens {
         match self.ask().await {
             Ok(granted) => {
                 let secret = Secret::new(granted.access_token);
-                self.vault.keep(secret.clone());
                 let renew_at = renew_at(granted.expires_in.as_ref(), now);
                 tracing::info!(endpoint = self.endpoint(), %renew_at, "a target's token was granted");
-                let current = Some(Token { secret: secret.clone(), renew_at });
+                let current = Some(Token { kept: self.vault.keep(secret.clone()), renew_at });
                 *state = State { current, renewed_at: state.renewed_at, ..State::default() };
                 Ok(secret)
             }
-            Err((denial, why)) => {
+            Err(Denied { denial, why, retry_after }) => {
                 let code = match denial {
                     Denial::Refused => "token-refused",
                     Denial::Unavailable => "token-unavailable",
                 };
                 let trouble = Trouble::new(code, format!("{}: {why}", self.endpoint()));
-                let lack = state.withheld.denied(denial, trouble, now);
+                let lack = state.withheld.denied(denial, trouble, retry_after, now);
                 let pause_s = lack.pause.as_secs();
                 tracing::warn!(code, endpoint = self.endpoint(), why, pause_s, "no token for a target");
                 Err(lack)
@@ -124,8 +130,8 @@ impl Tokens {
         self.grant.token_url.host_str().unwrap_or_default()
     }
 
-    async fn ask(&self) -> Result<Granted, (Denial, String)> {
-        let unavailable = |why: String| (Denial::Unavailable, why);
+    async fn ask(&self) -> Result<Granted, Denied> {
+        let unavailable = |why: String| Denied { denial: Denial::Unavailable, why, retry_after: None };
         let Grant { token_url, client_id, client_secret, scope, audience } = &self.grant;
         let mut form = vec![("grant_type", "client_credentials")];
         form.extend(scope.as_deref().map(|scope| ("scope", scope)));
@@ -133,7 +139,7 @@ impl Tokens {
         let request = self.http.post(token_url.clone()).header("accept", "application/json").form(&form);
         let request = request.basic_auth(form_encoded(client_id), Some(form_encoded(client_secret.expose())));
         let answer = request.send().await.map_err(|error| unavailable(web::reason(&error)))?;
-        let status = answer.status();
+        let (status, retry_after) = (answer.status(), web::retry_after(answer.headers(), self.world.now()));
         let body = web::read_bounded(answer, ANSWER_BYTES_MAX).await.map_err(|unread| match unread {
             web::Unread::TooLarge { bytes_max } => {
                 unavailable(format!("its answer has more than {bytes_max} bytes"))
@@ -148,7 +154,12 @@ impl Tokens {
         let said = refusal(&body).map(|word| format!(", {word}")).unwrap_or_default();
         let why = format!("it answered {}{said}", status.as_u16());
         let comes_back = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
-        Err(if status.is_client_error() && !comes_back { (Denial::Refused, why) } else { unavailable(why) })
+        let is_refused = status.is_client_error() && !comes_back;
+        Err(Denied {
+            denial: if is_refused { Denial::Refused } else { Denial::Unavailable },
+            why,
+            retry_after,
+        })
     }
 }
 

@@ -4,20 +4,23 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use hyper::http::Extensions;
+use hyper_util::client::legacy::connect::Connection;
+use reqwest::tls::TlsInfo;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::Targets;
 use super::target::Target;
 use crate::domain::{Group, Trouble};
-use crate::web;
+use crate::web::{self, Validity};
 
 impl Targets {
-    /// Connects, and says why that cannot be done.
+    /// Connects, and says for how long the certificate that it saw is good; `None` where it saw none.
     ///
     /// # Errors
-    /// A sentence.
-    pub async fn reach(&self, group: &Group) -> Result<(), String> {
+    /// Why that cannot be done, in a sentence.
+    pub async fn reach(&self, group: &Group) -> Result<Option<Validity>, String> {
         let target = self.0.get(group).ok_or_else(|| format!("group {group} has no target"))?;
         reach(target).await
     }
@@ -32,32 +35,42 @@ impl Targets {
     }
 }
 
-async fn reach(target: &Target) -> Result<(), String> {
+async fn reach(target: &Target) -> Result<Option<Validity>, String> {
     let client = target.settings.builder(&target.base, target.settings.timeout);
-    let client = client.and_then(|client| client.connector_layer(Stop).build());
+    let client = client.and_then(|client| client.tls_info(true).connector_layer(Stop).build());
     let client = client.map_err(|error| web::reason(&error))?;
     match client.get(target.base.clone()).send().await {
-        Err(error) if is_reached(&error) => Ok(()),
-        Err(error) => Err(web::reason(&error)),
+        Err(error) => match reached(&error) {
+            Some(Reached(validity)) => Ok(*validity),
+            None => Err(web::reason(&error)),
+        },
         Ok(_) => Err("a request was sent that should not have been".to_owned()),
     }
 }
 
-fn is_reached(error: &reqwest::Error) -> bool {
+fn reached(error: &reqwest::Error) -> Option<&Reached> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        if error.is::<Reached>() {
-            return true;
+        if let Some(reached) = error.downcast_ref() {
+            return Some(reached);
         }
         cause = error.source();
     }
-    false
+    None
 }
 
 /// The connection stands, and nothing is to be sent on it.
 #[derive(Debug, thiserror::Error)]
 #[error("connected")]
-struct Reached;
+struct Reached(Option<Validity>);
+
+impl Reached {
+    fn by(connection: &impl Connection) -> Self {
+        let mut seen = Extensions::new();
+        connection.connected().get_extras(&mut seen);
+        Self(seen.get().and_then(|seen: &TlsInfo| Validity::seen(seen)))
+    }
+}
 
 #[derive(Clone)]
 struct Stop;
@@ -78,7 +91,7 @@ impl<S, R> Service<R> for Stopping<S>
 where
     S: Service<R>,
     S::Error: From<Reached>,
-    S::Response: Send,
+    S::Response: Connection + Send,
     S::Future: Send + 'static,
 {
     type Response = S::Response;
@@ -91,9 +104,6 @@ where
 
     fn call(&mut self, request: R) -> Self::Future {
         let connecting = self.0.call(request);
-        Box::pin(async move {
-            connecting.await?;
-            Err(Reached.into())
-        })
+        Box::pin(async move { Err(Reached::by(&connecting.await?).into()) })
     }
 }

@@ -14,9 +14,9 @@ use super::fills::{self, Known};
 use super::oauth2::{Grant, TOKEN_TIMEOUT, Tokens};
 use super::turns::Turns;
 use crate::domain::{Body, Request, Trouble};
-use crate::ports::{Lack, SendError, SessionValues, World};
+use crate::ports::{Lack, Marks, SendError, SessionValues, World};
 use crate::secret::{Secret, Vault};
-use crate::web::{self, Rate};
+use crate::web::{self, Rate, Validity};
 
 /// A target of one group.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct Settings {
     pub answer_max: u64,
     /// The header that carries the idempotency key.
     pub key_header: String,
+    /// Whether requests say which trace they are of.
+    pub traceparent: bool,
     /// What the adapter's fills may name.
     pub secrets: BTreeMap<String, Secret>,
     /// Names of it may mean this machine.
@@ -49,8 +51,14 @@ impl Settings {
             Auth::Basic { .. } | Auth::Bearer(_) | Auth::OAuth2(_) => Some("authorization"),
             Auth::None | Auth::Query { .. } => None,
         };
-        let own = std::iter::once(self.key_header.as_str()).chain(credential);
-        own.into_iter().any(|own| own.eq_ignore_ascii_case(name))
+        let trace = self.traceparent.then_some(TRACEPARENT);
+        let own = [Some(self.key_header.as_str()), credential, trace];
+        own.into_iter().flatten().any(|own| own.eq_ignore_ascii_case(name))
+    }
+
+    /// For how long the certificate by which it knows us is good.
+    pub fn certificate(&self) -> Option<Validity> {
+        self.identity.as_ref().and_then(|identity| Validity::of_pem(identity.expose()))
     }
 
     /// A client for what is at `url` and belongs to this target.
@@ -89,9 +97,12 @@ pub enum Auth {
 /// A request as it leaves, and what it is filled with beside the group's secrets.
 pub struct Leaving<'a> {
     pub request: &'a Request,
-    pub key: &'a str,
+    pub marks: &'a Marks,
     pub session: &'a SessionValues,
 }
+
+/// Of W3C Trace Context.
+const TRACEPARENT: &str = "traceparent";
 
 /// What stands for a secret that a target says back.
 const STRUCK: &str = "(secret)";
@@ -171,7 +182,7 @@ impl Target {
         leaving: &Leaving<'_>,
         token: Option<&Secret>,
     ) -> Result<reqwest::Request, SendError> {
-        let Leaving { request, key, .. } = leaving;
+        let Leaving { request, marks, .. } = leaving;
         let refused = |why: String| SendError::Refused(format!("request `{}`: {why}", request.label));
         let filled = fills::fill(request, &self.known(leaving)).map_err(refused)?;
         let method = Method::from_bytes(filled.method.as_bytes())
@@ -183,7 +194,10 @@ impl Target {
             }
             wire = wire.header(&header.name, &header.value);
         }
-        wire = wire.header(&self.settings.key_header, *key);
+        wire = wire.header(&self.settings.key_header, &marks.key);
+        if self.settings.traceparent {
+            wire = wire.header(TRACEPARENT, marks.trace.parent_of(&marks.key));
+        }
         wire = match &self.settings.auth {
             // Part of the address, or the token below.
             Auth::None | Auth::Query { .. } | Auth::OAuth2(_) => wire,
@@ -245,6 +259,7 @@ mod tests {
             timeout: Duration::from_secs(1),
             answer_max: 1 << 20,
             key_header: "Idempotency-Key".to_owned(),
+            traceparent: false,
             secrets: BTreeMap::from([("id".to_owned(), Secret::new("../../admin"))]),
             allow_loopback: false,
             roots: None,
@@ -252,6 +267,11 @@ mod tests {
             rate: None,
         };
         Target::new(settings, &world, &Vault::default()).expect("a target")
+    }
+
+    fn marks() -> Marks {
+        let id = crate::domain::OperationId("01J".to_owned());
+        Marks { key: "key".to_owned(), trace: crate::domain::Trace::of_operation(&id) }
     }
 
     /// Time stands still.
@@ -313,7 +333,7 @@ mod tests {
             ("http://oms.example/api", "-internal/x", Escape::Verbatim, None),
         ] {
             let request = request(path, escape);
-            let leaving = Leaving { request: &request, key: "key", session: &BTreeMap::new() };
+            let leaving = Leaving { request: &request, marks: &marks(), session: &BTreeMap::new() };
             let built = target(base, Auth::None).build(&leaving, None);
             match (built, goes_to) {
                 (Ok(wire), Some(url)) => assert_eq!(wire.url().as_str(), url),
@@ -334,7 +354,7 @@ mod tests {
         ] {
             let target = target("http://oms.example", key());
             let request = Request { fills: vec![], ..request(path, Escape::Verbatim) };
-            let leaving = Leaving { request: &request, key: "key", session: &BTreeMap::new() };
+            let leaving = Leaving { request: &request, marks: &marks(), session: &BTreeMap::new() };
             match (target.build(&leaving, None), goes_to) {
                 (Ok(wire), Some(url)) => assert_eq!(wire.url().as_str(), url),
                 (Err(SendError::Refused(why)), None) => assert!(why.contains("host's to set"), "{why}"),

@@ -145,6 +145,8 @@ pub struct Overview {
     pub operations: BTreeMap<(Group, String), u64>,
     /// When the oldest unfinished operation of a group was received.
     pub oldest_open: BTreeMap<Group, Timestamp>,
+    /// When the newest operation of a group was received.
+    pub newest: BTreeMap<Group, Timestamp>,
     pub events: u64,
     /// Events of customers that have not reached all accounts.
     pub fan_outs: u64,
@@ -199,6 +201,18 @@ pub struct Told {
     pub timeline: Vec<(Timestamp, Note)>,
     /// The head of its lane, when that is another one.
     pub stands_behind: Option<OperationId>,
+}
+
+/// What of that a person wants to see.
+#[derive(Clone, Debug, Default)]
+pub struct AuditsSought {
+    /// Of a group, or of its operations as long as the journal knows them.
+    pub group: Option<Group>,
+    /// Of this operation.
+    pub operation: Option<OperationId>,
+    /// Those that came before that one.
+    pub before: Option<u64>,
+    pub most: usize,
 }
 
 /// What a person did.

@@ -1,8 +1,47 @@
 //! What a whole group lacks for a while, and how long it is not asked for again.
 
+use std::fmt;
 use std::time::Duration;
 
-use crate::domain::{Timestamp, Trouble, growing};
+use super::BillingError;
+use crate::domain::{RETRY_AFTER_MAX, Timestamp, Trouble, growing};
+
+/// Why somebody did not answer as he should, and when he wants to be asked again, if he said so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Away {
+    pub why: String,
+    pub retry_after: Option<Duration>,
+}
+
+impl Away {
+    /// With the name of the call before it.
+    #[must_use]
+    pub fn from_call(self, method: &str) -> Self {
+        Self { why: format!("{method}: {}", self.why), ..self }
+    }
+}
+
+impl From<BillingError> for Away {
+    fn from(error: BillingError) -> Self {
+        let retry_after = match &error {
+            BillingError::Unavailable(away) => away.retry_after,
+            BillingError::LoginRefused(_) | BillingError::LockedOut(_) | BillingError::Refused(_) => None,
+        };
+        Self { why: error.to_string(), retry_after }
+    }
+}
+
+impl From<String> for Away {
+    fn from(why: String) -> Self {
+        Self { why, retry_after: None }
+    }
+}
+
+impl fmt::Display for Away {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
 
 /// What a whole group lacks for a while: it fails none of its operations.
 #[derive(Clone, Debug)]
@@ -54,10 +93,18 @@ impl Withheld {
         *self = Self::default();
     }
 
-    pub fn denied(&mut self, denial: Denial, trouble: Trouble, now: Timestamp) -> Lack {
+    /// Whoever denies it may ask for a longer pause than ours, up to an hour.
+    pub fn denied(
+        &mut self,
+        denial: Denial,
+        trouble: Trouble,
+        retry_after: Option<Duration>,
+        now: Timestamp,
+    ) -> Lack {
         self.denials = self.denials.saturating_add(1);
         let (first, longest) = denial.pauses();
-        let pause = growing(first, longest, self.denials);
+        let asked = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
+        let pause = growing(first, longest, self.denials).max(asked);
         self.until = Some((now + pause, trouble.clone()));
         Lack { trouble, pause }
     }
@@ -72,9 +119,15 @@ mod tests {
         let now = Timestamp::default();
         let mut withheld = Withheld::default();
         assert!(withheld.lack(now).is_none());
-        for (denial, seconds) in [(Denial::Refused, 10), (Denial::Refused, 20), (Denial::Unavailable, 4)] {
-            let pause = Duration::from_secs(seconds);
-            assert_eq!(withheld.denied(denial, Trouble::new("code", "why"), now).pause, pause);
+        for (denial, asked, seconds) in [
+            (Denial::Refused, None, 10),
+            (Denial::Refused, Some(5), 20),
+            (Denial::Unavailable, None, 4),
+            (Denial::Unavailable, Some(90), 90),
+            (Denial::Unavailable, Some(1_000_000), 3600),
+        ] {
+            let (asked, pause) = (asked.map(Duration::from_secs), Duration::from_secs(seconds));
+            assert_eq!(withheld.denied(denial, Trouble::new("code", "why"), asked, now).pause, pause);
             let lack = withheld.lack(now).expect("it is withheld");
             assert_eq!((lack.pause, lack.trouble.code.as_str()), (pause, "code"));
             assert!(withheld.lack(now + pause).is_none(), "and no longer");

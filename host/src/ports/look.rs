@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 
-use super::{Audit, JournalError, Line, Sought, Told};
+use super::{Audit, AuditsSought, JournalError, Line, Sought, Told};
 use crate::domain::{
-    Event, EventIdentity, Group, IAccount, ICustomer, Json, Notification, OperationId, Said, Service,
-    Timestamp,
+    Event, EventIdentity, Group, IAccount, ICustomer, Json, Notification, Operation, OperationId, Said,
+    Service, Timestamp,
 };
 
 /// What is in the journal, for a person to see. Lists begin with the newest.
@@ -40,8 +40,11 @@ pub trait Looks: Send + Sync {
     /// What is known of an account; `None`: nothing.
     async fn account(&self, account: IAccount) -> Result<Option<AccountTold>, JournalError>;
 
-    /// What persons did, the newest first.
-    async fn audits(&self, most: usize) -> Result<Vec<Audit>, JournalError>;
+    /// The oldest open operation of each group that has one. One that cannot be read is left out.
+    async fn oldest_open(&self) -> Result<Vec<Operation>, JournalError>;
+
+    /// What persons did, the newest first, each with its place among all.
+    async fn audits(&self, sought: AuditsSought) -> Result<Vec<(u64, Audit)>, JournalError>;
 }
 
 /// Where a list is continued: what its last line has.

@@ -50,6 +50,8 @@ impl Seal {
 struct State {
     service: Service,
     stage: Stage,
+    #[serde(default)]
+    since: Timestamp,
     deadline: Timestamp,
     moves: Vec<Move>,
     keys: Vec<String>,
@@ -89,6 +91,7 @@ impl OperationRow {
         let state = State {
             service: operation.service.clone(),
             stage: operation.stage.clone(),
+            since: operation.since,
             deadline: operation.deadline,
             moves: operation.moves.clone(),
             keys: operation.keys.clone(),
@@ -148,6 +151,7 @@ impl StoredOperation {
             service: state.service,
             laid_down,
             stage: state.stage,
+            since: state.since,
             due: Timestamp::from_millis(self.due),
             deadline: state.deadline,
             moves: state.moves,

@@ -6,7 +6,6 @@ use std::sync::PoisonError;
 use std::sync::RwLock;
 use std::time::Duration;
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -15,10 +14,15 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::labels::{
+    ANSWERED, AdapterCall, CLASSES, DoorResult, ENDS, GroupCode, GroupHeld, GroupKind, GroupOutcome,
+    GroupResult, GroupStage, GroupState, NO_ANSWERS, OfGroup, OfKind, OfResult, STAGES, ServingAdapter,
+    StatusPost, class, result,
+};
 use super::listeners::Listeners;
 use super::words::{AdapterQuestion, HeldBy};
 use crate::domain::resync::Found;
-use crate::domain::{EventSource, Group, Response, State, Status, Timestamp};
+use crate::domain::{Digest, EventSource, Group, Kind, Response, State, Status, Timestamp};
 use crate::ports::{Overview, Purgeable, SendError};
 
 /// From a millisecond to ten seconds: what one call may take.
@@ -26,58 +30,8 @@ const CALL_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0
 /// From a second to a day: what an operation may take.
 const PROVISION_SECONDS: [f64; 12] =
     [1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 10_800.0, 21_600.0, 43_200.0, 86_400.0];
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct OfResult {
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct OfKind {
-    what: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct DoorResult {
-    door: &'static str,
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct OfGroup {
-    group: String,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct GroupState {
-    group: String,
-    state: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct GroupResult {
-    group: String,
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct AdapterCall {
-    group: String,
-    question: &'static str,
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct StatusPost {
-    status: &'static str,
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct GroupHeld {
-    group: String,
-    by: &'static str,
-}
+/// From ten milliseconds to a day: a stage may be passed through, or stood in.
+const STAGE_SECONDS: [f64; 10] = [0.01, 0.1, 0.5, 2.5, 15.0, 60.0, 300.0, 3600.0, 21_600.0, 86_400.0];
 
 /// All metrics of one running host.
 pub struct Metrics {
@@ -93,13 +47,19 @@ pub struct Metrics {
     unmatched: Gauge,
     signals_parked: Gauge,
     statuses_waiting: Gauge,
+    statuses_given_up: Gauge,
     parked: Family<OfGroup, Counter>,
     late: Family<OfGroup, Counter>,
     held: Family<GroupHeld, Gauge>,
-    provision: Family<OfGroup, Histogram>,
+    provision: Family<GroupOutcome, Histogram>,
+    stages: Family<GroupStage, Histogram>,
+    retries: Family<GroupKind, Counter>,
+    adapters: Family<ServingAdapter, Gauge>,
     adapter_calls: Family<AdapterCall, Counter>,
     adapter_seconds: Family<OfGroup, Histogram>,
     requests: Family<GroupResult, Counter>,
+    answers: Family<GroupCode, Counter>,
+    certificates: Family<OfGroup, Gauge>,
     log_ins: Family<GroupResult, Counter>,
     registrations: Family<GroupResult, Counter>,
     request_seconds: Family<OfGroup, Histogram>,
@@ -135,6 +95,10 @@ fn provision_seconds() -> Histogram {
     Histogram::new(PROVISION_SECONDS)
 }
 
+fn stage_seconds() -> Histogram {
+    Histogram::new(STAGE_SECONDS)
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
@@ -156,13 +120,19 @@ impl Metrics {
             unmatched: Gauge::default(),
             signals_parked: Gauge::default(),
             statuses_waiting: Gauge::default(),
+            statuses_given_up: Gauge::default(),
             parked: Family::default(),
             late: Family::default(),
             held: Family::default(),
             provision: Family::new_with_constructor(provision_seconds as fn() -> Histogram),
+            stages: Family::new_with_constructor(stage_seconds as fn() -> Histogram),
+            retries: Family::default(),
+            adapters: Family::default(),
             adapter_calls: Family::default(),
             adapter_seconds: Family::new_with_constructor(call_seconds as fn() -> Histogram),
             requests: Family::default(),
+            answers: Family::default(),
+            certificates: Family::default(),
             log_ins: Family::default(),
             registrations: Family::default(),
             request_seconds: Family::new_with_constructor(call_seconds as fn() -> Histogram),
@@ -193,13 +163,19 @@ impl Metrics {
         all.register("signals_unmatched", "Signals kept for an operation that has not named their key", self.unmatched.clone());
         all.register("signals_parked", "Signals that nobody claimed in time", self.signals_parked.clone());
         all.register("statuses_waiting", "Statuses that PortaBilling has yet to take", self.statuses_waiting.clone());
+        all.register("statuses_given_up", "Statuses of accounts that PortaBilling has no more", self.statuses_given_up.clone());
         all.register("held", "1 while a group's operations are held back", self.held.clone());
         all.register("parked", "Operations that were parked", self.parked.clone());
         all.register("late", "Operations that ended after their deadline", self.late.clone());
         all.register_with_unit("provision", "From the event to the end of its operation", Unit::Seconds, self.provision.clone());
+        all.register_with_unit("stage", "How long operations stood in a stage", Unit::Seconds, self.stages.clone());
+        all.register("retries", "Attempts that are made again", self.retries.clone());
+        all.register("adapter_info", "1 for the adapter that serves a group", self.adapters.clone());
         all.register("adapter_calls", "Questions to adapters", self.adapter_calls.clone());
         all.register_with_unit("adapter_call", "Time of a question to an adapter", Unit::Seconds, self.adapter_seconds.clone());
         all.register("requests", "Requests to targets", self.requests.clone());
+        all.register("answers", "Answers of targets by their status code", self.answers.clone());
+        all.register_with_unit("target_certificate_end_timestamp", "When the certificate by which a target knows us ends", Unit::Seconds, self.certificates.clone());
         all.register_with_unit("request", "Time of a request to a target", Unit::Seconds, self.request_seconds.clone());
         all.register("log_ins", "Log-ins at targets", self.log_ins.clone());
         all.register("registrations", "Registrations for notifications, and their ends", self.registrations.clone());
@@ -227,17 +203,17 @@ impl Metrics {
             }
             present(&self.registrations, &GroupResult { group: name.clone(), result: "removed" });
             for question in AdapterQuestion::ALL.map(AdapterQuestion::word) {
-                for result in ["answered", "fault"] {
+                for result in [ANSWERED].into_iter().chain(NO_ANSWERS) {
                     present(&self.adapter_calls, &AdapterCall { group: name.clone(), question, result });
                 }
             }
             for by in HeldBy::ALL.map(HeldBy::word) {
                 present(&self.held, &GroupHeld { group: name.clone(), by });
             }
+            self.expect_moves(&name);
             let of_group = OfGroup { group: name };
             present(&self.parked, &of_group);
             present(&self.late, &of_group);
-            present(&self.provision, &of_group);
             present(&self.adapter_seconds, &of_group);
             present(&self.request_seconds, &of_group);
             self.groups.write().unwrap_or_else(PoisonError::into_inner).push(group);
@@ -263,6 +239,36 @@ impl Metrics {
         }
     }
 
+    /// What is told of operations as they move.
+    fn expect_moves(&self, group: &str) {
+        let group = || group.to_owned();
+        for outcome in ENDS.map(State::word) {
+            present(&self.provision, &GroupOutcome { group: group(), outcome });
+        }
+        for stage in STAGES {
+            present(&self.stages, &GroupStage { group: group(), stage });
+        }
+        for kind in Kind::ALL.map(Kind::word) {
+            present(&self.retries, &GroupKind { group: group(), kind });
+        }
+        for code in CLASSES {
+            present(&self.answers, &GroupCode { group: group(), code });
+        }
+    }
+
+    /// The adapter that serves a group.
+    pub fn serves(&self, group: &Group, adapter: &str, version: &str, digest: &Digest) {
+        let (adapter, version, digest) = (adapter.to_owned(), version.to_owned(), digest.to_string());
+        self.adapters
+            .get_or_create(&ServingAdapter { group: group.0.clone(), adapter, version, digest })
+            .set(1);
+    }
+
+    /// When the certificate by which a group's target knows us ends.
+    pub fn certificate_ends(&self, group: &Group, until: Timestamp) {
+        self.certificates.get_or_create(&OfGroup { group: group.0.clone() }).set(until.millis() / 1000);
+    }
+
     pub fn event(&self, source: EventSource, result: &'static str) {
         self.events.get_or_create(&DoorResult { door: source.word(), result }).inc();
     }
@@ -284,18 +290,31 @@ impl Metrics {
         self.held.get_or_create(&GroupHeld { group: group.0.clone(), by }).set(held.into());
     }
 
-    pub fn finished(&self, group: &Group, took: Duration) {
-        self.provision.get_or_create(&OfGroup { group: group.0.clone() }).observe(took.as_secs_f64());
+    pub fn finished(&self, group: &Group, end: State, took: Duration) {
+        let end = GroupOutcome { group: group.0.clone(), outcome: end.word() };
+        self.provision.get_or_create(&end).observe(took.as_secs_f64());
+    }
+
+    /// An operation stood there so long.
+    pub fn left_stage(&self, group: &Group, stage: &'static str, stood: Duration) {
+        if STAGES.contains(&stage) {
+            let stage = GroupStage { group: group.0.clone(), stage };
+            self.stages.get_or_create(&stage).observe(stood.as_secs_f64());
+        }
+    }
+
+    pub fn retried(&self, group: &Group, kind: Kind) {
+        self.retries.get_or_create(&GroupKind { group: group.0.clone(), kind: kind.word() }).inc();
     }
 
     pub fn adapter_call(
         &self,
         group: &Group,
         question: AdapterQuestion,
-        result: &'static str,
+        fault: Option<&str>,
         took: Duration,
     ) {
-        let group = group.0.clone();
+        let (group, result) = (group.0.clone(), result(fault));
         self.adapter_calls
             .get_or_create(&AdapterCall { group: group.clone(), question: question.word(), result })
             .inc();
@@ -304,6 +323,10 @@ impl Metrics {
 
     pub fn request(&self, group: &Group, answer: &Result<Response, SendError>, took: Duration) {
         let group = group.0.clone();
+        if let Ok(response) = answer {
+            let code = class(response.status);
+            self.answers.get_or_create(&GroupCode { group: group.clone(), code }).inc();
+        }
         let result = match answer {
             Ok(_) | Err(SendError::TooLarge(_)) => "answered",
             Err(SendError::NotSent(_) | SendError::Lacking(_)) => "not-sent",
@@ -366,6 +389,7 @@ impl Metrics {
         self.unmatched.set(integer(overview.signals_kept));
         self.signals_parked.set(integer(overview.signals_parked));
         self.statuses_waiting.set(integer(overview.statuses_waiting));
+        self.statuses_given_up.set(integer(overview.statuses_given_up));
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = encode(&mut text, &self.registry);

@@ -1,5 +1,6 @@
 //! The instruments: logs and metrics. Neither ever shows subscriber data or secrets.
 
+mod labels;
 mod listeners;
 mod metrics;
 mod words;

@@ -33,6 +33,11 @@ impl Catalog {
         Self { groups: groups.into_iter().map(of_group).collect() }
     }
 
+    /// Every group with what serves it.
+    pub fn served(&self) -> impl Iterator<Item = (&Group, &Adapter)> {
+        self.groups.iter().map(|(group, (serving, _))| (group, &serving.adapter))
+    }
+
     fn serving(&self, group: &Group) -> Result<&(Serving, Arc<Semaphore>), AdapterError> {
         self.groups.get(group).ok_or_else(|| AdapterError::NotLoaded(group.clone()))
     }

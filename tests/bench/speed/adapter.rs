@@ -111,6 +111,7 @@ fn question() -> Result<Question, String> {
             received_at: began,
             variables: json("{\"i_account\":189}")?,
             enclosed: Json::empty_object(),
+            trace: None,
         },
         laid_down: LaidDown {
             began,

@@ -89,6 +89,7 @@ fn waits(number: u64, now: Timestamp) -> Result<(Event, Operation), String> {
         received_at: now,
         variables: json(format!("{{\"i_account\":{i_account}}}"))?,
         enclosed: Json::empty_object(),
+        trace: None,
     };
     let (group, service) = (Group("HSS".to_owned()), Service("HSS".to_owned()));
     let id = OperationId(format!("01WAITING{number:017}"));

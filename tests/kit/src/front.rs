@@ -64,6 +64,8 @@ pub struct Ledger {
     pub grants_refused: u64,
     /// The form of the last request for a token.
     pub last_grant: String,
+    /// The `traceparent` of each request that passed, if it had one.
+    pub traces: Vec<Option<String>>,
 }
 
 /// It stops when the last handle is dropped.
@@ -78,6 +80,8 @@ struct Shared {
     demand: Mutex<Demand>,
     /// The token that is granted now; without one every request for it is refused.
     grant: Mutex<Option<String>>,
+    /// Tokens are granted after so many seconds, and who asks before is told so.
+    grant_later: Mutex<Option<u64>>,
     ledger: Mutex<Ledger>,
     client: reqwest::Client,
 }
@@ -88,6 +92,7 @@ impl Front {
             settings,
             demand: Mutex::new(demand),
             grant: Mutex::default(),
+            grant_later: Mutex::default(),
             ledger: Mutex::default(),
             client: http_client(BEHIND_TIMEOUT),
         });
@@ -106,7 +111,13 @@ impl Front {
         *lock(&self.shared.demand) = demand;
     }
 
+    /// Whoever wants a token is told to come back after so many seconds, until one is granted.
+    pub fn grant_later(&self, seconds: u64) {
+        *lock(&self.shared.grant_later) = Some(seconds);
+    }
+
     pub fn grant(&self, token: Option<&str>) {
+        *lock(&self.shared.grant_later) = None;
         *lock(&self.shared.grant) = token.map(str::to_owned);
     }
 
@@ -128,6 +139,9 @@ async fn token(State(shared): State<Arc<Shared>>, headers: HeaderMap, form: Stri
         return axum::Json(granted).into_response();
     }
     ledger.grants_refused += 1;
+    if let Some(seconds) = *lock(&shared.grant_later) {
+        return (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", seconds.to_string())]).into_response();
+    }
     let refused = json!({ "error": "invalid_client", "error_description": format!("not {client_secret}") });
     (StatusCode::UNAUTHORIZED, axum::Json(refused)).into_response()
 }
@@ -160,7 +174,12 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
         lock(&shared.ledger).refused += 1;
         return (StatusCode::UNAUTHORIZED, format!("not with {query}")).into_response();
     }
-    lock(&shared.ledger).passed += 1;
+    let trace = request.headers().get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    {
+        let mut ledger = lock(&shared.ledger);
+        ledger.passed += 1;
+        ledger.traces.push(trace);
+    }
     let url = format!("{}{}", shared.settings.behind, without(request.uri(), &demand));
     hand_on(&shared, url, request).await.unwrap_or_else(|_| StatusCode::BAD_GATEWAY.into_response())
 }

@@ -239,7 +239,10 @@ fn stranger(chance: &mut StdRng, sender: &Sender) -> Attack {
     let expects = if chance.random_bool(0.1) { "Expect: 100-continue\r\n" } else { "" };
     let said = request(
         sender.first,
-        &format!("{headers}{expects}X-Forwarded-For: 192.0.2.{}\r\n", word.len()),
+        &format!(
+            "{headers}{expects}X-Forwarded-For: 192.0.2.{}\r\nTraceparent: 00-{word}-\u{e9}-01\r\nB3: {word}-1\r\n",
+            word.len()
+        ),
         b"{}",
     );
     Attack::new(what, said, &[401], &[sender.counts("unauthorised")])

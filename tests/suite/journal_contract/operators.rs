@@ -1,7 +1,7 @@
 //! What persons see, take into their hands, and did.
 
 use punchdown::domain::{Person, State};
-use punchdown::ports::{Audit, Sought};
+use punchdown::ports::{Audit, AuditsSought, Sought};
 
 use super::*;
 
@@ -96,8 +96,66 @@ async fn what_persons_did_is_kept_over_a_stop() {
         }
         drop(journal);
         let journal = backend.open().await;
-        assert_eq!(journal.audits(100).await.expect("reads"), [entry(2, "resume"), entry(1, "pause")]);
-        assert_eq!(journal.audits(1).await.expect("reads"), [entry(2, "resume")]);
+        assert_eq!(audits(&*journal, of(100)).await, [entry(2, "resume"), entry(1, "pause")]);
+    })
+    .await;
+}
+
+fn of(most: usize) -> AuditsSought {
+    AuditsSought { most, ..AuditsSought::default() }
+}
+
+async fn audits(journal: &dyn Journal, sought: AuditsSought) -> Vec<Audit> {
+    journal.audits(sought).await.expect("reads").into_iter().map(|(_, audit)| audit).collect()
+}
+
+#[tokio::test]
+async fn what_persons_did_is_found_by_the_operation_or_its_group_page_by_page() {
+    every_journal(async |journal| {
+        let ours = accept(journal, 1, 189).await.id;
+        let id = ours.0.as_str();
+        for (second, about) in (1..).zip(["hss", id, "oms", "01-GONE"]) {
+            let person = Person { who: "ann".to_owned(), why: "mended".to_owned() };
+            let (what, about) = ("retry".to_owned(), about.to_owned());
+            journal.audit(Audit { at: at(second), person, what, about }).await.expect("written");
+        }
+        let about = async |sought| -> Vec<String> {
+            audits(journal, sought).await.into_iter().map(|audit| audit.about).collect()
+        };
+        assert_eq!(about(of(100)).await, ["01-GONE", "oms", id, "hss"]);
+        assert_eq!(about(AuditsSought { group: Some(hss()), ..of(100) }).await, [id, "hss"]);
+        assert_eq!(about(AuditsSought { group: Some(oms()), ..of(100) }).await, ["oms"]);
+        assert_eq!(about(AuditsSought { operation: Some(ours.clone()), ..of(100) }).await, [id]);
+        let first = journal.audits(of(2)).await.expect("reads");
+        let before = first.last().map(|(place, _)| *place);
+        assert_eq!(about(AuditsSought { before, ..of(2) }).await, [id, "hss"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_oldest_open_one_of_each_group_is_known_whatever_stands_before_it() {
+    every_journal(async |journal| {
+        assert!(journal.oldest_open().await.expect("reads").is_empty());
+        // The first has ended, and the second came before the third though it was written later.
+        accept(journal, 1, 1).await;
+        step(journal, at(0), |operation| in_stage(operation, Stage::Finished)).await;
+        for (number, group, second) in [(3, hss(), 30), (2, hss(), 20), (4, oms(), 40)] {
+            let event = Event { received_at: at(second), ..event(number, number.into()) };
+            let operation = operation(&event, group);
+            journal.accept(event, Work::Operations(vec![operation])).await.expect("stored");
+        }
+        let mut oldest: Vec<_> = journal
+            .oldest_open()
+            .await
+            .expect("reads")
+            .into_iter()
+            .map(|it| (it.lane.group, it.event.received_at))
+            .collect();
+        oldest.sort();
+        assert_eq!(oldest, [(hss(), at(20)), (oms(), at(40))]);
+        let newest = BTreeMap::from([(hss(), at(30)), (oms(), at(40))]);
+        assert_eq!(overview(journal).await.newest, newest);
     })
     .await;
 }

@@ -140,7 +140,10 @@ async fn what_is_open_is_never_purged_however_old_it_is() {
         let after = overview(journal).await;
         assert_eq!(format!("{before:?}"), format!("{after:?}"));
         assert_eq!(journal.unread(&hss(), 10).await.expect("reads").len(), 1, "nobody has read it yet");
-        assert_eq!(journal.audits(10).await.expect("reads").len(), 1);
+        assert_eq!(
+            journal.audits(AuditsSought { most: 10, ..AuditsSought::default() }).await.expect("reads").len(),
+            1
+        );
         let woken = lease(journal, at(DAY)).await;
         let signals: Vec<_> = woken.iter().filter_map(|(_, held)| held.signal.clone()).collect();
         assert_eq!(signals, [json("1")], "and its news are still there");

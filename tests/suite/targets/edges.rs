@@ -5,9 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use punchdown::domain::{Body, Delivery, Group, Request};
+use punchdown::domain::{Body, Delivery, Group, OperationId, Request, Trace};
 use punchdown::outbound::{Auth, Settings, Targets};
-use punchdown::ports::{Outbound as _, SendError, SessionValues, World};
+use punchdown::ports::{Marks, Outbound as _, SendError, SessionValues, World};
 use punchdown::secret::Vault;
 use punchdown::world::SystemWorld;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -40,6 +40,7 @@ fn targets(address: SocketAddr, timeout: Duration) -> Targets {
         timeout,
         answer_max: 1024,
         key_header: "Idempotency-Key".to_owned(),
+        traceparent: false,
         secrets: BTreeMap::new(),
         allow_loopback: false,
         roots: None,
@@ -61,8 +62,10 @@ async fn ask(targets: &Targets) -> Result<u16, SendError> {
         fills: Vec::new(),
         extras: None,
     };
+    let trace = Trace::of_operation(&OperationId("01J".to_owned()));
+    let marks = Marks { key: "key".to_owned(), trace };
     let (group, no_session) = (Group("HSS".to_owned()), SessionValues::new());
-    let answer = targets.send(&group, &request, "key", &no_session);
+    let answer = targets.send(&group, &request, &marks, &no_session);
     // Longer than any of its limits: whoever gets here waits for ever.
     let answer = tokio::time::timeout(Duration::from_secs(20), answer).await.expect("it ends");
     answer.map(|response| response.status)

@@ -5,41 +5,87 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use serde_json::{Value, json};
 
 use crate::app::Outside;
+use crate::billing::Seen;
 use crate::config::{GroupSettings, Settings};
 use crate::domain::Timestamp;
 use crate::espf::NotChecked;
 use crate::explain::Code;
 use crate::ports::{Billing as _, Tokens as _, World};
+use crate::web::Validity;
 
 /// More is warned of. A `Signature` of the ESPF may be five minutes old.
 const CLOCKS_APART_MAX: Duration = Duration::from_secs(30);
-const DAY_S: u64 = 86_400;
 
 /// What was found of one thing.
-struct Line {
+pub struct Line {
     what: String,
     said: String,
     /// What is wrong, if anything is.
     code: Option<Code>,
+    /// Of a certificate: until its end.
+    days_left: Option<u64>,
 }
+
+/// Whose a certificate is.
+struct Whose {
+    looked_at_by: &'static str,
+    /// What it means that it has ended.
+    ended: Code,
+    help: &'static str,
+}
+
+/// A host with an old one starts all the same.
+const LISTENERS: Whose =
+    Whose { looked_at_by: "callers", ended: Code::CertificateEnds, help: "put a new one there" };
+/// By which a target knows us.
+const OURS: Whose =
+    Whose { looked_at_by: "the target", ended: Code::CertificateEnded, help: "put a new one there" };
+/// Without a good one there would have been no connection.
+const THEIRS: Whose =
+    Whose { looked_at_by: "we", ended: Code::CertificateEnds, help: "tell whoever runs that system" };
 
 impl Line {
     fn ok(what: impl Into<String>, said: impl Into<String>) -> Self {
-        Self { what: what.into(), said: said.into(), code: None }
+        Self { what: what.into(), said: said.into(), code: None, days_left: None }
     }
 
     fn wrong(code: Code, what: impl Into<String>, said: impl Into<String>) -> Self {
-        Self { what: what.into(), said: said.into(), code: Some(code) }
+        Self { code: Some(code), ..Self::ok(what, said) }
     }
 
-    fn is_error(&self) -> bool {
+    fn certificate(what: String, validity: Validity, now: Timestamp, whose: &Whose) -> Self {
+        let days_left = validity.days_left(now);
+        let line = match validity.warning(now, whose.looked_at_by) {
+            Some(warning) => {
+                let code = if validity.is_now(now) { Code::CertificateEnds } else { whose.ended };
+                Self::wrong(code, what, format!("{warning}; {}", whose.help))
+            }
+            None => Self::ok(what, format!("{days_left} days left")),
+        };
+        Self { days_left: Some(days_left), ..line }
+    }
+
+    pub fn is_error(&self) -> bool {
         self.code.is_some_and(|code| code.kind() == "error")
     }
 
-    fn print(&self) {
-        let Self { what, said, code } = self;
+    /// For programs.
+    pub fn answer(&self) -> Value {
+        let Self { what, said, code, days_left } = self;
+        json!({
+            "kind": code.map_or("ok", Code::kind),
+            "code": code.map(Code::number),
+            "what": what,
+            "message": said,
+            "days_left": days_left,
+        })
+    }
+
+    pub fn print(&self) {
+        let Self { what, said, code, .. } = self;
         match code {
             None => println!("ok       {what:<20} {said}"),
             Some(code) => println!("{:<8} {what:<20} {said} (punchdown explain {code})", code.kind()),
@@ -47,25 +93,30 @@ impl Line {
     }
 }
 
-/// Says what it finds, line by line; whether all of it will do.
-pub async fn check(settings: &Settings, outside: &Outside, world: &Arc<dyn World>) -> bool {
-    let mut good = true;
+/// All that it finds, told line by line as it goes.
+pub async fn check(
+    settings: &Settings,
+    outside: &Outside,
+    world: &Arc<dyn World>,
+    tell: impl Fn(&Line),
+) -> Vec<Line> {
+    let mut found = Vec::new();
     let mut tell = |lines: Vec<Line>| {
-        good &= !lines.iter().any(Line::is_error);
-        lines.iter().for_each(Line::print);
+        lines.iter().for_each(&tell);
+        found.extend(lines);
     };
     tell(settings.groups.iter().map(adapter).collect());
     tell(certificates(settings, world.now()));
     let session = session(outside).await;
     let is_logged_in = !session.is_error();
     tell(vec![session]);
-    tell(outside.billing.dated().map(|theirs| clock(theirs, world.now())).into_iter().collect());
+    tell(seen(outside.billing.seen(), world.now()));
     if is_logged_in {
         tell(services(outside).await);
     }
-    let targets = join_all(settings.groups.iter().map(|group| target(group, outside))).await;
+    let targets = join_all(settings.groups.iter().map(|group| target(group, outside, world.now()))).await;
     tell(targets.into_iter().flatten().collect());
-    good
+    found
 }
 
 fn adapter(group: &GroupSettings) -> Line {
@@ -77,18 +128,16 @@ fn certificates(settings: &Settings, now: Timestamp) -> Vec<Line> {
     let own = settings.notifications.as_ref().map(|own| ("notifications.tls", own));
     let listeners = [("events.tls", &settings.public), ("admin.tls", &settings.admin)];
     let with_tls = listeners.into_iter().chain(own).filter_map(|(name, own)| Some((name, own.tls.as_ref()?)));
-    let line = |(name, tls): (&str, &crate::http::Tls)| {
-        let validity = tls.validity();
+    let own = with_tls.map(|(name, tls)| {
         let what = format!("certificate {name}");
-        let days = validity.until.since(now).as_secs() / DAY_S;
-        match validity.warning(now) {
-            Some(warning) => {
-                Line::wrong(Code::CertificateEnds, what, format!("{warning}; put a new one there"))
-            }
-            None => Line::ok(what, format!("{days} days left")),
-        }
-    };
-    with_tls.map(line).collect()
+        Line::certificate(what, tls.validity(), now, &LISTENERS)
+    });
+    let shown = settings.groups.iter().filter_map(|group| {
+        let what = format!("certificate for {}", group.group());
+        let validity = group.target.certificate()?;
+        Some(Line::certificate(what, validity, now, &OURS))
+    });
+    own.chain(shown).collect()
 }
 
 async fn session(outside: &Outside) -> Line {
@@ -104,6 +153,14 @@ async fn session(outside: &Outside) -> Line {
         }
         Err(error) => Line::wrong(Code::NoSession, what, error.to_string()),
     }
+}
+
+/// What PortaBilling showed of itself.
+fn seen(seen: Seen, now: Timestamp) -> Vec<Line> {
+    let clock = seen.at.map(|theirs| clock(theirs, now));
+    let what = || "certificate PortaBilling".to_owned();
+    let certificate = seen.validity.map(|validity| Line::certificate(what(), validity, now, &THEIRS));
+    clock.into_iter().chain(certificate).collect()
 }
 
 fn clock(theirs: Timestamp, ours: Timestamp) -> Line {
@@ -140,13 +197,17 @@ async fn services(outside: &Outside) -> Vec<Line> {
     }
 }
 
-async fn target(group: &GroupSettings, outside: &Outside) -> Vec<Line> {
+async fn target(group: &GroupSettings, outside: &Outside, now: Timestamp) -> Vec<Line> {
     let (group, url) = (group.group(), &group.target.url);
     let what = format!("target {group}");
-    let connection = match outside.outbound.reach(group).await {
-        Ok(()) => Line::ok(what.clone(), format!("{url} can be reached; nothing was sent")),
+    let (connection, certificate) = match outside.outbound.reach(group).await {
+        Ok(validity) => {
+            let what_of = format!("certificate of {group}");
+            let certificate = validity.map(|validity| Line::certificate(what_of, validity, now, &THEIRS));
+            (Line::ok(what, format!("{url} can be reached; nothing was sent")), certificate)
+        }
         Err(why) => {
-            Line::wrong(Code::TargetUnreached, what.clone(), format!("no connection to {url}: {why}"))
+            (Line::wrong(Code::TargetUnreached, what, format!("no connection to {url}: {why}")), None)
         }
     };
     let token = match outside.outbound.ask_for_token(group).await {
@@ -154,5 +215,5 @@ async fn target(group: &GroupSettings, outside: &Outside) -> Vec<Line> {
         Ok(true) => Some(Line::ok(format!("token {group}"), "was granted")),
         Err(trouble) => Some(Line::wrong(Code::NoToken, format!("token {group}"), trouble.message)),
     };
-    [Some(connection), token].into_iter().flatten().collect()
+    [Some(connection), certificate, token].into_iter().flatten().collect()
 }

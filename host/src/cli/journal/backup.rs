@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Done, settings, tell};
 use crate::cli::ConfigFile;
-use crate::cli::door::Output;
+use crate::cli::output::Format;
 use crate::ports::World as _;
 use crate::store::{self, Contents};
 use crate::world::SystemWorld;
@@ -22,9 +22,8 @@ pub struct Backup {
     /// Also copy the key beside it, as FILE with the ending `.key`. Whoever has both can read all of it.
     #[arg(long)]
     with_key: bool,
-    /// How to print what was done.
-    #[arg(short, long, value_enum, default_value_t = Output::Text)]
-    output: Output,
+    #[command(flatten)]
+    format: Format,
     #[command(flatten)]
     file: ConfigFile,
 }
@@ -56,7 +55,7 @@ pub fn backup(arguments: &Backup) -> Done {
     let made = store::backup(&settings, &to, arguments.with_key).map_err(|error| tell(&error))?;
     let took = began.elapsed();
     let key = made.contents.key.as_deref().unwrap_or("unknown");
-    if matches!(arguments.output, Output::Json) {
+    if arguments.format.is_json() {
         println!(
             "{:#}",
             json!({

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Done, refused, settings};
 use crate::cli::ConfigFile;
 use crate::cli::columns::columns;
-use crate::cli::door::Output;
+use crate::cli::output::Format;
 use crate::explain::Code;
 use crate::lifecycle::refuse;
 use crate::store::shell::{Cell, Limits, ShellError, Table, ask};
@@ -28,9 +28,8 @@ pub struct Arguments {
     /// How long a statement may take, in seconds: while it runs, the host's log grows.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     time: u64,
-    /// How to print what was found.
-    #[arg(short, long, value_enum, default_value_t = Output::Text)]
-    output: Output,
+    #[command(flatten)]
+    format: Format,
     #[command(flatten)]
     file: ConfigFile,
 }
@@ -42,9 +41,9 @@ pub fn run(arguments: &Arguments) -> Done {
     };
     let text = statements(arguments)?;
     let limits = Limits { rows: arguments.rows, time: Duration::from_secs(arguments.time) };
-    let show = |table: Table| match arguments.output {
-        Output::Text => print!("{}", lines(&table)),
-        Output::Json => println!("{}", document(&table)),
+    let show = |table: Table| match arguments.format.is_json() {
+        true => println!("{}", document(&table)),
+        false => print!("{}", lines(&table)),
     };
     match ask(&database, &text, limits, show) {
         Ok(()) => Ok(ExitCode::SUCCESS),

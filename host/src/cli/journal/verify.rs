@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Done, settings};
 use crate::cli::ConfigFile;
-use crate::cli::door::Output;
+use crate::cli::output::Format;
 use crate::explain::Code;
 use crate::lifecycle::refuse;
 use crate::store::{self, Damage, Report};
@@ -25,9 +25,8 @@ pub struct Arguments {
     /// The key, when it lies neither beside the copy nor in the journal's directory.
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
-    /// How to print what was found.
-    #[arg(short, long, value_enum, default_value_t = Output::Text)]
-    output: Output,
+    #[command(flatten)]
+    format: Format,
     #[command(flatten)]
     file: ConfigFile,
 }
@@ -44,12 +43,11 @@ pub fn run(arguments: &Arguments) -> Done {
         }
     };
     let report = store::verify(&database, &key).map_err(|error| refuse(&error.into()))?;
-    match arguments.output {
-        Output::Text => {
-            print!("{}", counts(&report));
-            tell_damage(&report);
-        }
-        Output::Json => println!("{:#}", document(&report)),
+    if arguments.format.is_json() {
+        println!("{:#}", document(&report));
+    } else {
+        print!("{}", counts(&report));
+        tell_damage(&report);
     }
     match report.is_sound() {
         true => Ok(ExitCode::SUCCESS),

@@ -33,7 +33,11 @@ impl Applying<'_> {
     /// Sent again only when that does no harm; otherwise the adapter is told, and looks.
     pub(super) fn unanswered(&mut self, trouble: Trouble) {
         let Some((request, by, attempts)) = self.leaving() else { return };
-        self.notes.push(Note::Unanswered { label: request.label.clone(), why: trouble.message.clone() });
+        self.notes.push(Note::Unanswered {
+            label: request.label.clone(),
+            code: trouble.code.clone(),
+            why: trouble.message.clone(),
+        });
         match request.delivery {
             Delivery::Repeatable => self.send_later(trouble, None),
             Delivery::AtMostOnce => self.exchanged(request, by, attempts, Received::Unknown(trouble.message)),

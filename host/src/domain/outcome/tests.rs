@@ -47,6 +47,7 @@ impl Story {
             received_at: at(0),
             variables: json("{}"),
             enclosed: Json::empty_object(),
+            trace: None,
         };
         let deadline = Duration::from_secs(DEADLINE.into());
         let id = OperationId("01OPERATION".to_owned());

@@ -7,7 +7,7 @@ use crate::domain::{
     Request, Stage, Subject,
 };
 use crate::engine::{Core, GroupSettings, LOOK_EVERY};
-use crate::ports::{Account, Adopted, Compared, Question, SessionValues};
+use crate::ports::{Account, Adopted, Compared, Marks, Question, SessionValues};
 
 /// Looks that an adapter may take to find what stands of an account.
 const LOOKS_MAX: usize = 16;
@@ -165,9 +165,9 @@ impl Core {
         self.ports.outbound.make_ready(group, true).await.ok()?;
         let none = SessionValues::new();
         let values = session.as_ref().map_or(&none, |session| &session.values);
-        let key = request.idempotency_key(&operation.id);
+        let marks = Marks { key: request.idempotency_key(&operation.id), trace: operation.trace() };
         let began = std::time::Instant::now();
-        let answer = self.ports.outbound.send(group, &request, &key, values).await;
+        let answer = self.ports.outbound.send(group, &request, &marks, values).await;
         self.metrics.request(group, &answer, began.elapsed());
         let outcome = Received::Answered(answer.ok()?);
         let what = Happening::Exchanged(Exchange { label: request.label, outcome });

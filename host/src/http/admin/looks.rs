@@ -92,6 +92,7 @@ pub async fn event(extract::State(door): Shared, Path(id): Path<String>) -> Resu
         "received_at": event.received_at.to_string(),
         "variables": screen.over(event.variables.value()),
         "enclosed": screen.over(event.enclosed.value()),
+        "trace": event.trace.as_ref().map(ToString::to_string),
         "operations": lines(&told.operations, &door.intake.held().await),
     })))
 }
@@ -108,15 +109,13 @@ pub async fn letters(extract::State(door): Shared, asked: Asked) -> Result<Json<
 pub async fn letter(extract::State(door): Shared, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let letter = door.operators.journal().letter(&id).await?.ok_or_else(|| missing("dead letter", &id))?;
     let mut shown = letter_shown(&letter, &door.operators.screen_of_all());
-    say_if_purged(&mut shown, letter.body.is_none());
+    shown["purged"] = purged(letter.body.is_none());
     Ok(Json(shown))
 }
 
-/// Why the page of one thing has no body.
-fn say_if_purged(shown: &mut Value, is_purged: bool) {
-    if is_purged {
-        shown["purged"] = "the body, by retention.bodies".into();
-    }
+/// Why the page of one thing has no body, where it has none.
+fn purged(is_purged: bool) -> Value {
+    is_purged.then_some("the body, by retention.bodies").into()
 }
 
 fn letter_shown(letter: &Letter, screen: &Screen) -> Value {
@@ -161,7 +160,7 @@ pub async fn notification(
     let mut shown = notification_line(&told.line);
     shown["raw"] = screen.over(json!(told.raw));
     shown["signals"] = signals.into();
-    say_if_purged(&mut shown, told.raw.is_none());
+    shown["purged"] = purged(told.raw.is_none());
     Ok(Json(shown))
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{Door, Problem};
 use crate::domain::{Group, IAccount, Operation, OperationId, Person, Stage, State, Timestamp};
 use crate::engine::Wish;
-use crate::ports::{Line, Sought, Told};
+use crate::ports::{AuditsSought, Line, Sought, Told};
 use crate::secret::Screen;
 
 /// Lines that one answer has at most, and when nobody says how many.
@@ -91,16 +91,23 @@ pub async fn show(
     let told = door.operators.journal().operation(&OperationId(id.clone())).await?;
     let told = told.ok_or_else(|| Problem(StatusCode::NOT_FOUND, format!("there is no operation {id}")))?;
     let screen = door.operators.screen(&told.operation.lane.group);
-    let is_held = matches!(told.operation.stage, Stage::Ready { .. } | Stage::Asking)
-        && door.intake.held().await.contains(&told.operation.lane.group);
-    Ok(Json(shown(&told, &screen, is_held)))
+    let held = door.intake.held().await;
+    let ends = door.intake.time_is_up(&told.operation).await;
+    Ok(Json(shown(&told, &screen, &held, ends)))
+}
+
+/// Where it stands, in a person's word. Of a group whose requests do not leave, what has one to send is held.
+pub fn state_of(operation: &Operation, held: &BTreeSet<Group>) -> State {
+    let state = State::of(operation);
+    let waits = matches!(operation.stage, Stage::Ready { .. } | Stage::Asking);
+    let is_held = waits && held.contains(&operation.lane.group);
+    if is_held { state.held_back() } else { state }
 }
 
 /// All that is known, without what nobody is to see.
-fn shown(told: &Told, screen: &Screen, is_held: bool) -> Value {
+fn shown(told: &Told, screen: &Screen, held: &BTreeSet<Group>, ends: Option<Timestamp>) -> Value {
     let operation = &told.operation;
-    let state = State::of(operation);
-    let state = if is_held { state.held_back() } else { state };
+    let state = state_of(operation, held);
     let timeline: Vec<Value> = told
         .timeline
         .iter()
@@ -122,6 +129,7 @@ fn shown(told: &Told, screen: &Screen, is_held: bool) -> Value {
         "group": operation.lane.group.0,
         "service": operation.service.0,
         "i_account": operation.lane.i_account.0,
+        "trace": operation.trace().to_string(),
         "event": {
             "id": operation.event.id,
             "name": operation.event.name,
@@ -132,7 +140,7 @@ fn shown(told: &Told, screen: &Screen, is_held: bool) -> Value {
         "in_doubt": operation.is_in_doubt(),
         "overdue": operation.overdue.is_some(),
         "due": date(operation, operation.due),
-        "deadline": date(operation, operation.deadline),
+        "deadline": ends.map(|ends| ends.to_string()),
         "trouble": trouble(operation, screen),
         "keys": screen.over(json!(operation.keys)),
         "adapter": operation.by.as_ref().map(ToString::to_string),
@@ -220,11 +228,33 @@ pub async fn group(
     Ok(Json(json!({ "group": name, "done": wish })))
 }
 
-pub async fn audit(extract::State(door): extract::State<Arc<Door>>) -> Result<Json<Value>, Problem> {
-    let entries = door.operators.journal().audits(LINES_MAX).await?;
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditFilter {
+    group: Option<String>,
+    operation: Option<String>,
+    before: Option<u64>,
+    limit: Option<usize>,
+}
+
+/// The newest first; `before` continues where the last answer ended.
+pub async fn audit(
+    extract::State(door): extract::State<Arc<Door>>,
+    filter: Result<Query<AuditFilter>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Query(filter) = filter.map_err(|why| Problem(StatusCode::BAD_REQUEST, why.body_text()))?;
+    let most = most(filter.limit);
+    let sought = AuditsSought {
+        group: filter.group.map(Group),
+        operation: filter.operation.map(OperationId),
+        before: filter.before,
+        most,
+    };
+    let entries = door.operators.journal().audits(sought).await?;
+    let before = entries.last().filter(|_| entries.len() == most).map(|(place, _)| *place);
     let entries: Vec<Value> = entries
         .into_iter()
-        .map(|entry| {
+        .map(|(_, entry)| {
             json!({
                 "at": entry.at.to_string(),
                 "who": entry.person.who,
@@ -234,5 +264,5 @@ pub async fn audit(extract::State(door): extract::State<Arc<Door>>) -> Result<Js
             })
         })
         .collect();
-    Ok(Json(json!({ "audit": entries })))
+    Ok(Json(json!({ "audit": entries, "before": before })))
 }

@@ -7,15 +7,23 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
+use super::operations::state_of;
 use super::{Door, Problem};
 use crate::domain::breaker::Open;
-use crate::domain::{Quarantine, Subject, Timestamp};
+use crate::domain::{Group, Operation, Quarantine, Subject, Timestamp};
 use crate::engine::{GroupState, RegistrationState};
 use crate::ports::Overview;
 
 pub async fn status(State(door): State<Arc<Door>>) -> Result<Json<Status>, Problem> {
     let overview = door.intake.overview().await?;
-    Ok(Json(Status::of(&overview, door.intake.groups().await)))
+    let mut status = Status::of(&overview, door.intake.groups().await);
+    let (held, now) = (door.intake.held().await, door.intake.now());
+    for oldest in door.operators.journal().oldest_open().await? {
+        let ends = door.intake.time_is_up(&oldest).await;
+        let shown = OldestOpen::of(&oldest, state_of(&oldest, &held).word(), ends, now);
+        status.group(&oldest.lane.group).oldest_open = Some(shown);
+    }
+    Ok(Json(status))
 }
 
 #[derive(Serialize)]
@@ -35,9 +43,11 @@ pub struct Status {
 #[derive(Default, Serialize)]
 struct GroupStatus {
     operations: BTreeMap<String, u64>,
-    oldest_open_at: Option<String>,
+    oldest_open: Option<OldestOpen>,
     /// From the event to `done`, of those that were done last: half of them, and nineteen of twenty.
     done_within_ms: Option<DoneWithin>,
+    /// When its newest operation was received.
+    last_event_at: Option<String>,
     paused: bool,
     /// Absent while it is closed.
     breaker: Option<OpenBreaker>,
@@ -60,6 +70,35 @@ impl Shut {
         let Quarantine { adapter, since, because_of } = quarantine;
         let because_of = because_of.iter().map(Subject::told).collect();
         Self { adapter: adapter.to_string(), since: since.to_string(), because_of }
+    }
+}
+
+/// The oldest operation that has not ended, beside its deadline.
+#[derive(Serialize)]
+struct OldestOpen {
+    id: String,
+    i_account: u64,
+    state: &'static str,
+    received_at: String,
+    age_s: u64,
+    /// Absent where no time runs.
+    deadline: Option<String>,
+    /// Below 0: it has passed.
+    left_s: Option<i64>,
+}
+
+impl OldestOpen {
+    fn of(operation: &Operation, state: &'static str, ends: Option<Timestamp>, now: Timestamp) -> Self {
+        let received_at = operation.event.received_at;
+        Self {
+            id: operation.id.0.clone(),
+            i_account: operation.lane.i_account.0,
+            state,
+            received_at: received_at.to_string(),
+            age_s: now.since(received_at).as_secs(),
+            deadline: ends.map(|ends| ends.to_string()),
+            left_s: ends.map(|ends| (ends.millis() - now.millis()).div_euclid(1000)),
+        }
     }
 }
 
@@ -105,26 +144,35 @@ impl OpenBreaker {
 
 impl Status {
     fn of(overview: &Overview, states: Vec<GroupState>) -> Self {
-        let mut groups: BTreeMap<String, GroupStatus> = BTreeMap::new();
-        for ((group, stage), count) in &overview.operations {
-            groups.entry(group.0.clone()).or_default().operations.insert(stage.clone(), *count);
+        let mut status = Self::of_host(overview);
+        for ((group, state), count) in &overview.operations {
+            status.group(group).operations.insert(state.clone(), *count);
         }
-        for (group, oldest) in &overview.oldest_open {
-            groups.entry(group.0.clone()).or_default().oldest_open_at = Some(oldest.to_string());
+        for (group, newest) in &overview.newest {
+            status.group(group).last_event_at = Some(newest.to_string());
         }
         for (group, (p50, p95)) in &overview.times {
             let within = DoneWithin { p50: p50.as_millis(), p95: p95.as_millis() };
-            groups.entry(group.0.clone()).or_default().done_within_ms = Some(within);
+            status.group(group).done_within_ms = Some(within);
         }
         for state in states {
-            let group = groups.entry(state.group.0).or_default();
+            let group = status.group(&state.group);
             group.paused = state.paused;
             group.breaker = state.open.map(OpenBreaker::of);
             group.registration = state.registration.map(Registration::of);
             group.quarantine = state.quarantine.as_ref().map(Shut::of);
         }
+        status
+    }
+
+    fn group(&mut self, group: &Group) -> &mut GroupStatus {
+        self.groups.entry(group.0.clone()).or_default()
+    }
+
+    /// What is of no group.
+    fn of_host(overview: &Overview) -> Self {
         Self {
-            groups,
+            groups: BTreeMap::new(),
             events: overview.events,
             last_event_at: overview.last_event.as_ref().map(|(_, at)| at.to_string()),
             fan_outs: overview.fan_outs,

@@ -1,56 +1,15 @@
-//! What a certificate says: whose it is, and for how long.
+//! What a certificate says: whose it is.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest as _, Sha256};
 use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 
-use crate::domain::{Timestamp, digest_of_hex, hex};
-
-/// One that ends within this time is warned of.
-const SOON: Duration = Duration::from_secs(30 * 86_400);
-
-/// When all certificates of a chain are valid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Validity {
-    pub from: Timestamp,
-    pub until: Timestamp,
-}
-
-impl Validity {
-    /// `None` when one of them cannot be read, or there is none.
-    pub fn of(chain: &[CertificateDer<'_>]) -> Option<Self> {
-        let at = |seconds: i64| Timestamp::from_millis(seconds.saturating_mul(1000));
-        let mut whole: Option<Self> = None;
-        for certificate in chain {
-            let (_, certificate) = parse_x509_certificate(certificate).ok()?;
-            let validity = certificate.validity();
-            let (from, until) = (at(validity.not_before.timestamp()), at(validity.not_after.timestamp()));
-            whole = Some(match whole {
-                Some(whole) => Self { from: whole.from.max(from), until: whole.until.min(until) },
-                None => Self { from, until },
-            });
-        }
-        whole
-    }
-
-    /// What callers will say to it, now or soon.
-    pub fn warning(self, now: Timestamp) -> Option<String> {
-        let Self { from, until } = self;
-        if until < now {
-            return Some(format!("the certificate ended at {until}: callers will refuse it"));
-        }
-        if from > now {
-            return Some(format!("the certificate is valid only from {from}: callers will refuse it"));
-        }
-        (until < now + SOON).then(|| format!("the certificate ends soon, at {until}"))
-    }
-}
+use crate::domain::{digest_of_hex, hex};
 
 /// What a certificate can be known by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,24 +104,6 @@ mod tests {
             ("https://oms.example.net", None),
         ] {
             assert_eq!(CertificateName::parse(text), name, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_certificate_is_warned_of_before_it_ends() {
-        let day = |day: i64| Timestamp::from_millis(day * 86_400_000);
-        let validity = Validity { from: day(10), until: day(100) };
-        for (now, warned) in [
-            (9, Some("only from")),
-            (10, None),
-            (70, None),
-            (71, Some("ends soon")),
-            (100, Some("ends soon")),
-            (101, Some("ended at")),
-        ] {
-            let warning = validity.warning(day(now));
-            assert_eq!(warning.is_some(), warned.is_some(), "day {now}: {warning:?}");
-            assert!(warning.unwrap_or_default().contains(warned.unwrap_or_default()), "day {now}");
         }
     }
 }

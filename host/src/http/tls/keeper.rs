@@ -12,6 +12,8 @@ use crate::telemetry::{ListenerName, Metrics};
 
 /// Between two looks at the files.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Who looks at the certificate.
+const CALLERS: &str = "callers";
 
 /// Keeps what a listener shows equal to its files. New connections get what is good in them;
 /// those that stand are left alone, and what is no good changes nothing.
@@ -34,7 +36,7 @@ impl Keeper {
             shown: watch::Sender::new(Arc::clone(&tls.config)),
             seen: (tls.digest, true),
             // It was said at the start.
-            warned: tls.validity.warning(world.now()),
+            warned: tls.validity.warning(world.now(), CALLERS),
             tls,
             metrics,
             world,
@@ -55,7 +57,7 @@ impl Keeper {
                 return;
             };
             self.look(&contents);
-            let warning = self.tls.validity.warning(self.world.now());
+            let warning = self.tls.validity.warning(self.world.now(), CALLERS);
             if warning != self.warned {
                 if let Some(why) = &warning {
                     tracing::warn!(

@@ -8,10 +8,12 @@ use super::super::rows::{
 };
 use super::super::seal::Seal;
 use super::{SqliteJournal, operators, sql};
-use crate::domain::{EventIdentity, Group, IAccount, ICustomer, Json, OperationId, Service, Timestamp};
+use crate::domain::{
+    EventIdentity, Group, IAccount, ICustomer, Json, Operation, OperationId, Service, Timestamp,
+};
 use crate::ports::{
-    AccountTold, Audit, EventLine, EventTold, JournalError, Letter, Line, Looks, NotificationLine,
-    NotificationTold, Place, Sought, StatusTold, Told,
+    AccountTold, Audit, AuditsSought, EventLine, EventTold, JournalError, Letter, Line, Looks,
+    NotificationLine, NotificationTold, Place, Sought, StatusTold, Told,
 };
 
 /// Operations of an account that are shown with it.
@@ -278,7 +280,12 @@ impl Looks for SqliteJournal {
         stored.read(account, &self.seal)
     }
 
-    async fn audits(&self, most: usize) -> Result<Vec<Audit>, JournalError> {
-        self.read(&self.counter, move |connection| operators::audits(connection, most)).await
+    async fn oldest_open(&self) -> Result<Vec<Operation>, JournalError> {
+        let stored = self.read(&self.counter, operators::oldest_open).await?;
+        Ok(stored.into_iter().filter_map(|stored| stored.read(&self.seal).ok()).collect())
+    }
+
+    async fn audits(&self, sought: AuditsSought) -> Result<Vec<(u64, Audit)>, JournalError> {
+        self.read(&self.counter, move |connection| operators::audits(connection, &sought)).await
     }
 }

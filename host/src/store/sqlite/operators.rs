@@ -8,7 +8,7 @@ use super::super::seal::Seal;
 use super::lanes::{self, StoredHead};
 use super::sql;
 use crate::domain::{Group, Note, Operation, OperationId, Person, State, Timestamp};
-use crate::ports::{Audit, Claim, JournalError, Line, Sought, Told};
+use crate::ports::{Audit, AuditsSought, Claim, JournalError, Line, Sought, Told};
 
 /// The newest first.
 pub fn lines(connection: &Connection, sought: &Sought) -> Result<Vec<Line>, JournalError> {
@@ -74,15 +74,12 @@ pub struct StoredTold {
 }
 
 pub fn told(connection: &Connection, id: &str) -> Result<Option<StoredTold>, JournalError> {
-    let found = connection
-        .prepare_cached(
-            "SELECT o.seq, o.id, l.grp, l.i_account, o.due, o.event, e.body, o.laid_down, o.state
-             FROM operation o JOIN lane l ON l.id = o.lane JOIN event e ON e.identity = o.event
-             WHERE o.id = ?1 AND o.word <> 'purged'",
-        )
-        .and_then(|mut select| select.query_row([id], lanes::stored_operation).optional())
+    let seq = connection
+        .prepare_cached("SELECT seq FROM operation WHERE id = ?1 AND word <> 'purged'")
+        .and_then(|mut select| select.query_row([id], |row| row.get(0)).optional())
         .map_err(sql)?;
-    let Some((seq, operation)) = found else { return Ok(None) };
+    let Some(seq) = seq else { return Ok(None) };
+    let operation = stored(connection, seq)?;
     let notes = connection
         .prepare_cached("SELECT at, note FROM timeline WHERE operation = ?1 ORDER BY id")
         .and_then(|mut select| {
@@ -91,6 +88,31 @@ pub fn told(connection: &Connection, id: &str) -> Result<Option<StoredTold>, Jou
         .map_err(sql)?;
     let head = head_beside(connection, seq)?;
     Ok(Some(StoredTold { operation, notes, head }))
+}
+
+fn stored(connection: &Connection, seq: i64) -> Result<StoredOperation, JournalError> {
+    connection
+        .prepare_cached(
+            "SELECT o.seq, o.id, l.grp, l.i_account, o.due, o.event, e.body, o.laid_down, o.state
+             FROM operation o JOIN lane l ON l.id = o.lane JOIN event e ON e.identity = o.event
+             WHERE o.seq = ?1",
+        )
+        .and_then(|mut select| select.query_row([seq], lanes::stored_operation))
+        .map(|(_, operation)| operation)
+        .map_err(sql)
+}
+
+/// One of each group. Only what is open is looked at, however much has ended.
+pub fn oldest_open(connection: &Connection) -> Result<Vec<StoredOperation>, JournalError> {
+    let seqs: Vec<i64> = connection
+        .prepare_cached(
+            "SELECT o.seq, MIN(o.received_at)
+             FROM operation o INDEXED BY operation_open CROSS JOIN lane l ON l.id = o.lane
+             WHERE o.open = 1 GROUP BY l.grp",
+        )
+        .and_then(|mut select| select.query_map([], |row| row.get(0))?.collect())
+        .map_err(sql)?;
+    seqs.into_iter().map(|seq| stored(connection, seq)).collect()
 }
 
 fn head_beside(connection: &Connection, seq: i64) -> Result<Option<String>, JournalError> {
@@ -154,19 +176,33 @@ pub fn audit(connection: &Connection, entry: &Audit) -> Result<(), JournalError>
 }
 
 /// The newest first.
-pub fn audits(connection: &Connection, most: usize) -> Result<Vec<Audit>, JournalError> {
-    let most = i64::try_from(most).unwrap_or(i64::MAX);
+pub fn audits(connection: &Connection, sought: &AuditsSought) -> Result<Vec<(u64, Audit)>, JournalError> {
+    let AuditsSought { group, operation, before, most } = sought;
+    let values = params![
+        before.map_or(i64::MAX, u64::cast_signed),
+        operation.as_ref().map(|operation| &operation.0),
+        group.as_ref().map(|group| &group.0),
+        i64::try_from(*most).unwrap_or(i64::MAX),
+    ];
     connection
-        .prepare_cached("SELECT at, who, why, what, about FROM audit ORDER BY id DESC LIMIT ?1")
+        .prepare_cached(
+            "SELECT a.id, a.at, a.who, a.why, a.what, a.about FROM audit a
+             WHERE a.id < ?1 AND (?2 IS NULL OR a.about = ?2)
+               AND (?3 IS NULL OR a.about = ?3
+                    OR EXISTS (SELECT 1 FROM operation o JOIN lane l ON l.id = o.lane
+                               WHERE o.id = a.about AND l.grp = ?3))
+             ORDER BY a.id DESC LIMIT ?4",
+        )
         .and_then(|mut select| {
             select
-                .query_map([most], |row| {
-                    Ok(Audit {
-                        at: Timestamp::from_millis(row.get(0)?),
-                        person: Person { who: row.get(1)?, why: row.get(2)? },
-                        what: row.get(3)?,
-                        about: row.get(4)?,
-                    })
+                .query_map(values, |row| {
+                    let audit = Audit {
+                        at: Timestamp::from_millis(row.get(1)?),
+                        person: Person { who: row.get(2)?, why: row.get(3)? },
+                        what: row.get(4)?,
+                        about: row.get(5)?,
+                    };
+                    Ok((row.get::<_, i64>(0)?.cast_unsigned(), audit))
                 })
                 .and_then(Iterator::collect)
         })

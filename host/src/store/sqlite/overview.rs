@@ -16,7 +16,7 @@ pub fn read(connection: &Connection) -> Result<Overview, JournalError> {
 fn read_rows(connection: &Connection) -> rusqlite::Result<Overview> {
     let mut overview = Overview::default();
     let mut counts = connection.prepare_cached(
-        "SELECT l.grp, o.word, COUNT(*), MIN(CASE WHEN o.open = 1 THEN o.received_at END)
+        "SELECT l.grp, o.word, COUNT(*), MIN(CASE WHEN o.open = 1 THEN o.received_at END), MAX(o.received_at)
          FROM operation o JOIN lane l ON l.id = o.lane WHERE o.word <> 'purged' GROUP BY l.grp, o.word",
     )?;
     let mut rows = counts.query([])?;
@@ -24,9 +24,11 @@ fn read_rows(connection: &Connection) -> rusqlite::Result<Overview> {
         let group = Group(row.get(0)?);
         overview.operations.insert((group.clone(), row.get(1)?), count(row.get(2)?));
         if let Some(received) = row.get::<_, Option<i64>>(3)?.map(Timestamp::from_millis) {
-            let oldest = overview.oldest_open.entry(group).or_insert(received);
+            let oldest = overview.oldest_open.entry(group.clone()).or_insert(received);
             *oldest = received.min(*oldest);
         }
+        let newest = overview.newest.entry(group).or_default();
+        *newest = Timestamp::from_millis(row.get(4)?).max(*newest);
     }
     let one = |text: &str| connection.prepare_cached(text)?.query_row([], |row| row.get(0)).map(count);
     overview.events = one("SELECT COUNT(*) FROM event WHERE identity <> 'purged'")?;

@@ -19,6 +19,8 @@ use crate::lock::lock;
 pub enum Fault {
     /// HTTP 503, as a proxy in front of it answers.
     Busy,
+    /// The same, with the wish to be asked again after so many seconds.
+    BusyFor(u64),
     /// HTTP 500 with a page instead of a fault document.
     HtmlPage,
     /// HTTP 200 with nothing in it.
@@ -87,7 +89,7 @@ impl Fault {
     /// A word for its kind.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Busy => "503",
+            Self::Busy | Self::BusyFor(_) => "503",
             Self::HtmlPage => "HTML",
             Self::EmptyAnswer => "empty",
             Self::FaultCode(_) => "fault code",

@@ -319,6 +319,9 @@ fn faulty_answer(fault: Fault) -> Response {
     let of = |status: u16| StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     match fault {
         Fault::Busy => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Fault::BusyFor(seconds) => {
+            (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", seconds.to_string())]).into_response()
+        }
         Fault::HtmlPage => (StatusCode::INTERNAL_SERVER_ERROR, page).into_response(),
         Fault::EmptyAnswer | Fault::Delay(_) => StatusCode::OK.into_response(),
         Fault::Answer(status, body) => (of(status), body).into_response(),

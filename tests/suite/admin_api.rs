@@ -1,0 +1,211 @@
+//! Every field of every answer for programs is documented, and every documented one is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use punchdown::cli::stage::{OMS_TOKEN, Stage};
+use punchdown_kit::front::Demand;
+use punchdown_kit::oms::{Odd, Settings};
+use serde_json::{Value, json};
+
+use crate::harness::{
+    PROGRAM, counted, folder, front, oms_adapter, rewrite, stage, told, until, with_settings, workspace,
+};
+use crate::operators::{asked, operations, said};
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// The documented fields by the heading that they stand under.
+fn documented(page: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let sections = page.split("\n## ").skip(1);
+    let fields = |section: &str| -> BTreeSet<String> {
+        let cells = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        cells.map(str::to_owned).collect()
+    };
+    sections.map(|section| (section.lines().next().unwrap_or_default().to_owned(), fields(section))).collect()
+}
+
+/// The fields of an answer, by the names that the page gives them.
+fn fields(answer: &Value, at: &str, known: &BTreeSet<String>) -> BTreeSet<String> {
+    let is_known = |prefix: &str| {
+        let ends = |rest: &str| rest.is_empty() || rest.starts_with(['.', '[']);
+        known.iter().any(|field| field.strip_prefix(prefix).is_some_and(ends))
+    };
+    let has_more = known.iter().any(|field| {
+        field.strip_prefix(at).is_some_and(|rest| !at.is_empty() && rest.starts_with(['.', '[']))
+    });
+    let open = format!("{at}.*");
+    match answer {
+        _ if known.contains(&open) => BTreeSet::from([open]),
+        Value::Object(members) => {
+            let below = |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
+            let any = ["<group>", "<state>", "<service>", "<table>"]
+                .map(below)
+                .into_iter()
+                .find(|any| is_known(any));
+            let place = |name: &str| any.clone().filter(|_| !is_known(&below(name))).unwrap_or(below(name));
+            members.iter().flat_map(|(name, member)| fields(member, &place(name), known)).collect()
+        }
+        Value::Array(elements) => {
+            let at = format!("{at}[]");
+            elements.iter().flat_map(|element| fields(element, &at, known)).collect()
+        }
+        // What could have had more, and is not there.
+        Value::Null if has_more => BTreeSet::new(),
+        _ => BTreeSet::from([at.to_owned()]),
+    }
+}
+
+/// Compares what was seen with what the page says, one heading after the other.
+struct Compared {
+    page: BTreeMap<String, BTreeSet<String>>,
+    seen: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Compared {
+    fn see(&mut self, heading: &str, answer: &Value) {
+        let known = self.page.get(heading).unwrap_or_else(|| panic!("there is no `## {heading}`"));
+        self.seen.entry(heading.to_owned()).or_default().extend(fields(answer, "", known));
+    }
+
+    async fn ask(&mut self, stage: &Stage, heading: &str, arguments: &[&str]) -> Value {
+        let answer = asked(stage, arguments).await;
+        self.see(heading, &answer);
+        answer
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
+}
+
+/// Who has one that is done, one that is parked, and one that is held back by the breaker.
+async fn busy(stage: &Stage, front: &punchdown_kit::front::Front) {
+    let espf = stage.espf(0.0);
+    let is_told = async |i_account, word: &str| {
+        until(word, SOON, async || told(stage, i_account).last().is_some_and(|last| last == word)).await;
+    };
+    espf.emit("Account/New", json!({ "i_account": 1 }));
+    is_told(1, "OK").await;
+    stage.oms.answer_next(Odd::ErrorInSuccess);
+    espf.emit("Account/New", json!({ "i_account": 2 }));
+    is_told(2, "FAILED").await;
+    front.demand(Demand::Silence);
+    espf.emit("Account/New", json!({ "i_account": 3 }));
+    let open = "punchdown_held{group=\"HSS\",by=\"breaker\"}";
+    until("the breaker opens", SOON, async || counted(stage, open).await == 1).await;
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let door = format!("http://{}/espf/events", stage.public);
+    let letter = client.post(door).basic_auth("espf", Some("stage-espf-password")).body("no event at all");
+    assert_eq!(letter.send().await.expect("an answer").status().as_u16(), 400);
+}
+
+async fn look_at_all(stage: &Stage, compared: &mut Compared) {
+    compared.ask(stage, "GET /admin/v1/status", &["status"]).await;
+    let both = asked(stage, &["status", "--problems"]).await;
+    compared.see("GET /admin/v1/status", &both["status"]);
+    compared.see("GET /admin/v1/operations", &both["stuck"]);
+    for operation in operations(stage, &[]).await {
+        let show = ["operation", "show", text(&operation["id"])];
+        compared.ask(stage, "GET /admin/v1/operations/<id>", &show).await;
+    }
+    let events = compared.ask(stage, "GET /admin/v1/events", &["event", "list"]).await;
+    let show = ["event", "show", text(&events["events"][0]["id"])];
+    compared.ask(stage, "GET /admin/v1/events/<id>", &show).await;
+    let letters =
+        compared.ask(stage, "GET /admin/v1/dead-letters", &["event", "list", "--dead-letters"]).await;
+    let show = ["event", "show", "--dead-letter", text(&letters["dead_letters"][0]["id"])];
+    compared.ask(stage, "GET /admin/v1/dead-letters/<id>", &show).await;
+    let notices = compared.ask(stage, "GET /admin/v1/notifications", &["notification", "list"]).await;
+    let show = ["notification", "show", text(&notices["notifications"][0]["id"])];
+    compared.ask(stage, "GET /admin/v1/notifications/<id>", &show).await;
+    compared.ask(stage, "GET /admin/v1/accounts/<i_account>", &["account", "show", "1"]).await;
+}
+
+async fn do_what_can_be_done(stage: &Stage, compared: &mut Compared) {
+    let parked = operations(stage, &["--state", "parked"]).await;
+    let retry = ["operation", "retry", text(&parked[0]["id"]), "--who", "ann", "--why", "once more"];
+    compared.ask(stage, "POST /admin/v1/operations/<id>/retry|restart|skip", &retry).await;
+    let pause = ["target", "pause", "HSS", "--who", "ann", "--why", "for the night"];
+    compared.ask(stage, "POST /admin/v1/groups/<group>/pause|resume|register|unregister", &pause).await;
+    compared.ask(stage, "GET /admin/v1/audit", &["audit"]).await;
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let nobody = client.get(format!("http://{}/admin/v1/accounts/77", stage.admin));
+    let nobody = nobody.bearer_auth("stage-admin-token").send().await.expect("an answer");
+    assert_eq!(nobody.status().as_u16(), 404);
+    compared.see("Errors", &nobody.json().await.expect("JSON"));
+}
+
+/// What is printed whatever the exit code is.
+async fn printed(stage: &Stage, arguments: &[&str], code: i32) -> Value {
+    let output = said(stage, &[arguments, &["-o", "json"]].concat()).await;
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    assert!(output.stderr.is_empty(), "all of it is in the answer: {output:?}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// A value that nobody can read any more.
+fn damage(stage: &Stage) {
+    let journal = rusqlite::Connection::open(stage.directory.join("data/journal.db")).expect("opens");
+    journal.execute("UPDATE dead_letter SET body = x'00'", []).expect("written");
+}
+
+async fn ask_without_a_host(stage: &Stage, compared: &mut Compared) {
+    compared.see("punchdown check", &printed(stage, &["check", "--online"], 0).await);
+    with_settings(stage, "events", "lisen = \"127.0.0.1:0\"");
+    compared.see("punchdown check", &printed(stage, &["check"], 78).await);
+    rewrite(stage, "lisen = \"127.0.0.1:0\"\n", "");
+    let copy = stage.directory.join("copy.db").display().to_string();
+    compared.see("punchdown journal backup", &printed(stage, &["journal", "backup", &copy], 0).await);
+    let ask = ["journal", "shell", "SELECT 1 AS one"];
+    compared.see("punchdown journal shell", &printed(stage, &ask, 0).await);
+    compared.see("punchdown journal verify", &printed(stage, &["journal", "verify"], 0).await);
+    compared.see("punchdown journal rotate-key", &printed(stage, &["journal", "rotate-key"], 0).await);
+    damage(stage);
+    let output = said(stage, &["journal", "verify", "-o", "json"]).await;
+    assert_eq!(output.status.code(), Some(65), "{output:?}");
+    compared.see("punchdown journal verify", &serde_json::from_slice(&output.stdout).expect("JSON"));
+    for (heading, word) in [("punchdown explain CODE", Some("E0103")), ("punchdown explain", None)] {
+        let mut command = tokio::process::Command::new(PROGRAM);
+        let output = command.arg("explain").args(word).args(["-o", "json"]).output().await.expect("it runs");
+        compared.see(heading, &serde_json::from_slice(&output.stdout).expect("JSON"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_field_of_every_answer_is_documented_and_there() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
+    let breaker = "breaker = { failures = 1, pause = \"1h\", pause-max = \"1h\" }";
+    rewrite(&stage, "breaker = { pause = \"200ms\", pause-max = \"1s\" }", breaker);
+    let signed = "auth = { standard-webhooks = { secret = { file = \"secrets/oms-hook\" } } }";
+    rewrite(&stage, signed, "register = true\nauth = \"registered\"");
+    stage.oms.set_notify(None);
+    let front = front(&stage, Demand::Bearer(OMS_TOKEN.to_owned())).await;
+    stage.open_accounts(3);
+    stage.start_host().await.expect("the host starts");
+    let page = std::fs::read_to_string(workspace().join("docs/admin-api.md")).expect("the page");
+    let mut compared = Compared { page: documented(&page), seen: BTreeMap::new() };
+
+    busy(&stage, &front).await;
+    look_at_all(&stage, &mut compared).await;
+    do_what_can_be_done(&stage, &mut compared).await;
+    stage.stop_host().await.expect("it stops");
+    ask_without_a_host(&stage, &mut compared).await;
+    assert_eq!(compared.seen, compared.page, "what was seen, and what the page says");
+}
+
+#[test]
+fn a_field_that_is_missing_on_either_side_is_found() {
+    let page = documented(
+        "#\n\n## GET /x\n\n| field | what |\n|---|---|\n| `a.<group>.b` | b |\n| `c[].d.*` | d |\n| `e.f` | f |\n",
+    );
+    let known = &page["GET /x"];
+    let names = |answer: Value| fields(&answer, "", known).into_iter().collect::<Vec<_>>();
+    assert_eq!(
+        names(json!({ "a": { "HSS": { "b": 1 } }, "c": [{ "d": { "any": [] } }], "e": null })),
+        ["a.<group>.b", "c[].d.*"]
+    );
+    assert_eq!(names(json!({ "a": { "HSS": { "z": 1 } }, "y": null })), ["a.<group>.z", "y"]);
+}
