@@ -8,7 +8,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use punchdown::cli::stage::oms_adapter;
+use punchdown::cli::stage;
 use punchdown_tests::rounds::{End, Round, Tally};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_punchdown-under-test");
@@ -29,7 +29,7 @@ struct Arguments {
 async fn main() -> Result<(), Failed> {
     let Arguments { kills, cuts, seed, program } = arguments()?;
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let adapter = oms_adapter(None).await?;
+    let adapter = stage::adapter(None, "oms-tmf641").await?;
     println!("| how it ends | cycles | events acknowledged | notifications | lost | doubled | stuck |");
     println!("|---|---|---|---|---|---|---|");
     let mut clean = true;

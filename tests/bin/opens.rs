@@ -54,6 +54,7 @@ fn event() -> Event {
         received_at: Timestamp::default(),
         variables: Json::empty_object(),
         enclosed: Json::empty_object(),
+        trace: None,
     }
 }
 

@@ -10,8 +10,8 @@ use punchdown::domain::{
     SystemChange, Timestamp,
 };
 use punchdown::ports::{
-    Acceptance, AccountTold, Adopted, Audit, Claim, Compared, DeadLetter, Delivered, EventLine, EventTold,
-    Held, Journal, JournalError, Kept, Lease, Leased, Letter, Line, Looks, Mark, NotificationLine,
+    Acceptance, AccountTold, Adopted, Audit, AuditsSought, Claim, Compared, DeadLetter, Delivered, EventLine,
+    EventTold, Held, Journal, JournalError, Kept, Lease, Leased, Letter, Line, Looks, Mark, NotificationLine,
     NotificationTold, Overview, Place, Purge, Purged, Resyncs, Sought, StatusUpdate, Suspects, Told, Work,
 };
 
@@ -143,7 +143,8 @@ port! {
         notifications(unread: bool, before: Option<Place>, most: usize) -> Vec<NotificationLine>;
         notification(id: &str) -> Option<NotificationTold>;
         account(account: IAccount) -> Option<AccountTold>;
-        audits(most: usize) -> Vec<Audit>;
+        oldest_open() -> Vec<Operation>;
+        audits(sought: AuditsSought) -> Vec<(u64, Audit)>;
     }
     suspects {
         count_deaths(now: Timestamp) -> Vec<Suspect>;

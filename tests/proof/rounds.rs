@@ -141,6 +141,7 @@ impl Round {
             group_settings: "",
             target_settings: "concurrency = 32\ntimeout = \"5s\"\nretry = [\"200ms\", \"500ms\"]\nbreaker = { pause = \"200ms\", pause-max = \"1s\" }",
             oms: system(self.seed),
+            system: None,
         });
         let mut stage = stage.await?;
         stage.oms.set_notify(Some(until_taken(&stage)));

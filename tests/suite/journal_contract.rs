@@ -93,6 +93,11 @@ async fn every_backend(promise: impl AsyncFn(&dyn Backend)) {
     }
 }
 
+/// Holds the journal on the disk to what a simulation has no use for.
+async fn on_the_disk(promise: impl AsyncFn(&dyn Backend)) {
+    promise(&Sqlite(harness::folder())).await;
+}
+
 fn at(second: u32) -> Timestamp {
     Timestamp::from_millis(1_769_846_400_000) + Duration::from_secs(second.into())
 }

@@ -149,7 +149,7 @@ fn deliver(universe: &Arc<Universe>, process: &Process, number: usize) {
     };
     let under_way = UnderWay::begin(&universe);
     tokio::spawn(async move {
-        let answer = intake.event(EventSource::Espf, body.as_bytes()).await;
+        let answer = intake.event(EventSource::Espf, None, body.as_bytes()).await;
         drop(under_way);
         let mut state = universe.state();
         if state.dead {

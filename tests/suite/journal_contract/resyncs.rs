@@ -35,7 +35,8 @@ async fn ended(journal: &dyn Journal, number: u32, laid: &LaidDown, stage: Stage
 
 #[tokio::test]
 async fn a_lane_is_compared_with_what_the_last_one_that_was_done_was_laid_down_with() {
-    every_journal(async |journal| {
+    on_the_disk(async |backend| {
+        let journal = &*backend.open().await;
         let same = async |product, wanted| {
             let compared = journal.compare(&lane(7), &laid_down(product, wanted)).await.expect("compared");
             (compared.known, compared.same)
@@ -75,7 +76,7 @@ fn resync(id: &str) -> Resync {
 
 #[tokio::test]
 async fn one_resync_is_under_way_and_its_place_outlives_a_stop() {
-    every_backend(async |backend| {
+    on_the_disk(async |backend| {
         let journal = backend.open().await;
         assert_eq!(journal.resync().await.expect("read"), None);
         assert!(journal.begin_resync(&resync("r1")).await.expect("begun"));
@@ -104,7 +105,8 @@ async fn one_resync_is_under_way_and_its_place_outlives_a_stop() {
 
 #[tokio::test]
 async fn lanes_of_which_something_stands_are_known_until_they_are_seen() {
-    every_journal(async |journal| {
+    on_the_disk(async |backend| {
+        let journal = &*backend.open().await;
         for number in [1, 2, 3] {
             accept(journal, number, number.into()).await;
         }
@@ -130,7 +132,8 @@ async fn lanes_of_which_something_stands_are_known_until_they_are_seen() {
 
 #[tokio::test]
 async fn what_was_there_before_is_stored_once_and_found_by_its_keys() {
-    every_journal(async |journal| {
+    on_the_disk(async |backend| {
+        let journal = &*backend.open().await;
         let event = Event { name: "Resync/Account".to_owned(), ..event(1, 7) };
         let laid = laid_down(1, Wanted::Running);
         let of_account = operation(&event, hss());

@@ -36,7 +36,7 @@ async fn dies(backend: &dyn Backend, second: u32, asked: &[(Subject, &str)]) -> 
 
 #[tokio::test]
 async fn what_is_marked_at_a_death_is_counted_once_and_what_was_answered_is_not() {
-    every_backend(async |backend| {
+    on_the_disk(async |backend| {
         let journal = backend.open().await;
         for number in [1, 2] {
             accept(&*journal, u32::try_from(number).expect("small"), number).await;
@@ -60,7 +60,7 @@ async fn what_is_marked_at_a_death_is_counted_once_and_what_was_answered_is_not(
 
 #[tokio::test]
 async fn each_adapter_answers_for_itself() {
-    every_backend(async |backend| {
+    on_the_disk(async |backend| {
         let journal = backend.open().await;
         accept(&*journal, 1, 7).await;
         drop(journal);
@@ -86,7 +86,7 @@ async fn each_adapter_answers_for_itself() {
 
 #[tokio::test]
 async fn of_whom_nothing_is_asked_any_more_nothing_is_known_unless_three_processes_died() {
-    every_backend(async |backend| {
+    on_the_disk(async |backend| {
         let journal = backend.open().await;
         for number in [7, 8] {
             accept(&*journal, u32::try_from(number).expect("small"), number).await;
@@ -113,7 +113,7 @@ async fn of_whom_nothing_is_asked_any_more_nothing_is_known_unless_three_process
 /// One of several processes that read it before.
 #[tokio::test]
 async fn a_pardon_has_notifications_read_again() {
-    every_backend(async |backend| {
+    on_the_disk(async |backend| {
         let raw = Notification {
             method: "POST".to_owned(),
             path: "/".to_owned(),

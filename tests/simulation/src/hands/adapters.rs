@@ -7,7 +7,7 @@ use punchdown::domain::{
     Correlation, Delivery, Digest, Errand, Group, Happening, IAccount, Json, Notification, Otherwise,
     Progress, Reading, Received, Response, Signal, Standing, Trouble,
 };
-use punchdown::ports::{AdapterError, Adapters, LogIn, Needs, Question};
+use punchdown::ports::{AdapterError, Adapters, Needs, Question, Registered, Run};
 use serde_json::{Value, json};
 
 use crate::flow::{self, request};
@@ -45,6 +45,7 @@ impl Adapters for Hand {
             queries: Vec::new(),
             config: Json::empty_object(),
             notify_at: None,
+            registers: false,
             logs_in: plan.manner == Manner::Put { session: true },
         })
     }
@@ -80,10 +81,10 @@ impl Adapters for Hand {
         Ok(Reading { reply: Response::ACCEPTED, signals, unread: None })
     }
 
-    async fn log_in(&self, log_in: LogIn) -> Result<Errand, AdapterError> {
+    async fn log_in(&self, run: Run) -> Result<Errand, AdapterError> {
         self.0.gate().await;
-        self.asked(&log_in.group)?;
-        let Some(entry) = log_in.history.last() else {
+        self.asked(&run.group)?;
+        let Some(entry) = run.history.last() else {
             let ask = request("log-in", "POST", "/log-in".to_owned(), None, Delivery::Repeatable);
             return Ok(Errand::Send(ask));
         };
@@ -100,5 +101,9 @@ impl Adapters for Hand {
         let value = Json::parse(json!({"token": body["token"]}).to_string());
         let value = value.unwrap_or_else(|_| Json::empty_object());
         Ok(Errand::Ready(Standing { value, life: Some(Duration::from_secs(90)) }))
+    }
+
+    async fn register(&self, _run: Run, _how: Registered) -> Result<Errand, AdapterError> {
+        Ok(Errand::Fail(Trouble::new("odd", "no group registers")))
     }
 }

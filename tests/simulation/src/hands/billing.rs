@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use punchdown::domain::{AccountId, IAccount, ICustomer, Json, Listed, Subscriber, Timestamp, Wanted};
-use punchdown::ports::{Account, Billing, BillingError};
+use punchdown::ports::{Account, Away, Billing, BillingError};
 
 use crate::outside::{self, Reading};
 use crate::universe::Host;
@@ -18,7 +18,7 @@ impl Hand {
     fn fault(&self) -> Option<BillingError> {
         let mut state = self.0.state();
         let fault = if state.fails(|weather| weather.billing_out) {
-            BillingError::Unavailable("no answer".to_owned())
+            BillingError::Unavailable(Away { why: "no answer".to_owned(), retry_after: None })
         } else if state.fails(|weather| weather.billing_refuses_login) {
             match state.dice.permille(500) {
                 true => BillingError::LoginRefused("the token is old".to_owned()),
@@ -111,6 +111,11 @@ impl Billing for Hand {
             closed: account.wanted() == Wanted::Gone,
         });
         Ok(listed.skip(usize::try_from(from).unwrap_or(usize::MAX)).take(PAGE).collect())
+    }
+
+    /// Nobody begins a resync here.
+    async fn customers(&self, _from: u64) -> Result<Vec<ICustomer>, BillingError> {
+        Ok(Vec::new())
     }
 
     fn environment(&self) -> Option<u64> {

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use punchdown::domain::{
     Breaker, Change, Event, EventIdentity, FanOut, Group, IAccount, Listed, Notification, Operation,
-    OperationId, Reading, Response, SystemChange, Timestamp,
+    OperationId, Reading, Registration, Response, SystemChange, Timestamp,
 };
 use punchdown::ports::{
-    Acceptance, AccountTold, Audit, Claim, DeadLetter, Delivered, EventLine, EventTold, Held, Journal,
-    JournalError, Kept, Lease, Leased, Letter, Line, Looks, NotificationLine, NotificationTold, Overview,
-    Place, Purge, Purged, Sought, StatusUpdate, Told, Work,
+    Acceptance, AccountTold, Audit, AuditsSought, Claim, DeadLetter, Delivered, EventLine, EventTold, Held,
+    Journal, JournalError, Kept, Lease, Leased, Letter, Line, Looks, NotificationLine, NotificationTold,
+    Overview, Place, Purge, Purged, Sought, StatusUpdate, Told, Work,
 };
 
 use crate::journal::Tables;
@@ -245,6 +245,22 @@ impl Journal for Hand {
         self.call("keep breaker", |tables, _| tables.keep_breaker(group, breaker)).await
     }
 
+    async fn registrations(&self) -> Result<BTreeMap<Group, Registration>, JournalError> {
+        self.look("registrations", |tables| tables.registrations.clone()).await
+    }
+
+    async fn keep_registration(
+        &self,
+        group: &Group,
+        registration: &Registration,
+    ) -> Result<(), JournalError> {
+        self.call("keep registration", |tables, _| {
+            tables.registrations.insert(group.clone(), registration.clone());
+            Ok(())
+        })
+        .await
+    }
+
     async fn alive(&self, now: Timestamp) -> Result<Option<Timestamp>, JournalError> {
         self.call("alive", |tables, _| Ok(tables.alive.replace(now))).await
     }
@@ -321,7 +337,11 @@ impl Looks for Hand {
         self.look("account", |tables| tables.account_told(account)).await
     }
 
-    async fn audits(&self, most: usize) -> Result<Vec<Audit>, JournalError> {
-        self.look("audits", |tables| tables.audits.iter().rev().take(most).cloned().collect()).await
+    async fn oldest_open(&self) -> Result<Vec<Operation>, JournalError> {
+        self.look("oldest open", Tables::oldest_open).await
+    }
+
+    async fn audits(&self, sought: AuditsSought) -> Result<Vec<(u64, Audit)>, JournalError> {
+        self.look("audits", |tables| tables.audits_sought(&sought)).await
     }
 }

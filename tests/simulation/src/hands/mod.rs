@@ -6,6 +6,8 @@ mod journal;
 mod outbound;
 mod status;
 
+pub use journal::Hand as JournalHand;
+
 use punchdown::domain::{Chance, Timestamp};
 use punchdown::ports::{Ports, World};
 

@@ -7,7 +7,7 @@ use punchdown::domain::{
     Body, Delivery, Group, Happening, Header, IAccount, Operation, Received, Request, Response, Stage,
     Trouble,
 };
-use punchdown::ports::{Lack, Outbound, SendError, SessionValues};
+use punchdown::ports::{Lack, Marks, Outbound, SendError, SessionValues};
 
 use crate::ledger::Once;
 use crate::promise::Promise;
@@ -213,10 +213,10 @@ impl Outbound for Hand {
         &self,
         group: &Group,
         request: &Request,
-        key: &str,
+        marks: &Marks,
         session: &SessionValues,
     ) -> Result<Response, SendError> {
-        let host = &self.0;
+        let (host, key) = (&self.0, marks.key.as_str());
         host.gate().await;
         if request.label == "log-in" {
             return self.fares(group, request, key, session).await;

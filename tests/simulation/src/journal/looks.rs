@@ -1,9 +1,11 @@
 //! What persons look at. Lists begin with the newest.
 
-use punchdown::domain::{EventIdentity, IAccount, OperationId, Stage, State, Timestamp};
+use std::collections::BTreeMap;
+
+use punchdown::domain::{EventIdentity, Group, IAccount, Operation, OperationId, Stage, State, Timestamp};
 use punchdown::ports::{
-    AccountTold, EventLine, EventTold, Letter, Line, NotificationLine, NotificationTold, Place, Sought,
-    StatusTold, Told,
+    AccountTold, Audit, AuditsSought, EventLine, EventTold, Letter, Line, NotificationLine, NotificationTold,
+    Place, Sought, StatusTold, Told,
 };
 
 use super::tables::{NotificationRow, OperationRow, Read, Tables};
@@ -32,6 +34,34 @@ fn line_of(id: &str, row: &NotificationRow) -> NotificationLine {
 }
 
 impl Tables {
+    /// The oldest open operation of each group that has one.
+    pub fn oldest_open(&self) -> Vec<Operation> {
+        let mut oldest: BTreeMap<&Group, &Operation> = BTreeMap::new();
+        for row in self.operations.values().filter(|row| !row.purged && row.operation.stage.is_open()) {
+            oldest.entry(&row.operation.lane.group).or_insert(&row.operation);
+        }
+        oldest.into_values().cloned().collect()
+    }
+
+    /// The newest first.
+    pub fn audits_sought(&self, sought: &AuditsSought) -> Vec<(u64, Audit)> {
+        let group_of = |about: &str| {
+            let seq = self.by_id.get(&OperationId(about.to_owned()))?;
+            Some(&self.operations.get(seq)?.operation.lane.group)
+        };
+        let is_of =
+            |audit: &Audit, group: &Group| audit.about == group.0 || group_of(&audit.about) == Some(group);
+        let found = (1_u64..).zip(&self.audits).filter(|(place, audit)| {
+            sought.before.is_none_or(|before| *place < before)
+                && sought.operation.as_ref().is_none_or(|id| audit.about == id.0)
+                && sought.group.as_ref().is_none_or(|group| is_of(audit, group))
+        });
+        let mut found: Vec<_> = found.map(|(place, audit)| (place, audit.clone())).collect();
+        found.reverse();
+        found.truncate(sought.most);
+        found
+    }
+
     pub fn lines(&self, sought: &Sought) -> Vec<Line> {
         let found = self.operations.iter().rev().filter(|(seq, row)| {
             let (operation, state) = (&row.operation, State::of(&row.operation));

@@ -4,6 +4,7 @@
 //! The contract suite holds it to the same promises. What is written outlives a stop for as long as
 //! somebody holds it.
 
+mod beside;
 mod events;
 mod flaw;
 mod lanes;
@@ -20,13 +21,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use punchdown::domain::{
-    Breaker, Change, Event, FanOut, Group, Listed, Notification, Operation, OperationId, Reading, Response,
-    SystemChange, Timestamp,
+    Breaker, Change, Event, FanOut, Group, Listed, Notification, Operation, OperationId, Reading,
+    Registration, Response, SystemChange, Timestamp,
 };
 use punchdown::ports::{
-    Acceptance, AccountTold, Audit, Claim, DeadLetter, Delivered, EventLine, EventTold, Held, Journal,
-    JournalError, Kept, Lease, Leased, Letter, Line, Looks, NotificationLine, NotificationTold, Overview,
-    Place, Purge, Purged, Sought, StatusUpdate, Told, Work,
+    Acceptance, AccountTold, Audit, AuditsSought, Claim, DeadLetter, Delivered, EventLine, EventTold, Held,
+    Journal, JournalError, Kept, Lease, Leased, Letter, Line, Looks, NotificationLine, NotificationTold,
+    Overview, Place, Purge, Purged, Sought, StatusUpdate, Told, Work,
 };
 
 pub use flaw::Flaw;
@@ -150,6 +151,19 @@ impl Journal for MemoryJournal {
         self.tables().keep_breaker(group, breaker)
     }
 
+    async fn registrations(&self) -> Result<BTreeMap<Group, Registration>, JournalError> {
+        Ok(self.tables().registrations.clone())
+    }
+
+    async fn keep_registration(
+        &self,
+        group: &Group,
+        registration: &Registration,
+    ) -> Result<(), JournalError> {
+        self.tables().registrations.insert(group.clone(), registration.clone());
+        Ok(())
+    }
+
     async fn alive(&self, now: Timestamp) -> Result<Option<Timestamp>, JournalError> {
         Ok(self.tables().alive.replace(now))
     }
@@ -229,7 +243,11 @@ impl Looks for MemoryJournal {
         Ok(self.tables().account_told(account))
     }
 
-    async fn audits(&self, most: usize) -> Result<Vec<Audit>, JournalError> {
-        Ok(self.tables().audits.iter().rev().take(most).cloned().collect())
+    async fn oldest_open(&self) -> Result<Vec<Operation>, JournalError> {
+        Ok(self.tables().oldest_open())
+    }
+
+    async fn audits(&self, sought: AuditsSought) -> Result<Vec<(u64, Audit)>, JournalError> {
+        Ok(self.tables().audits_sought(&sought))
     }
 }

@@ -19,6 +19,8 @@ impl Tables {
             let (operation, group) = (&row.operation, &row.operation.lane.group);
             let word = State::of(operation).word().to_owned();
             *overview.operations.entry((group.clone(), word)).or_default() += 1;
+            let newest = overview.newest.entry(group.clone()).or_default();
+            *newest = operation.event.received_at.max(*newest);
             if operation.stage.is_open() {
                 let received = operation.event.received_at;
                 let oldest = overview.oldest_open.entry(group.clone()).or_insert(received);

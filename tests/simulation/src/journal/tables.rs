@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use punchdown::domain::{
-    Event, FanOut, Group, IAccount, Json, Note, Notification, Operation, OperationId, Response, Said,
-    Service, Stage, Timestamp,
+    Event, FanOut, Group, IAccount, Json, Note, Notification, Operation, OperationId, Registration, Response,
+    Said, Service, Stage, Timestamp,
 };
 use punchdown::ports::{Audit, DeadLetter};
 
@@ -29,6 +29,7 @@ pub struct Tables {
     pub letters: BTreeMap<String, DeadLetter>,
     /// As they are written, so that what is only kept in memory is not.
     pub breakers: BTreeMap<Group, String>,
+    pub registrations: BTreeMap<Group, Registration>,
     pub audits: Vec<Audit>,
     pub alive: Option<Timestamp>,
 }
