@@ -50,37 +50,43 @@ impl<'a> Script<'a> {
         self.at == self.question.history.len()
     }
 
-    fn exchange(&mut self, request: Request) -> Result<&'a Received, Decision> {
+    fn exchange(&mut self, request: Request) -> Result<&'a Received, Box<Decision>> {
         let label = request.label.clone();
         match self.next() {
-            None => Err(Decision::Send(request)),
+            None => Err(Box::new(Decision::Send(request))),
             Some(Happening::Exchanged(exchange)) if exchange.label == label => Ok(&exchange.outcome),
-            Some(_) => Err(Decision::Park(Trouble::new("diverged", format!("not `{label}` comes next")))),
+            Some(_) => {
+                Err(Box::new(Decision::Park(Trouble::new("diverged", format!("not `{label}` comes next")))))
+            }
         }
     }
 
     /// Repeatable: gives an answer that is one.
-    fn ask(&mut self, request: Request) -> Result<&'a Response, Decision> {
+    fn ask(&mut self, request: Request) -> Result<&'a Response, Box<Decision>> {
         let looks = request.method == "GET";
         match self.exchange(request)? {
             Received::Answered(response) => self.judged(response, looks),
-            Received::Unknown(why) => Err(Decision::Park(Trouble::new("not-repeated", why.clone()))),
+            Received::Unknown(why) => {
+                Err(Box::new(Decision::Park(Trouble::new("not-repeated", why.clone()))))
+            }
         }
     }
 
-    fn judged(&self, response: &'a Response, looks: bool) -> Result<&'a Response, Decision> {
+    fn judged(&self, response: &'a Response, looks: bool) -> Result<&'a Response, Box<Decision>> {
         let trouble = || Trouble::new("away", format!("the system answers {}", response.status));
         match response.status {
-            401 if self.is_last() => Err(Decision::Renew(trouble())),
+            401 if self.is_last() => Err(Box::new(Decision::Renew(trouble()))),
             // A look that is not answered has not seen anything.
-            _ if looks && response.status != 200 && self.is_last() => Err(Decision::Again(trouble())),
-            429 | 500..=599 if self.is_last() => Err(Decision::Again(trouble())),
+            _ if looks && response.status != 200 && self.is_last() => {
+                Err(Box::new(Decision::Again(trouble())))
+            }
+            429 | 500..=599 if self.is_last() => Err(Box::new(Decision::Again(trouble()))),
             _ => Ok(response),
         }
     }
 
-    fn wait(&mut self, waiting: Waiting) -> Result<&'a Happening, Decision> {
-        self.next().ok_or(Decision::Wait(waiting))
+    fn wait(&mut self, waiting: Waiting) -> Result<&'a Happening, Box<Decision>> {
+        self.next().ok_or_else(|| Box::new(Decision::Wait(waiting)))
     }
 
     fn refused(&mut self, response: &Response) -> Decision {
@@ -99,7 +105,7 @@ pub fn provision(plan: &GroupPlan, question: &Question) -> Progress {
         Manner::Poll => poll(&mut script),
         Manner::Once => once(&mut script),
     };
-    let decision = decision.unwrap_or_else(|decision| decision);
+    let decision = decision.unwrap_or_else(|ends| *ends);
     if decision == Decision::Finish && script.reports.is_empty() && plan.reports {
         script.reports.push(Report { group: None, status: Status::Ok, message: None });
     }
@@ -120,7 +126,7 @@ fn stands(value: &Value) -> Option<Json> {
     Json::parse(value.to_string()).ok()
 }
 
-fn put(script: &mut Script<'_>, session: bool) -> Result<Decision, Decision> {
+fn put(script: &mut Script<'_>, session: bool) -> Result<Decision, Box<Decision>> {
     let wants = wants(script.question);
     let path = format!("/sub/{}", script.question.i_account);
     let is_gone = wants["gone"] == true;
@@ -142,7 +148,7 @@ fn put(script: &mut Script<'_>, session: bool) -> Result<Decision, Decision> {
 }
 
 /// Settles the order that an earlier operation left, if one may be open.
-fn settle_earlier(script: &mut Script<'_>) -> Result<(), Decision> {
+fn settle_earlier(script: &mut Script<'_>) -> Result<(), Box<Decision>> {
     let applied = script.question.laid_down.applied.as_ref().map(Json::value);
     let Some(earlier) = applied.and_then(|applied| applied["external"].as_str().map(str::to_owned)) else {
         return Ok(());
@@ -160,7 +166,7 @@ fn settle_earlier(script: &mut Script<'_>) -> Result<(), Decision> {
     Ok(())
 }
 
-fn order(script: &mut Script<'_>, repeats_blindly: bool) -> Result<Decision, Decision> {
+fn order(script: &mut Script<'_>, repeats_blindly: bool) -> Result<Decision, Box<Decision>> {
     settle_earlier(script)?;
     let external = script.question.operation.0.clone();
     let wants = wants(script.question);
@@ -198,7 +204,7 @@ fn order(script: &mut Script<'_>, repeats_blindly: bool) -> Result<Decision, Dec
 }
 
 /// Until a notification says how it ended, or a look at the deadline.
-fn await_order(script: &mut Script<'_>, id: &Value) -> Result<(), Decision> {
+fn await_order(script: &mut Script<'_>, id: &Value) -> Result<(), Box<Decision>> {
     script.keys.push(format!("order-{id}"));
     let mut forget = false;
     loop {
@@ -217,7 +223,7 @@ fn await_order(script: &mut Script<'_>, id: &Value) -> Result<(), Decision> {
     }
 }
 
-fn poll(script: &mut Script<'_>) -> Result<Decision, Decision> {
+fn poll(script: &mut Script<'_>) -> Result<Decision, Box<Decision>> {
     let wants = wants(script.question);
     let body = json!({"external": script.question.operation.0, "account": script.question.i_account, "wants": wants});
     script.applied = Json::parse(wants.to_string()).ok();
@@ -242,7 +248,7 @@ fn poll(script: &mut Script<'_>) -> Result<Decision, Decision> {
     Ok(Decision::Finish)
 }
 
-fn once(script: &mut Script<'_>) -> Result<Decision, Decision> {
+fn once(script: &mut Script<'_>) -> Result<Decision, Box<Decision>> {
     let wants = wants(script.question);
     let path = format!("/sub/{}/once", script.question.i_account);
     script.applied = Json::parse(wants.to_string()).ok();

@@ -57,9 +57,11 @@ pub fn run(seed: u64, sabotage: Option<Sabotage>) -> Outcome {
             group.settings.policy.closing = group.settings.events.clone();
         }
     }
-    let mut outside = Outside::default();
-    outside.never_done = sabotage == Some(Sabotage::NeverDone);
-    outside.reads_stale = sabotage == Some(Sabotage::StaleReadings);
+    let outside = Outside {
+        never_done: sabotage == Some(Sabotage::NeverDone),
+        reads_stale: sabotage == Some(Sabotage::StaleReadings),
+        ..Outside::default()
+    };
     let universe = Universe::new(dice, weather, MemoryJournal::with(flaw), plan.groups.clone(), outside);
     begin(&universe, &plan);
     let mut run = Run { universe: Arc::clone(&universe), plan, rounds: 0, lives: 0, settled: 0 };
@@ -148,11 +150,12 @@ impl Process {
 
     /// The host stands still, and another one begins beside it.
     pub async fn stand_still(&mut self, universe: &Arc<Universe>, plan: &Plan) {
-        let mut state = universe.state();
-        state.note(format!("host {} stands still", self.number));
-        state.still.insert(self.number);
-        state.stood_still.insert(self.number);
-        drop(state);
+        {
+            let mut state = universe.state();
+            state.note(format!("host {} stands still", self.number));
+            state.still.insert(self.number);
+            state.stood_still.insert(self.number);
+        }
         self.number += 1;
         let (_, engine) = Self::engine(universe, plan, self.number).await;
         (self.intake, self.operators) = (engine.intake(), engine.operators());
@@ -199,13 +202,13 @@ impl Run {
         let end = tokio::select! {
             biased;
             () = universe.killed.notified() => End::For(universe.state().dice.within(0..20)),
-            end = self.from_beginning_to_end() => end,
+            end = self.lives_to_its_end() => end,
         };
         self.universe.state().end_life();
         end
     }
 
-    async fn from_beginning_to_end(&mut self) -> End {
+    async fn lives_to_its_end(&mut self) -> End {
         let mut process = Process::begin(&self.universe, &self.plan).await;
         deeds::bring_again(&self.universe);
         let end = loop {

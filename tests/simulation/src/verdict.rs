@@ -117,7 +117,9 @@ fn nothing_is_lost(universe: &Universe, tables: &Tables, state: &mut State) {
 fn the_last_word_is_told(tables: &Tables, state: &mut State) {
     for ((account, service), row) in &tables.statuses {
         let told = state.outside.told.get(&(*account, service.clone())).cloned();
-        let is_told = row.due.is_none() && (row.given_up || told.as_ref() == Some(&row.said));
+        // There is nothing to tell of what is no more.
+        let is_gone = state.outside.accounts.get(account).is_none_or(|account| account.gone);
+        let is_told = row.due.is_none() && (row.given_up || is_gone || told.as_ref() == Some(&row.said));
         state.hold(Promise::TheLastWordIsTold, is_told, || {
             format!("account {account} {service}: {:?} is so, and PortaBilling heard {told:?}", row.said)
         });

@@ -120,7 +120,7 @@ impl Journal for Hand {
     ) -> Result<usize, JournalError> {
         self.call("fan out", move |tables, state| {
             let before = tables.numbers;
-            let new = tables.fan_out(from, page, to)?;
+            let new = tables.fan_out(from, page, to.as_ref())?;
             watch::made(tables, state, before);
             Ok(new)
         })

@@ -107,14 +107,14 @@ impl Tables {
         &mut self,
         from: &FanOut,
         page: Vec<(Operation, Listed)>,
-        to: Option<FanOut>,
+        to: Option<&FanOut>,
     ) -> Result<usize, JournalError> {
         let row = self.fan_outs.get_mut(&from.event.identity.0);
         let Some(row) = row.filter(|row| !row.done && row.fan_out.reached == from.reached) else {
             return Err(JournalError::LeaseLost);
         };
         match to {
-            Some(FanOut { reached, attempts, due, .. }) => {
+            Some(&FanOut { reached, attempts, due, .. }) => {
                 row.fan_out = FanOut { reached, attempts, due, ..row.fan_out.clone() };
             }
             None => row.done = true,

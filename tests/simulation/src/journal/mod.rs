@@ -74,7 +74,7 @@ impl Journal for MemoryJournal {
         page: Vec<(Operation, Listed)>,
         to: Option<FanOut>,
     ) -> Result<usize, JournalError> {
-        self.tables().fan_out(from, page, to)
+        self.tables().fan_out(from, page, to.as_ref())
     }
 
     async fn keep_dead_letter(&self, letter: DeadLetter) -> Result<(), JournalError> {

@@ -26,12 +26,12 @@ impl Tables {
         let answered = changed.clone();
         self.write(seq, changed, is_laid_down_now, unmarked, now);
         for key in keys {
-            self.name_key(&group, format!("key:{key}"), seq, true);
+            self.name_key(&group, &format!("key:{key}"), seq, true);
         }
         if is_laid_down_now
             && let Some(subscriber) = answered.laid_down.as_ref().and_then(|it| it.subscriber.as_ref())
         {
-            self.name_key(&group, format!("account-id:{}", subscriber.account_id.0), seq, false);
+            self.name_key(&group, &format!("account-id:{}", subscriber.account_id.0), seq, false);
         }
         if let Some(row) = self.operations.get_mut(&seq) {
             if let Some(since) = forgets_since {
@@ -78,11 +78,11 @@ impl Tables {
     }
 
     /// From now on news of that key are for this operation.
-    fn name_key(&mut self, group: &punchdown::domain::Group, key: String, seq: i64, named: bool) {
-        self.keys.insert((group.clone(), key.clone()), seq);
+    fn name_key(&mut self, group: &punchdown::domain::Group, key: &str, seq: i64, named: bool) {
+        self.keys.insert((group.clone(), key.to_owned()), seq);
         match named {
-            true => self.take_over_signals(group, &key, seq),
-            false => self.claim_kept_signals(group, &key, seq),
+            true => self.take_over_signals(group, key, seq),
+            false => self.claim_kept_signals(group, key, seq),
         }
     }
 
