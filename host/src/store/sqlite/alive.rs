@@ -18,3 +18,15 @@ pub fn tell(connection: &Connection, now: Timestamp) -> Result<Option<Timestamp>
         .map_err(sql)?;
     Ok(last.and_then(|millis| millis.parse().ok()).map(Timestamp::from_millis))
 }
+
+/// Writes a page, which is written only if it becomes another one.
+pub fn ping(connection: &Connection) -> Result<(), JournalError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO meta (name, value) VALUES ('ping', '0')
+             ON CONFLICT DO UPDATE SET value = CASE value WHEN '0' THEN '1' ELSE '0' END",
+        )
+        .and_then(|mut put| put.execute([]))
+        .map(drop)
+        .map_err(sql)
+}

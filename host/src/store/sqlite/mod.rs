@@ -39,6 +39,7 @@ use self::events::{Taken, WorkRows};
 use self::fan_outs::Made;
 use self::save::SaveRows;
 use self::writer::Writer;
+pub(crate) use self::writer::sql;
 use super::OpenError;
 use super::marks::Marks;
 use super::rows::{
@@ -54,18 +55,6 @@ use crate::ports::{
     Acceptance, Audit, Claim, DeadLetter, Delivered, Held, Journal, JournalError, Kept, Lease, Leased,
     Overview, Purge, Purged, StatusUpdate, Work,
 };
-
-/// An error of SQLite in words of the port.
-#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
-pub(crate) fn sql(error: rusqlite::Error) -> JournalError {
-    match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DiskFull) => JournalError::Full,
-        _ if copy::is_damage(&error) => {
-            JournalError::Failed(format!("{error}: see `punchdown journal verify`"))
-        }
-        _ => JournalError::Failed(error.to_string()),
-    }
-}
 
 pub struct SqliteJournal {
     writer: Writer,
@@ -394,13 +383,7 @@ impl Journal for SqliteJournal {
     }
 
     async fn ping(&self) -> Result<(), JournalError> {
-        // A page that is really written, which it is only if it becomes another one.
-        let write = |connection: &Connection| {
-            let text = "INSERT INTO meta (name, value) VALUES ('ping', '0')
-                        ON CONFLICT DO UPDATE SET value = CASE value WHEN '0' THEN '1' ELSE '0' END";
-            connection.execute(text, []).map(drop).map_err(sql)
-        };
-        self.writer.write(0, write).await
+        self.writer.write(0, alive::ping).await
     }
 
     async fn overview(&self) -> Result<Overview, JournalError> {

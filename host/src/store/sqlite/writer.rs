@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::sql;
+use super::copy;
 use crate::ports::JournalError;
 
 const BATCH_ITEMS_MAX: usize = 256;
@@ -97,7 +97,7 @@ fn item<T: Send + 'static>(
         let answer: Answer = Box::new(move |failure| {
             let _ = answer.send(match failure {
                 None => result,
-                Some(failure) => Err(copy(failure)),
+                Some(failure) => Err(copied(failure)),
             });
         });
         (answer, found_full)
@@ -115,11 +115,23 @@ impl Drop for Writer {
     }
 }
 
+/// An error of SQLite in words of the port.
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
+pub fn sql(error: rusqlite::Error) -> JournalError {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => JournalError::Full,
+        _ if copy::is_damage(&error) => {
+            JournalError::Failed(format!("{error}: see `punchdown journal verify`"))
+        }
+        _ => JournalError::Failed(error.to_string()),
+    }
+}
+
 fn stopped() -> JournalError {
     JournalError::Failed("the journal has stopped".to_owned())
 }
 
-fn copy(error: &JournalError) -> JournalError {
+fn copied(error: &JournalError) -> JournalError {
     match error {
         JournalError::Full => JournalError::Full,
         other => JournalError::Failed(other.to_string()),
@@ -207,7 +219,7 @@ fn write_batch(connection: &Connection, batch: Vec<Item>) -> Ending {
             Some(JournalError::Failed(why.to_owned()))
         }
         Ending::Full => Some(JournalError::Full),
-        Ending::Unknown(error) => Some(copy(error)),
+        Ending::Unknown(error) => Some(copied(error)),
     };
     for answer in answers {
         answer(failure.as_ref());
