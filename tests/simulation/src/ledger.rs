@@ -11,6 +11,8 @@ pub struct Ledger {
     /// Operations by the event, account and group that they are of.
     pub made: BTreeMap<(String, IAccount, Group), Vec<OperationId>>,
     pub ended: BTreeSet<OperationId>,
+    /// The last operation of each lane.
+    pub newest: BTreeMap<(IAccount, Group), OperationId>,
     /// Requests under way, by their host and lane.
     pub under_way: BTreeSet<(u32, Group, IAccount)>,
     /// Requests that must not be repeated and left, by their key, with what the host may know of them.

@@ -128,9 +128,10 @@ fn the_last_word_is_told(tables: &Tables, state: &mut State) {
 
 fn lanes_are_as_they_should(universe: &Universe, tables: &Tables, state: &mut State) {
     let services: Vec<_> = universe.groups.iter().map(|plan| plan.settings.policy.service.clone()).collect();
-    for (id, lane) in &tables.lanes {
-        let newest = tables.operations.values().rev().find(|row| row.lane == *id && !row.purged);
-        let Some(newest) = newest.map(|row| &row.operation) else { continue };
+    for lane in tables.lanes.values() {
+        let newest = state.ledger.newest.get(&(lane.i_account, lane.group.clone()));
+        let newest = newest.and_then(|newest| tables.operations.get(tables.by_id.get(newest)?));
+        let Some(newest) = newest.filter(|row| !row.purged).map(|row| &row.operation) else { continue };
         let word = Word::of(newest);
         if word == Word::Done {
             let account = state.outside.accounts.get(&lane.i_account);

@@ -118,6 +118,7 @@ pub fn made(tables: &Tables, state: &mut State, before: i64) {
         let lane = &operation.lane;
         let place = (operation.event.identity.0.clone(), lane.i_account, lane.group.clone());
         state.note(format!("made {} for {} of account {} in {}", operation.id, place.0, place.1, place.2));
+        state.ledger.newest.insert((lane.i_account, lane.group.clone()), operation.id.clone());
         let of_event = state.ledger.made.entry(place.clone()).or_default();
         of_event.push(operation.id.clone());
         // An event that comes again when all that it made was purged begins anew.
