@@ -27,7 +27,10 @@ pub fn schema() -> Value {
     json!({
         "type": "object",
         "additionalProperties": false,
-        "anyOf": [{ "required": ["profiles"] }, { "required": ["default-profile"] }],
+        "anyOf": [
+            { "required": ["profiles"], "properties": { "profiles": { "minProperties": 1 } } },
+            { "required": ["default-profile"] },
+        ],
         "properties": {
             "path": {
                 "type": "string", "default": "/services", "pattern": "^/[^?#\\s]*$",

@@ -1,12 +1,16 @@
 //! The life of an operation: find what stands, then make, change or remove it.
 
-use punchdown_adapter::{Acted, Flow, Operation, Response, Status, Stop, Subscriber, Wanted, json};
+use punchdown_adapter::{
+    Acted, Flow, Operation, Response, Status, Stop, Subscriber, Wait, Wanted, Woken, json,
+};
 
 use crate::config::Config;
 use crate::wire::{self, Answer, Call, Done};
 
 /// How often a service is asked for while nobody can say whether it was made.
 const TRIES_MAX: usize = 4;
+/// What was asked for and is not there yet may still be under way.
+const UNDER_WAY_SECONDS: u32 = 60;
 
 /// What the system is to have.
 struct Service<'a> {
@@ -91,20 +95,47 @@ fn add(flow: &mut Flow, config: &Config, service: &Service<'_>) -> Result<Option
     for _ in 0..TRIES_MAX {
         // Before it is asked for: its answer may be lost.
         flow.applied(json!({ "number": service.number }));
-        let answer = match flow.act("add", call.request(config))? {
-            Acted::Answered(response) => judged(flow, &response)?,
-            Acted::Unknown(_) => Err((EXISTS.to_owned(), String::new())),
-        };
-        match answer {
-            Ok(done) if done.text("id").is_some() => return Ok(done.text("id")),
-            Err((code, why)) if code != EXISTS => return refused(flow, why),
-            Ok(_) | Err(_) => {}
+        if let Acted::Answered(response) = flow.act("add", call.request(config))? {
+            match made(flow, &response)? {
+                Made::Yes(id) => return Ok(Some(id)),
+                Made::No(why) => return refused(flow, why),
+                Made::Unknown => {}
+            }
         }
-        if let Some(id) = look(flow, config, service.number)? {
+        if let Some(id) = look_twice(flow, config, service.number)? {
             return change(flow, config, &id, service);
         }
     }
     Err(flow.park("unanswered", "nobody can say whether the service was made"))
+}
+
+/// What an answer says of a service that was asked for.
+enum Made {
+    Yes(String),
+    No(String),
+    Unknown,
+}
+
+/// Whoever speaks for the system, a proxy for one, knows nothing of what it did: that is as good as no answer.
+fn made(flow: &mut Flow, response: &Response) -> Result<Made, Stop> {
+    if matches!(wire::read(response), Answer::Unclear(_)) {
+        return Ok(Made::Unknown);
+    }
+    Ok(match judged(flow, response)? {
+        Ok(done) => done.text("id").map_or(Made::Unknown, Made::Yes),
+        Err((code, _)) if code == EXISTS => Made::Unknown,
+        Err((_, why)) => Made::No(why),
+    })
+}
+
+/// What is not there at once may come yet.
+fn look_twice(flow: &mut Flow, config: &Config, number: &str) -> Result<Option<String>, Stop> {
+    if let Some(id) = look(flow, config, number)? {
+        return Ok(Some(id));
+    }
+    match flow.wait(Wait::seconds(UNDER_WAY_SECONDS))? {
+        Woken::Notified(_) | Woken::Elapsed => look(flow, config, number),
+    }
 }
 
 fn change(flow: &mut Flow, config: &Config, id: &str, service: &Service<'_>) -> Result<Option<String>, Stop> {
@@ -114,10 +145,11 @@ fn change(flow: &mut Flow, config: &Config, id: &str, service: &Service<'_>) -> 
     let response = flow.ask("change", call.request(config))?;
     match judged(flow, &response)? {
         Ok(_) => Ok(Some(id.to_owned())),
-        Err((code, _)) if code == NOT_FOUND => {
-            // Somebody has removed it by hand.
-            add(flow, config, service)
-        }
+        // Somebody has removed it by hand, and may have made another one.
+        Err((code, _)) if code == NOT_FOUND => match look(flow, config, service.number)? {
+            Some(other) if other != id => change(flow, config, &other, service),
+            _ => add(flow, config, service),
+        },
         Err((_, why)) => refused(flow, why),
     }
 }

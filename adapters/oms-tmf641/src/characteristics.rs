@@ -58,6 +58,11 @@ impl Characteristics {
         Self(BTreeMap::new())
     }
 
+    /// Whether there is one of that name.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// Takes one more, or says what is wrong with its source.
     pub fn add(&mut self, name: &str, written: &Value) -> Result<(), &'static str> {
         self.0.insert(name.to_owned(), source(written)?);

@@ -105,6 +105,11 @@ impl Config {
             Some(members) => read.set(members, &mut problems),
             None => problems.note("", "must be an object"),
         }
+        if let Some(inventory) = &read.inventory
+            && !read.characteristics.has(&inventory.by)
+        {
+            problems.note("/inventory/by", "must be one of the `characteristics`");
+        }
         if problems.0.is_empty() { Ok(read) } else { Err(problems.0) }
     }
 

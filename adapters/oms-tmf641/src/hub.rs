@@ -4,6 +4,7 @@
 use punchdown_adapter::{Acted, Errand, Request, Response, Standing, Stop, Value, json};
 
 use crate::config::Config;
+use crate::order::ErrorMessage;
 
 pub fn register(
     errand: &mut Errand,
@@ -16,12 +17,9 @@ pub fn register(
         wanted["query"] = json!(query);
     }
     let made = match errand.act("register", Request::post(hub(config)).json(&wanted))? {
-        Acted::Answered(response) if response.is_success() => response,
+        Acted::Answered(response) if is_made(&response) => response,
         Acted::Answered(response) => return Err(not_made(errand, &response)),
         Acted::Unknown(why) => return Err(errand.again("unanswered", why)),
-    };
-    let Some(id) = id_of(&made) else {
-        return Err(errand.fail("without-id", "it registers and does not say under which id"));
     };
     // Only now, so that nothing is missed in between. If it stays, its address is closed all the same.
     if let Some(before) = standing.and_then(|standing| standing["id"].as_str()) {
@@ -30,7 +28,9 @@ pub fn register(
         }
     }
     let seconds = config.hub_hours.map(|hours| hours * 3600);
-    Ok(Standing { value: json!({ "id": id }), seconds })
+    // One that has no id cannot be removed; its address can be closed.
+    let value = id_of(&made).map_or_else(|| json!({}), |id| json!({ "id": id }));
+    Ok(Standing { value, seconds })
 }
 
 pub fn unregister(errand: &mut Errand, config: &Config, standing: &Value) -> Result<(), Stop> {
@@ -50,10 +50,16 @@ fn removal(config: &Config, id: &str) -> Request {
     Request::delete(hub(config)).segment(id)
 }
 
+/// A page in a 200 is somebody else's word.
+fn is_made(response: &Response) -> bool {
+    response.is_success() && (response.status != 200 || response.json().is_some())
+}
+
 fn not_made(errand: &mut Errand, response: &Response) -> Stop {
-    let why = format!("answered {}", response.status);
+    let said = response.json().and_then(|body| ErrorMessage::read(&body)?.text());
+    let why = said.unwrap_or_else(|| format!("answered {}", response.status));
     match response.status {
-        401 | 407 | 408 | 425 | 429 | 500.. => errand.again("busy", why),
+        200..300 | 401 | 407 | 408 | 425 | 429 | 500.. => errand.again("busy", why),
         _ => errand.fail("refused", why),
     }
 }

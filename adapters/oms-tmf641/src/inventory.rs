@@ -1,12 +1,10 @@
 //! What stands in the system's inventory, where the configuration says that it has one: services that were there
 //! before us are taken over, and not ordered a second time.
 
-use std::collections::BTreeMap;
-
 use punchdown_adapter::{Flow, Operation, Request, Response, Stop, Value, json};
 use serde::Deserialize;
 
-use crate::config::Config;
+use crate::config::{Config, Item};
 use crate::dialect::Dialect;
 use crate::standing::{Service, ServiceState};
 
@@ -31,7 +29,7 @@ pub fn schema() -> Value {
                         found there is taken over, and not ordered again.",
         "properties": {
             "path": {
-                "type": "string", "pattern": "^/[^?#\\s]*$",
+                "type": "string", "pattern": "^(/[^/?#\\s]+)+$",
                 "description": "Path of its services, or products, below the target's base URL.",
             },
             "by": {
@@ -55,10 +53,9 @@ pub fn find(flow: &mut Flow, config: &Config, operation: &Operation) -> Result<O
     let characteristics = config.characteristics.of(operation);
     let Some(value) = characteristics.get(&inventory.by) else { return Ok(None) };
     let words = Words::of(config.dialect);
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let request = Request::get(&inventory.path)
         .query(&format!("{}.name", words.characteristics), &inventory.by)
-        .query(&format!("{}.value", words.characteristics), &text);
+        .query(&format!("{}.value", words.characteristics), &text(value));
     let response = flow.ask("look-in-inventory", request)?;
     let shown = seen(flow, &response)?;
     // Some systems know no filter and show all that they have.
@@ -69,25 +66,40 @@ pub fn find(flow: &mut Flow, config: &Config, operation: &Operation) -> Result<O
     if ours.is_empty() {
         return Ok(None);
     }
-    let mut ids = BTreeMap::new();
-    for item in &config.items {
-        let specification = config.specification_of(item);
-        let found = ours.iter().find(|service| service[words.specification]["id"] == specification);
-        ids.extend(found.and_then(|found| Some((item.id.clone(), found["id"].as_str()?.to_owned()))));
+    let found = config.items.iter().map(|item| (item, words.of_item(&ours, config.specification_of(item))));
+    let found: Vec<_> = found.filter_map(|(item, service)| Some((item, service?))).collect();
+    match found.len() {
+        0 => return Ok(None),
+        some if some < config.items.len() => {
+            let why = "the inventory shows some items of the order and not the others";
+            return Err(flow.park("inventory-partial", why));
+        }
+        _ => {}
     }
-    if ids.is_empty() {
-        return Ok(None);
-    }
-    let is_active = ours.iter().any(|service| words.state_of(service) == "active");
+    let is_active = found.iter().any(|(_, service)| words.state_of(service) == "active");
     let state = if is_active { ServiceState::Active } else { ServiceState::Inactive };
-    Ok(Some(Service { state, characteristics, ids }))
+    let id = |(item, service): &(&Item, &Value)| Some((item.id.clone(), service["id"].as_str()?.to_owned()));
+    Ok(Some(Service { state, characteristics, ids: found.iter().filter_map(id).collect() }))
 }
 
 fn seen(flow: &mut Flow, response: &Response) -> Result<Vec<Value>, Stop> {
+    let total = response.header("x-total-count").and_then(|total| total.trim().parse().ok());
     match response.json() {
-        Some(Value::Array(services)) if response.is_success() => Ok(services),
+        Some(Value::Array(services)) if response.is_success() => {
+            // What stands on the next page is not taken for absent.
+            if response.status == 206 || total.is_some_and(|total: usize| total > services.len()) {
+                let why = format!("the inventory shows {} of {}", services.len(), total.unwrap_or_default());
+                return Err(flow.park("inventory-in-pages", why));
+            }
+            Ok(services)
+        }
         _ => Err(flow.again("inventory-unclear", format!("the inventory answered {}", response.status))),
     }
+}
+
+/// Some write a number where others write text.
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 impl Words {
@@ -110,9 +122,17 @@ impl Words {
     fn is_of(&self, service: &Value, inventory: &Inventory, value: &Value) -> bool {
         let all = service[self.characteristics].as_array();
         all.into_iter().flatten().any(|one| {
-            one["name"] == inventory.by.as_str()
-                && (one["value"] == *value || one["value"]["value"] == *value)
+            let shown = if one["value"].is_object() { &one["value"]["value"] } else { &one["value"] };
+            one["name"] == inventory.by.as_str() && text(shown) == text(value)
         })
+    }
+
+    /// One that is active goes before one that is not.
+    fn of_item<'a>(&self, ours: &[&'a Value], specification: &str) -> Option<&'a Value> {
+        let mut of_item = ours.to_vec();
+        of_item.retain(|service| service[self.specification]["id"] == specification);
+        of_item.sort_by_key(|service| self.state_of(service) != "active");
+        of_item.first().copied()
     }
 
     fn stands(&self, service: &Value) -> bool {
