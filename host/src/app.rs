@@ -178,7 +178,7 @@ async fn load_adapter(
             format!("adapter {name} needs the secret `{secret}`"),
         ));
     }
-    if group.engine.registers && !adapter.registers() {
+    if group.engine.registers_with.is_some() && !adapter.registers() {
         found.push(problem(
             Code::AdapterConfig,
             "notify.register",

@@ -117,11 +117,41 @@ async fn without_a_registration_nothing_leaves_and_nothing_fails() {
     let shown = said(&stage, &["status", "--problems"]).await;
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(shown.contains("group HSS is not registered for notifications"), "{shown}");
+    // Its system quotes the address, by which anybody could notify.
+    for said in [shown, asked(&stage, &["status"]).await.to_string(), log(&stage)] {
+        assert!(said.contains("/~(secret) now") && !said.contains("/~01"), "{said}");
+    }
     assert!(stage.oms.ledger().orders.is_empty(), "whose end would never be heard of");
     assert!((1..=3).all(|i_account| told(&stage, i_account).is_empty()));
 
     stage.oms.refuse_registrations(false);
     all_ok(&stage, 1..=3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_registration_is_made_when_the_section_says_something_else_and_the_one_before_goes() {
+    let Some((_folder, mut stage)) = set(1).await else { return };
+    stage.start_host().await.expect("the host starts");
+    let [first] = &registered(&stage, 1).await[..] else { panic!("one registration") };
+    stage.stop_host().await.expect("stopped");
+    rewrite(&stage, "poll-seconds = 3600", "poll-seconds = 3600\nhub-query = \"eventType=X\"");
+    stage.start_host().await.expect("the host starts again");
+    until("another one", SOON, async || {
+        let stands = stage.oms.registrations();
+        stands.len() == 1 && stands[0] != *first
+    })
+    .await;
+    assert_eq!(answer_at(first).await, 204, "what was sent there is on its way");
+    let espf = stage.espf(0.0);
+    espf.emit("Account/New", json!({ "i_account": 1 }));
+    all_ok(&stage, 1..=1).await;
+
+    // Addresses as some clients write them, and where somebody sends by mistake.
+    let second = stage.oms.registrations().remove(0);
+    assert_eq!(answer_at(&second.replace('~', "%7E")).await, 204);
+    let wrong = second.replace("/notify/HSS", "/punchdown/notify/HSS");
+    assert_eq!(answer_at(&wrong).await, 503);
+    assert!(!log(&stage).contains("/~01"), "the address is as good as a secret");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -66,7 +66,10 @@ fn problems(status: &Value, stuck: &Value) -> String {
                 "group {group}: its target does not answer since {since}, next probe {probe_at}: {why}"
             );
         }
-        if of_group["registration"]["good"] == false {
+        if of_group["registration"]["wanted"] == false {
+            let _ =
+                writeln!(text, "group {group} is registered no more for notifications: a person ended that");
+        } else if of_group["registration"]["good"] == false {
             let why = of_group["registration"]["why"].as_str().unwrap_or("it is being asked for");
             let _ = writeln!(text, "group {group} is not registered for notifications: {why}");
         }

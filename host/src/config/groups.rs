@@ -92,7 +92,7 @@ fn group(
             default_reply,
             breaker,
             paused: paused?,
-            registers: notify.as_ref().is_some_and(|notify| notify.register),
+            registers_with: notify.as_ref().filter(|notify| notify.register).map(|_| target.url.clone()),
         },
         adapter: directory.join(adapter?),
         limits,

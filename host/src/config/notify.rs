@@ -15,7 +15,8 @@ use crate::http::{
 };
 use crate::secret::Secret;
 
-const SCHEMES: &str = "standard-webhooks, hmac, basic, bearer, path-secret, client-certificate and addresses";
+const SCHEMES: &str =
+    "standard-webhooks, hmac, basic, bearer, path-secret, client-certificate, addresses and registered";
 
 /// The listener of the doors; absent when that is wrong itself.
 type Listen<'a> = Option<&'a ListenerSettings>;
@@ -28,7 +29,8 @@ pub fn notify(section: &mut Section<'_>, directory: &Path, listen: Listen<'_>) -
     };
     let register = section.or("register", "false", |value| registers(value, at.as_ref()?.is_some()));
     let example = "{ standard-webhooks = { secret = { file = \"secrets/hook\" } } }";
-    let door = Door { listen, registers: register.unwrap_or_default() };
+    // What is wrong with it is said there alone.
+    let door = Door { listen, registers: register.unwrap_or(true) };
     let auth = section.required("auth", example).and_then(|value| auth(&value, directory, door));
     let default_reply = section.section("default-reply", default_reply);
     let (at, register, auth) = (at?, register?, auth?);
@@ -83,7 +85,7 @@ fn auth(value: &Value<'_>, directory: &Path, door: Door<'_>) -> Option<NotifyAut
     let at_registration = if door.registers { AtRegistration::May } else { AtRegistration::Never };
     let auth = match value.is_text() {
         true => words(value, door),
-        false => value.section(|section| schemes(section, directory, door.listen)),
+        false => value.section(|section| schemes(section, directory, door)),
     }?;
     if door.registers && !auth.path_secrets().is_empty() {
         value.complain(
@@ -101,21 +103,25 @@ fn auth(value: &Value<'_>, directory: &Path, door: Door<'_>) -> Option<NotifyAut
 
 /// One word instead of a table.
 fn words(value: &Value<'_>, door: Door<'_>) -> Option<NotifyAuth> {
-    match value.text()?.as_str() {
-        "registered" if door.registers => {
-            in_the_clear(value, door.listen);
-            Some(NotifyAuth { at_registration: AtRegistration::Must, ..NotifyAuth::default() })
-        }
-        "registered" => {
-            value.complain(
-                Code::Contradiction,
-                "nobody is registered: `register` is not true",
-                Some("register = true"),
-            );
-            None
-        }
-        _ => nobody_is_asked(value, door.listen),
+    if value.text()? == "registered" {
+        let at_registration = at_registration(value, door)?;
+        return Some(NotifyAuth { at_registration, ..NotifyAuth::default() });
     }
+    nobody_is_asked(value, door.listen)
+}
+
+/// Only at the address of a registration.
+fn at_registration(value: &Value<'_>, door: Door<'_>) -> Option<AtRegistration> {
+    if !door.registers {
+        value.complain(
+            Code::Contradiction,
+            "nobody is registered: `register` is not true",
+            Some("register = true"),
+        );
+        return None;
+    }
+    in_the_clear(value, door.listen);
+    Some(AtRegistration::Must)
 }
 
 fn nobody_is_asked(value: &Value<'_>, listen: Listen<'_>) -> Option<NotifyAuth> {
@@ -143,7 +149,12 @@ fn is_loopback(listen: Listen<'_>) -> bool {
 }
 
 /// All that are named must hold, so all of them are read.
-fn schemes(section: &mut Section<'_>, directory: &Path, listen: Listen<'_>) -> Option<NotifyAuth> {
+fn schemes(section: &mut Section<'_>, directory: &Path, door: Door<'_>) -> Option<NotifyAuth> {
+    let listen = door.listen;
+    let registered = section.optional("registered").map(|value| match value.truth()? {
+        true => at_registration(&value, door),
+        false => Some(AtRegistration::Never),
+    });
     let webhooks = section.optional("standard-webhooks");
     let webhooks = webhooks.map(|value| value.section(|section| standard_webhooks(section, directory)));
     let hmac = section.optional("hmac").map(|value| value.section(|section| hmac(section, directory)));
@@ -163,14 +174,15 @@ fn schemes(section: &mut Section<'_>, directory: &Path, listen: Listen<'_>) -> O
     let certificate = certificate.map(|value| client_certificate(&value, listen));
     let caller: Vec<_> = [addresses, certificate, basic, bearer, path].into_iter().flatten().collect();
     let signatures: Vec<_> = [webhooks, hmac].into_iter().flatten().collect();
-    if caller.is_empty() && signatures.is_empty() {
+    let registered = registered.unwrap_or(Some(AtRegistration::Never))?;
+    if caller.is_empty() && signatures.is_empty() && registered != AtRegistration::Must {
         section.complain(Code::Unguarded, format!("it must name at least one of {SCHEMES}"), None);
         return None;
     }
     Some(NotifyAuth {
         caller: caller.into_iter().collect::<Option<_>>()?,
         signatures: signatures.into_iter().collect::<Option<_>>()?,
-        ..NotifyAuth::default()
+        at_registration: registered,
     })
 }
 

@@ -7,16 +7,26 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq as _;
 
-use super::{Json, Standing, Timestamp, renewed_after};
+use super::{Digest, Json, Standing, Timestamp};
 
 /// What was sent to the address before may still be on its way.
 const CLOSED_AFTER: Duration = Duration::from_secs(10 * 60);
+/// Whatever its system says, it is not asked for more often.
+const LIFE_MIN: Duration = Duration::from_secs(60);
 
 /// The part of an address that makes it one of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Token(pub String);
+
+impl Token {
+    /// In constant time: whoever knows it may notify.
+    fn is(&self, other: &str) -> bool {
+        self.0.as_bytes().ct_eq(other.as_bytes()).into()
+    }
+}
 
 /// How a group stands with its system.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,8 +36,8 @@ pub struct Registration {
     pub off: bool,
     /// The one that was granted last.
     pub stands: Option<Registered>,
-    /// One is being asked for.
-    making: Option<Token>,
+    /// One is being asked for, with what.
+    making: Option<(Token, Digest)>,
     /// The one before, and when its address is closed.
     before: Option<(Token, Timestamp)>,
 }
@@ -36,6 +46,8 @@ pub struct Registration {
 #[serde(rename_all = "kebab-case")]
 pub struct Registered {
     at: Token,
+    /// System, door and configuration that it was made for.
+    with: Digest,
     /// By which its adapter finds it again.
     pub standing: Json,
     pub since: Timestamp,
@@ -52,41 +64,46 @@ pub enum Duty {
 }
 
 impl Registration {
-    /// `wanted`: the group's section asks for one.
-    pub fn duty(&self, wanted: bool, now: Timestamp) -> Duty {
-        match &self.stands {
-            Some(_) if self.off => Duty::Unregister,
-            Some(stands) if wanted && stands.renew_at.is_none_or(|at| now < at) => {
+    /// `wanted`: with what, where the group's section asks for one.
+    pub fn duty(&self, wanted: Option<&Digest>, now: Timestamp) -> Duty {
+        match (&self.stands, wanted) {
+            (Some(_), _) if self.off => Duty::Unregister,
+            (Some(stands), Some(with))
+                if stands.with == *with && stands.renew_at.is_none_or(|at| now < at) =>
+            {
                 Duty::RestUntil(stands.renew_at)
             }
-            _ if wanted && !self.off => Duty::Register,
+            (_, Some(_)) if !self.off => Duty::Register,
             _ => Duty::RestUntil(None),
         }
     }
 
-    /// Whether one is good now.
-    pub fn is_good(&self, now: Timestamp) -> bool {
-        self.stands.as_ref().is_some_and(|stands| stands.ends_at.is_none_or(|at| now < at))
+    /// Whether one is good now, with that.
+    pub fn is_good(&self, with: &Digest, now: Timestamp) -> bool {
+        let is_good = |stands: &Registered| stands.with == *with && stands.ends_at.is_none_or(|at| now < at);
+        self.stands.as_ref().is_some_and(is_good)
     }
 
     /// Whether what is sent to that address is taken.
     pub fn takes(&self, token: &str, now: Timestamp) -> bool {
-        let stands = self.stands.as_ref().map(|stands| &stands.at);
         let before = self.before.as_ref().filter(|(_, until)| now < *until).map(|(at, _)| at);
-        [stands, self.making.as_ref(), before].into_iter().flatten().any(|at| at.0 == token)
+        self.asked_for().chain(before).any(|at| at.is(token))
+    }
+
+    fn asked_for(&self) -> impl Iterator<Item = &Token> {
+        let stands = self.stands.as_ref().map(|stands| &stands.at);
+        stands.into_iter().chain(self.making.as_ref().map(|(at, _)| at))
     }
 
     /// What makes its addresses its own: whoever knows one may notify.
     pub fn tokens(&self) -> impl Iterator<Item = &Token> {
-        let stands = self.stands.as_ref().map(|stands| &stands.at);
-        let before = self.before.as_ref().map(|(at, _)| at);
-        [stands, self.making.as_ref(), before].into_iter().flatten()
+        self.asked_for().chain(self.before.as_ref().map(|(at, _)| at))
     }
 
     /// One is asked for at that address. An earlier asking came to nothing.
     #[must_use]
-    pub fn begun(self, at: Token) -> Self {
-        Self { making: Some(at), ..self }
+    pub fn begun(self, at: Token, with: Digest) -> Self {
+        Self { making: Some((at, with)), ..self }
     }
 
     #[must_use]
@@ -99,12 +116,15 @@ impl Registration {
     pub fn granted(self, standing: Standing, now: Timestamp) -> Self {
         let Self { off, stands, making, before } = self;
         let before = stands.map(|stands| (stands.at, now + CLOSED_AFTER)).or(before);
-        let stands = making.map(|at| Registered {
+        // A third of its life is left for a system that is away when its time is up.
+        let life = standing.life.map(|life| life.max(LIFE_MIN));
+        let stands = making.map(|(at, with)| Registered {
             at,
+            with,
             standing: standing.value,
             since: now,
-            renew_at: standing.life.map(|life| now + renewed_after(life)),
-            ends_at: standing.life.map(|life| now + life),
+            renew_at: life.map(|life| now + life * 2 / 3),
+            ends_at: life.map(|life| now + life),
         });
         Self { off, stands, making: None, before }
     }
@@ -136,6 +156,10 @@ mod tests {
         Standing { value: Json::empty_object(), life }
     }
 
+    fn with() -> Digest {
+        Digest::of(b"system, door and configuration")
+    }
+
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_millis(0) + Duration::from_secs(seconds)
     }
@@ -143,10 +167,13 @@ mod tests {
     #[test]
     fn what_is_to_be_done_follows_from_what_is_wanted_and_what_stands() {
         let none = Registration::default();
-        let forever = none.clone().begun(token("a")).granted(standing(None), at(0));
-        let hour = none.clone().begun(token("a")).granted(standing(Some(HOUR)), at(0));
+        let forever = none.clone().begun(token("a"), with()).granted(standing(None), at(0));
+        let hour = none.clone().begun(token("a"), with()).granted(standing(Some(HOUR)), at(0));
         let renew_at = hour.stands.as_ref().and_then(|stands| stands.renew_at).expect("it is renewed");
-        assert!(renew_at < at(3600));
+        assert_eq!(renew_at, at(2400));
+        let other = Digest::of(b"another system");
+        assert_eq!(forever.duty(Some(&other), at(0)), Duty::Register, "it was made for something else");
+        assert!(!forever.is_good(&other, at(0)));
         for (registration, wanted, now, duty) in [
             (none.clone(), true, at(0), Duty::Register),
             (none.clone(), false, at(0), Duty::RestUntil(None)),
@@ -159,7 +186,11 @@ mod tests {
             (hour.clone(), false, renew_at, Duty::RestUntil(None)),
             (hour.turned(true), false, renew_at, Duty::Unregister),
         ] {
-            assert_eq!(registration.duty(wanted, now), duty, "{registration:?} {wanted} {now}");
+            assert_eq!(
+                registration.duty(wanted.then(with).as_ref(), now),
+                duty,
+                "{registration:?} {wanted} {now}"
+            );
         }
     }
 
@@ -168,23 +199,27 @@ mod tests {
         let taken = |registration: &Registration, now| {
             ["a", "b", "c"].into_iter().filter(|token| registration.takes(token, now)).collect::<String>()
         };
-        let first = Registration::default().begun(token("a"));
+        let first = Registration::default().begun(token("a"), with());
         assert_eq!(taken(&first, at(0)), "a", "its system may notify before it has answered");
-        let lost = first.clone().begun(token("b"));
+        let lost = first.clone().begun(token("b"), with());
         assert_eq!(taken(&lost, at(0)), "b", "the first one came to nothing");
         assert_eq!(taken(&first.clone().came_to_nothing(), at(0)), "");
-        let second = first.granted(standing(None), at(0)).begun(token("b"));
+        let second = first.granted(standing(None), at(0)).begun(token("b"), with());
         assert_eq!(taken(&second, at(0)), "ab");
         let second = second.granted(standing(None), at(10));
         assert_eq!(taken(&second, at(10)), "ab", "what was sent to the one before is on its way");
         assert_eq!(taken(&second, at(10) + CLOSED_AFTER), "b");
-        assert_eq!(taken(&second.begun(token("c")).removed(), at(10)), "");
+        assert_eq!(taken(&second.begun(token("c"), with()).removed(), at(10)), "");
     }
 
     #[test]
     fn one_whose_time_is_over_is_good_for_nothing() {
-        let hour = Registration::default().begun(token("a")).granted(standing(Some(HOUR)), at(0));
-        assert!(!Registration::default().is_good(at(0)));
-        assert!(hour.is_good(at(3599)) && !hour.is_good(at(3600)));
+        let hour = Registration::default().begun(token("a"), with()).granted(standing(Some(HOUR)), at(0));
+        let brief =
+            Registration::default().begun(token("a"), with()).granted(standing(Some(Duration::ZERO)), at(0));
+        assert!(brief.is_good(&with(), at(59)), "nobody asks for one without a pause");
+        assert_eq!(brief.duty(Some(&with()), at(39)), Duty::RestUntil(Some(at(40))));
+        assert!(!Registration::default().is_good(&with(), at(0)));
+        assert!(hour.is_good(&with(), at(3599)) && !hour.is_good(&with(), at(3600)));
     }
 }

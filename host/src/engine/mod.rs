@@ -50,7 +50,7 @@ pub use breakers::GroupState;
 pub use intake::{Accepted, Intake, IntakeError};
 pub use operators::{Operators, Refused, Wish};
 pub use purge::Retention;
-pub use registrations::{MARK, RegistrationState};
+pub use registrations::{REGISTRATION_MARK, RegistrationState};
 
 /// A lease outlives the longest step; each save prolongs it when it has lost some seconds.
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -87,8 +87,8 @@ pub struct GroupSettings {
     pub breaker: BreakerPolicy,
     /// Its events and notifications are taken, and nothing else moves.
     pub paused: bool,
-    /// It is to be registered with its system for notifications.
-    pub registers: bool,
+    /// The system with which it is to be registered for notifications, by its address.
+    pub registers_with: Option<String>,
 }
 
 pub struct Engine {

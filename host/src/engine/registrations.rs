@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::errands::{Failed, Name};
 use super::{Core, GroupSettings, LOOK_EVERY};
-use crate::domain::{Duty, Group, Registration, Standing, Timestamp, Token, Trouble};
+use crate::domain::{Digest, Duty, Group, Registration, Standing, Timestamp, Token, Trouble};
 use crate::ports::{Denial, Journal, JournalError, Lack, Registered, SessionValues, Withheld};
 use crate::secret::{Kept, Secret, Vault};
 use crate::telemetry::AdapterQuestion;
@@ -20,10 +20,10 @@ const REGISTRATION: Name = Name {
     unavailable: "registration-unavailable",
     question: AdapterQuestion::Register,
 };
-/// Before the first answer nobody knows how long it will take.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Of requests that wait for a registration.
+const PAUSE: Duration = Duration::from_secs(2);
 /// Below the address of the group's door, before what makes the address one of its own.
-pub const MARK: char = '~';
+pub const REGISTRATION_MARK: &str = "~";
 
 /// Each is locked while it is turned, and not while another system is waited for.
 pub struct Registrations(BTreeMap<Group, Mutex<State>>);
@@ -85,24 +85,33 @@ impl Core {
         let now = self.ports.world.now();
         let (duty, lack) = {
             let state = self.registrations.0[group].lock().await;
-            (state.registration.duty(settings.registers, now), state.withheld.lack(now))
+            let wanted = self.to_register_with(settings);
+            (state.registration.duty(wanted.as_ref(), now), state.withheld.lack(now))
         };
         match (duty, lack) {
             (Duty::RestUntil(until), _) => Ok(until.map_or(LOOK_EVERY, |until| until.since(now))),
             (Duty::Register | Duty::Unregister, Some(lack)) => Ok(lack.pause),
-            (Duty::Register, None) => self.register(group).await.map(|()| Duration::ZERO),
+            (Duty::Register, None) => self.register(settings).await.map(|()| Duration::ZERO),
             (Duty::Unregister, None) => self.unregister(group).await.map(|()| Duration::ZERO),
         }
     }
 
+    /// What a registration is made for: when any of it changes, another one is wanted.
+    fn to_register_with(&self, settings: &GroupSettings) -> Option<Digest> {
+        let system = settings.registers_with.as_ref()?;
+        let needs = self.ports.adapters.needs(&settings.group)?;
+        let door = needs.notify_at?;
+        Some(Digest::of(format!("{system}\n{door}\n{}", needs.config.text()).as_bytes()))
+    }
+
     /// The address is written down before anybody hears of it.
-    async fn register(&self, group: &Group) -> Result<(), JournalError> {
-        let Some(door) = self.ports.adapters.needs(group).and_then(|needs| needs.notify_at) else {
-            return Ok(());
-        };
+    async fn register(&self, settings: &GroupSettings) -> Result<(), JournalError> {
+        let group = &settings.group;
+        let door = self.ports.adapters.needs(group).and_then(|needs| needs.notify_at);
+        let (Some(door), Some(with)) = (door, self.to_register_with(settings)) else { return Ok(()) };
         let token = Token(self.ports.world.new_id().to_lowercase());
-        let address = format!("{}/{MARK}{}", door.trim_end_matches('/'), token.0);
-        let begun = self.turn(group, |registration| registration.begun(token)).await?;
+        let address = format!("{}/{REGISTRATION_MARK}{}", door.trim_end_matches('/'), token.0);
+        let begun = self.turn(group, |registration| registration.begun(token, with)).await?;
         let standing = begun.stands.map(|stands| stands.standing);
         let how = Registered::At { address, standing };
         match self.run(group, &how).await {
@@ -145,7 +154,12 @@ impl Core {
         let none = SessionValues::new();
         let values = session.as_ref().map_or(&none, |session| &session.values);
         let ask = |run| self.ports.adapters.register(run, how.clone());
-        self.errand(group, &REGISTRATION, values, ask).await
+        let ended = self.errand(group, &REGISTRATION, values, ask).await;
+        // An errand cannot say that its session has ended, and without a registration nothing else would find out.
+        if let (Err((Denial::Unavailable, _)), Some(session)) = (&ended, &session) {
+            self.session_ended(group, session).await;
+        }
+        ended
     }
 
     async fn registration_had(&self, group: &Group, result: &'static str) {
@@ -156,8 +170,10 @@ impl Core {
     async fn registration_denied(&self, group: &Group, (denial, trouble): Failed, what: &'static str) {
         self.metrics.registration(group, if denial == Denial::Refused { "refused" } else { "failed" });
         let now = self.ports.world.now();
+        // It is shown to persons, and an adapter may quote an answer that quotes the address.
+        let trouble = Trouble { message: self.for_log(group, &trouble.message), ..trouble };
         let lack = self.registrations.0[group].lock().await.withheld.denied(denial, trouble, None, now);
-        let (code, why) = (&lack.trouble.code, self.for_log(group, &lack.trouble.message));
+        let (code, why) = (&lack.trouble.code, &lack.trouble.message);
         tracing::warn!(%group, code, why, pause_s = lack.pause.as_secs(), "{what}");
     }
 
@@ -177,16 +193,16 @@ impl Core {
     /// What would be sent now might never be heard of again. A person who wants no registration
     /// takes that upon himself.
     pub(super) async fn registration_lack(&self, settings: &GroupSettings) -> Option<Lack> {
-        if !settings.registers {
-            return None;
-        }
-        let now = self.ports.world.now();
+        settings.registers_with.as_ref()?;
+        let (now, with) = (self.ports.world.now(), self.to_register_with(settings));
         let state = self.registrations.0[&settings.group].lock().await;
-        if state.registration.off || state.registration.is_good(now) {
+        if state.registration.off || with.is_some_and(|with| state.registration.is_good(&with, now)) {
             return None;
         }
         let asked = || REGISTRATION.unavailable("it is being asked for");
-        Some(state.withheld.lack(now).unwrap_or_else(|| Lack { trouble: asked(), pause: FIRST_PAUSE }))
+        let lack = state.withheld.lack(now).map_or_else(asked, |lack| lack.trouble);
+        // Looking again costs no request, and whoever waits for a person does not wait for a pause besides.
+        Some(Lack { trouble: lack, pause: PAUSE })
     }
 
     /// Whether a registration of the group has that address, or had it a moment ago.
@@ -206,13 +222,13 @@ impl Core {
     pub(super) async fn registration_of(&self, settings: &GroupSettings) -> Option<RegistrationState> {
         let state = self.registrations.0[&settings.group].lock().await;
         let Registration { off, stands, .. } = &state.registration;
-        let wanted = settings.registers && !off;
-        if !wanted && stands.is_none() {
+        if settings.registers_with.is_none() && stands.is_none() {
             return None;
         }
-        let now = self.ports.world.now();
+        let (now, with) = (self.ports.world.now(), self.to_register_with(settings));
         Some(RegistrationState {
-            good: state.registration.is_good(now),
+            wanted: settings.registers_with.is_some() && !off,
+            good: with.is_some_and(|with| state.registration.is_good(&with, now)),
             since: stands.as_ref().map(|stands| stands.since),
             renew_at: stands.as_ref().and_then(|stands| stands.renew_at),
             trouble: state.withheld.lack(now).map(|lack| lack.trouble),
@@ -223,6 +239,8 @@ impl Core {
 /// How a group is registered, for an operator.
 #[derive(Clone, Debug)]
 pub struct RegistrationState {
+    /// Its section asks for one, and no person has ended it.
+    pub wanted: bool,
     pub good: bool,
     pub since: Option<Timestamp>,
     pub renew_at: Option<Timestamp>,

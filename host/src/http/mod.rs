@@ -35,7 +35,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 
 use crate::domain::{Group, shortened};
-use crate::engine::{Intake, Operators};
+use crate::engine::{Intake, Operators, REGISTRATION_MARK};
 use crate::telemetry::{Limit, ListenerName};
 
 pub use admin::AdminToken;
@@ -97,9 +97,19 @@ impl NotifySettings {
         let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned();
         let secrets = self.groups.values().flat_map(NotifyAuth::path_secrets);
         let path = secrets.fold(path, |path, secret| path.replace(secret.expose(), "(secret)"));
+        let path = without_registration(&path);
         let path: String = path.chars().take(SHOWN_LENGTH_MAX).collect();
         shortened(&path).unwrap_or(path)
     }
+}
+
+/// What makes the address of a registration its own is as good as a secret, wherever it stands.
+fn without_registration(path: &str) -> String {
+    let shown = |part: &str| match part.starts_with(REGISTRATION_MARK) {
+        true => "~(secret)".to_owned(),
+        false => part.to_owned(),
+    };
+    path.split('/').map(shown).collect::<Vec<_>>().join("/")
 }
 
 /// The doors that PortaBilling reaches, itself or by NSPS.

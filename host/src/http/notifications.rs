@@ -16,7 +16,7 @@ use super::notify_auth::Caller;
 use super::tls::ClientCertificate;
 use super::{AtRegistration, NotifyAuth, NotifySettings, Peer, Unread, read_body, too_much};
 use crate::domain::{self, Group, Notification, Timestamp};
-use crate::engine::{Intake, IntakeError, MARK};
+use crate::engine::{Intake, IntakeError, REGISTRATION_MARK};
 use crate::telemetry::Limit;
 use crate::web;
 
@@ -91,10 +91,10 @@ impl Door {
         at: AtRegistration,
         path: String,
     ) -> Result<String, bool> {
-        let token = path.strip_prefix('/').and_then(|below| below.strip_prefix(MARK));
-        match token.filter(|_| at != AtRegistration::Never).map(first_part) {
-            Some((token, rest)) => {
-                let token = String::from_utf8_lossy(&token);
+        let (first, rest) = first_part(&path);
+        match first.strip_prefix(REGISTRATION_MARK.as_bytes()).filter(|_| at != AtRegistration::Never) {
+            Some(token) => {
+                let token = String::from_utf8_lossy(token);
                 if self.intake.takes_at(group, &token).await { Ok(rest) } else { Err(true) }
             }
             None if at == AtRegistration::Must => Err(false),

@@ -27,7 +27,7 @@ async fn a_breaker_is_as_it_was_last_kept() {
 #[tokio::test]
 async fn a_registration_is_as_it_was_last_kept() {
     every_backend(async |backend| {
-        let begun = Registration::default().begun(Token("a".to_owned()));
+        let begun = Registration::default().begun(Token("a".to_owned()), Digest::of(b"system"));
         let standing = Standing { value: Json::empty_object(), life: Some(TERM) };
         let granted = begun.clone().granted(standing, at(0));
         {

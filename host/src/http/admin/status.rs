@@ -119,6 +119,8 @@ struct OpenBreaker {
 /// How a group is registered for notifications.
 #[derive(Serialize)]
 struct Registration {
+    /// No person has ended it.
+    wanted: bool,
     good: bool,
     since: Option<String>,
     renew_at: Option<String>,
@@ -131,7 +133,14 @@ impl Registration {
         let (code, why) = state.trouble.map(|trouble| (trouble.code, trouble.message)).unzip();
         let (since, renew_at) = (state.since, state.renew_at);
         let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
-        Self { good: state.good, since: text(since), renew_at: text(renew_at), code, why }
+        Self {
+            wanted: state.wanted,
+            good: state.good,
+            since: text(since),
+            renew_at: text(renew_at),
+            code,
+            why,
+        }
     }
 }
 

@@ -326,12 +326,14 @@ async fn cancel(
 /// The query of a registration is given back and never applied: there is only one
 /// kind of event.
 async fn register(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Response, Refusal> {
-    if shared.refuses_registrations.load(Ordering::Relaxed) {
-        return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, "busy, ask again"));
-    }
     let registration = json_of(&body)?;
     let callback = registration["callback"].as_str();
     let callback = callback.ok_or(bad_request("callback is required"))?;
+    if shared.refuses_registrations.load(Ordering::Relaxed) {
+        // Some say what they were asked.
+        let why = json!({ "code": "60", "reason": format!("cannot reach {callback} now") });
+        return Ok((StatusCode::SERVICE_UNAVAILABLE, Json(why)).into_response());
+    }
     let id = {
         let mut asked = lock(&shared.asked);
         asked.registrations += 1;
