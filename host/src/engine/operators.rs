@@ -2,7 +2,11 @@
 //! with who and why.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
+use super::worker::give_back;
 use super::{Core, GroupSettings, LEASE};
 use crate::crash::how_it_ended;
 use crate::domain::outcome::{Outcome, apply};
@@ -14,6 +18,9 @@ use crate::domain::{
 use crate::ports::{Audit, Claim, Held, Journal, JournalError, Lease, Work};
 use crate::secret::Screen;
 use crate::telemetry::HeldBy;
+
+/// After that whoever asked is answered, and the lane is given back as soon as that can be.
+const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 pub struct Operators {
@@ -113,11 +120,14 @@ impl Operators {
             return Err(Refused::NotNow("it is being moved at this very moment: try again".to_owned()));
         };
         let done = core.lay_hands_on(settings, &lease, held, wish, person).await;
-        if let Err(error) = core.ports.journal.release(&lease, core.ports.world.now()).await {
-            tracing::error!(lane = lease.lane, %error, "cannot give a lane back");
-        }
-        core.hints.lanes[group].notify_one();
-        core.hints.statuses.notify_one();
+        // Whoever asked does not wait for it, and nobody else takes the lane until its lease is over.
+        let (core, group) = (Arc::clone(core), group.clone());
+        let given_back = tokio::spawn(async move {
+            give_back(&core, &lease, &CancellationToken::new()).await;
+            core.hints.lanes[&group].notify_one();
+        });
+        let _ = tokio::time::timeout(GIVEN_BACK_WITHIN, given_back).await;
+        self.core.hints.statuses.notify_one();
         done
     }
 

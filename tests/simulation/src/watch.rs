@@ -18,6 +18,9 @@ const IDLE_MAX: u32 = 30;
 /// A lane is held for so long at most.
 const LONG_AGO: u64 = 60_000;
 
+/// After about that time what nobody claimed is kept for a person alone, whatever the clock did.
+const UNCLAIMED: u64 = 60 * 3600 * 1000;
+
 /// How an operation stood before it was saved.
 pub struct Seen {
     id: OperationId,
@@ -56,7 +59,7 @@ pub fn saved(tables: &Tables, state: &mut State, seen: &Seen) {
     state.ledger.idle.remove(&seen.lane);
     let heard_of = state.ledger.heard_of.get(&id.0);
     // Whoever held the lane just then may not have seen them.
-    let long_ago = |at: &&u64| **at + LONG_AGO < state.moment();
+    let long_ago = |at: &&u64| (LONG_AGO..UNCLAIMED).contains(&(state.moment() - **at));
     let waited_in_vain = heard_of.filter(|_| seen.has_elapsed).filter(long_ago).copied();
     state.hold(Promise::NewsArrive, waited_in_vain.is_none(), || {
         format!("{id} waited in vain, and news of its end were read at {waited_in_vain:?}")
