@@ -38,7 +38,10 @@ impl Tables {
     pub fn oldest_open(&self) -> Vec<Operation> {
         let mut oldest: BTreeMap<&Group, &Operation> = BTreeMap::new();
         for row in self.operations.values().filter(|row| !row.purged && row.operation.stage.is_open()) {
-            oldest.entry(&row.operation.lane.group).or_insert(&row.operation);
+            let oldest = oldest.entry(&row.operation.lane.group).or_insert(&row.operation);
+            if row.operation.event.received_at < oldest.event.received_at {
+                *oldest = &row.operation;
+            }
         }
         oldest.into_values().cloned().collect()
     }
