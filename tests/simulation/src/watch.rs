@@ -58,9 +58,10 @@ pub fn saved(tables: &Tables, state: &mut State, seen: &Seen) {
     let id = &seen.id;
     state.ledger.idle.remove(&seen.lane);
     let heard_of = state.ledger.heard_of.get(&id.0);
-    // Whoever held the lane just then may not have seen them.
+    // Whoever held the lane just then may not have seen them; one that stood still held it for long.
+    let all_moved = state.stood_still.is_empty();
     let long_ago = |at: &&u64| (LONG_AGO..UNCLAIMED).contains(&(state.moment() - **at));
-    let waited_in_vain = heard_of.filter(|_| seen.has_elapsed).filter(long_ago).copied();
+    let waited_in_vain = heard_of.filter(|_| seen.has_elapsed && all_moved).filter(long_ago).copied();
     state.hold(Promise::NewsArrive, waited_in_vain.is_none(), || {
         format!("{id} waited in vain, and news of its end were read at {waited_in_vain:?}")
     });
