@@ -22,8 +22,8 @@ use crate::guests::guest;
 use crate::harness::{BENT, folder, log, oms_adapter, stage_of, until, workspace};
 
 /// A point at which no host comes by for so long has no work that leads to it.
-const COMES_BY: Duration = Duration::from_secs(60);
-const PATIENCE: Duration = Duration::from_secs(120);
+const COMES_BY: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(300);
 /// None of the adapters of this story registers for notifications.
 const NO_WORK_YET: [&str; 1] = ["keep_registration"];
 const SIGABRT: i32 = 6;
