@@ -120,10 +120,11 @@ impl Core {
         self.breakers.0[group].lock().await.did_not_leave();
     }
 
-    /// How much of the time in which the operation rested before that step burns no deadline.
-    pub(super) async fn held_before(&self, step: &Step, operation: &Operation) -> Duration {
+    /// How much of the time in which the operation rested before that step burns no deadline. One that was begun a
+    /// moment ago has rested for nothing but what the clock has left out since it was set ahead by so much.
+    pub(super) async fn held_before(&self, step: &Step, operation: &Operation, ahead: Duration) -> Duration {
         if !step.moves() {
-            return Duration::ZERO;
+            return self.clocks.set_ahead().saturating_sub(ahead);
         }
         let breaker = self.breakers.0[&operation.lane.group].lock().await;
         breaker.held_between(operation.rests_since(), self.ports.world.now())

@@ -1,6 +1,7 @@
 //! Notices that the wall clock was set, or that the machine slept. Everything that waits is a row with a date of that
 //! clock; the time that it left out is time in which nobody ran, and burns no deadline.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
@@ -11,9 +12,19 @@ use crate::domain::Timestamp;
 /// What is less is put right by slowing the clock, or by waiting a little longer.
 const STEP_MIN: Duration = Duration::from_secs(5);
 
-/// Both clocks, when they were last looked at.
 #[derive(Default)]
-pub struct Clocks(Mutex<Option<(Timestamp, Instant)>>);
+pub struct Clocks {
+    /// Both, when they were last looked at.
+    last: Mutex<Option<(Timestamp, Instant)>>,
+    ahead_ms: AtomicU64,
+}
+
+impl Clocks {
+    /// How much the wall clock has left out, in all.
+    pub fn set_ahead(&self) -> Duration {
+        Duration::from_millis(self.ahead_ms.load(Ordering::Relaxed))
+    }
+}
 
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
@@ -36,12 +47,14 @@ impl Core {
     /// The time, for whoever acts on dates: that the clock was set is known before anything moves by it.
     pub(super) async fn now(&self) -> Timestamp {
         let world = &self.ports.world;
-        let mut clocks = self.clocks.0.lock().await;
+        let mut clocks = self.clocks.last.lock().await;
         let now = world.now();
         let Some(steady) = world.steady() else { return now };
         let last = clocks.replace((now, steady));
         match last.and_then(|last| step(last, (now, steady))) {
             Some(Step::Ahead(from, to)) => {
+                let ahead_ms = u64::try_from(to.since(from).as_millis()).unwrap_or(u64::MAX);
+                self.clocks.ahead_ms.fetch_add(ahead_ms, Ordering::Relaxed);
                 tracing::warn!(%from, %to, "the clock was set ahead, or the machine slept; that burns no deadline");
                 for group in self.groups.keys() {
                     self.was_away(group, from, to).await;

@@ -54,7 +54,7 @@ async fn steps(
     stop: &CancellationToken,
 ) -> Result<(), JournalError> {
     let (journal, world) = (&core.ports.journal, &core.ports.world);
-    let mut session = None;
+    let (mut session, mut ahead) = (None, core.clocks.set_ahead());
     loop {
         let head = Head {
             operation: &held.operation,
@@ -83,8 +83,9 @@ async fn steps(
             core.did_not_leave(&settings.group).await;
         }
         let sign = sign(&held.operation, &step, &outcome);
-        let now = world.now();
-        let burnt_none = core.held_before(&step, &held.operation).await;
+        let now = core.now().await;
+        let burnt_none = core.held_before(&step, &held.operation, ahead).await;
+        ahead = core.clocks.set_ahead();
         let operation = held.operation.given_back(burnt_none);
         let stood = (operation.stage.word(), operation.since);
         let change = apply(operation, outcome, &settings.policy, now, world.chance());
