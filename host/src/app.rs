@@ -239,8 +239,8 @@ impl App {
             Arc::clone(&metrics),
         )
         .await
+        .map_err(StartError::Silenced)?
         .resyncing_at(settings.resync);
-        engine.look_back().await.map_err(StartError::Silenced)?;
         let intake = engine.intake();
         let events = http::events(&intake, settings.events, settings.nsps);
         let elsewhere = http::elsewhere(notify.clone());

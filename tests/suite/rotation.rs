@@ -172,9 +172,13 @@ async fn killed_at_any_moment_it_is_finished_by_the_next_one_and_nothing_is_lost
     assert_ne!(std::fs::read(data.join("journal.key")).expect("a key"), first);
 
     stage.start_host().await.expect("it starts with the new key");
-    let after = shown(&stage).await;
+    let mut after = shown(&stage).await;
     assert_eq!(after.len(), before.len());
-    for (after, before) in after.iter().zip(&before) {
+    for (after, before) in after.iter_mut().zip(&mut before) {
+        // The time that nobody ran burns no deadline.
+        for page in [&mut *after, &mut *before] {
+            page.as_object_mut().map(|page| page.remove("deadline"));
+        }
         assert_eq!(after, before);
     }
     // Each notice finds its order by the key that it was given before.

@@ -123,14 +123,18 @@ struct Hints {
 }
 
 impl Engine {
-    /// With its groups as they stood before the stop: who asks, or pauses one, finds them so. Nothing moves yet.
+    /// With its groups as they stood before the stop: who asks, or pauses one, finds them so; and with what the
+    /// last process may have died of. Nothing moves yet, and no door is open.
+    ///
+    /// # Errors
+    /// When the journal cannot say what that was.
     pub async fn begin(
         groups: Vec<GroupSettings>,
         retention: Retention,
         vault: Vault,
         ports: Ports,
         metrics: Arc<Metrics>,
-    ) -> Self {
+    ) -> Result<Self, JournalError> {
         let owner = ports.world.new_id();
         let groups: BTreeMap<_, _> =
             groups.into_iter().map(|settings| (settings.group.clone(), settings)).collect();
@@ -153,22 +157,15 @@ impl Engine {
             hints,
             owner,
         };
+        core.count_deaths().await?;
         core.begin().await;
-        Self { core: Arc::new(core), retention, resync: RESYNC }
+        Ok(Self { core: Arc::new(core), retention, resync: RESYNC })
     }
 
     /// So many accounts in a time are read by a resync.
     #[must_use]
     pub fn resyncing_at(self, rate: Rate) -> Self {
         Self { resync: rate, ..self }
-    }
-
-    /// Finds out what the last process may have died of. Before anything is asked, so before any door is open.
-    ///
-    /// # Errors
-    /// When the journal cannot say.
-    pub async fn look_back(&self) -> Result<(), JournalError> {
-        self.core.count_deaths().await
     }
 
     /// What the doors hand their callers' words to.

@@ -137,9 +137,8 @@ impl Process {
         let host = Host { universe: Arc::clone(universe), number };
         let settings = plan.groups.iter().map(|group| group.settings.clone()).collect();
         let metrics = Arc::new(Metrics::new());
-        let engine =
-            Engine::begin(settings, plan.retention, Vault::default(), hands::ports(&host), metrics).await;
-        (host, engine)
+        let engine = Engine::begin(settings, plan.retention, Vault::default(), hands::ports(&host), metrics);
+        (host, engine.await.expect("here no process dies of a question"))
     }
 
     fn run(&mut self, engine: Engine) {

@@ -153,7 +153,7 @@ async fn a_panic_says_its_place_and_quotes_nothing_and_the_host_goes_on() {
     until("the log says so", SOON, async || log().contains("a part of the host panicked")).await;
     let line = log().lines().find(|line| line.contains("panicked")).map(str::to_owned).expect("a line");
     let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
-    assert!(line["place"].as_str().is_some_and(|place| place.contains("answers_early.rs:")), "{line}");
+    assert!(line["place"].as_str().is_some_and(|place| place.contains("broken.rs:")), "{line}");
     assert!(line["backtrace"].as_str().is_some_and(|trace| trace.contains("judge")), "{line}");
     assert_eq!((&line["level"], &line["words"]), (&json!("ERROR"), &json!(null)));
 
