@@ -1,6 +1,6 @@
 //! `journal backup` and `journal restore`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -48,7 +48,7 @@ pub struct Restore {
 pub fn backup(arguments: &Backup) -> Done {
     let settings = settings(&arguments.file.config)?;
     let to = match arguments.to.is_dir() {
-        true => arguments.to.join(format!("journal-{}.db", stamp())),
+        true => free_name(&arguments.to),
         false => arguments.to.clone(),
     };
     let began = Instant::now();
@@ -110,6 +110,15 @@ fn held(contents: &Contents) -> String {
 }
 
 /// `20261125T163326Z`
+/// By the second; a second one of it has a number.
+fn free_name(directory: &Path) -> PathBuf {
+    let stamp = stamp();
+    let names = (2..).map(|number| format!("journal-{stamp}-{number}.db"));
+    let mut names = std::iter::once(format!("journal-{stamp}.db")).chain(names);
+    let free = names.find(|name| !directory.join(name).exists());
+    directory.join(free.unwrap_or_default())
+}
+
 fn stamp() -> String {
     let now = SystemWorld.now().to_string();
     let seconds = now.split('.').next().unwrap_or_default();
