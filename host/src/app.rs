@@ -46,7 +46,7 @@ pub enum StartError {
     #[error(transparent)]
     Target(#[from] outbound::Unusable),
     #[error("{0}")]
-    Silenced(JournalError),
+    AtStart(JournalError),
 }
 
 impl StartError {
@@ -71,7 +71,7 @@ impl StartError {
         Some(match self {
             Self::Configuration(_) => return None,
             Self::Journal(error) => error.code(),
-            Self::Silenced(_) => Code::JournalUnusable,
+            Self::AtStart(_) => Code::JournalUnusable,
             Self::Listen { .. } => Code::Listen,
             Self::Sandbox(_) => Code::Machine,
             Self::Tls(_) => Code::Tls,
@@ -230,7 +230,7 @@ impl App {
         });
         warn_of_strays(ports.journal.as_ref(), &settings.groups).await;
         let known: Vec<Group> = settings.groups.iter().map(|group| group.group().clone()).collect();
-        ports.journal.hear_only(&known).await.map_err(StartError::Silenced)?;
+        ports.journal.hear_only(&known).await.map_err(StartError::AtStart)?;
         let engine = Engine::begin(
             settings.groups.into_iter().map(|group| group.engine).collect(),
             settings.retention,
@@ -239,7 +239,7 @@ impl App {
             Arc::clone(&metrics),
         )
         .await
-        .map_err(StartError::Silenced)?
+        .map_err(StartError::AtStart)?
         .resyncing_at(settings.resync);
         let intake = engine.intake();
         let events = http::events(&intake, settings.events, settings.nsps);

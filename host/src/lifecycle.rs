@@ -87,7 +87,7 @@ pub fn exit_code(error: &StartError) -> ExitCode {
     match error {
         StartError::Configuration(_) | StartError::Target(_) => ExitCode::from(EXIT_CONFIGURATION),
         StartError::Journal(_)
-        | StartError::Silenced(_)
+        | StartError::AtStart(_)
         | StartError::Listen { .. }
         | StartError::Sandbox(_)
         | StartError::Tls(_) => ExitCode::FAILURE,

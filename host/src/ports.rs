@@ -7,6 +7,8 @@ mod errand;
 mod journal;
 mod lack;
 mod look;
+mod marks;
+mod question;
 mod resyncs;
 mod suspects;
 
@@ -16,13 +18,13 @@ use std::time::Instant;
 use async_trait::async_trait;
 
 use crate::domain::{
-    Breaker, Chance, Change, Digest, Entry, Errand, Event, FanOut, Group, IAccount, ICustomer, Json,
-    LaidDown, Listed, Notification, Operation, OperationId, Progress, Reading, Registration, Request,
-    Response, Service, Subscriber, SystemChange, Timestamp, Trace, Trouble, Wanted,
+    Breaker, Chance, Change, Digest, Errand, Event, FanOut, Group, IAccount, ICustomer, Json, Listed,
+    Notification, Operation, OperationId, Progress, Reading, Registration, Request, Response, Subscriber,
+    SystemChange, Timestamp, Trouble, Wanted,
 };
 use crate::secret::Secret;
 
-pub use errand::{Registered, Run, SessionValues};
+pub use errand::{Register, Run, SessionValues};
 pub use journal::{
     Acceptance, Audit, AuditsSought, Claim, DeadLetter, Delivered, Held, JournalError, Kept, Lease, Leased,
     Line, Overview, Purge, Purgeable, Purged, Sought, StatusUpdate, Told, Work,
@@ -31,6 +33,8 @@ pub use lack::{Away, Denial, Lack, Withheld};
 pub use look::{
     AccountTold, EventLine, EventTold, Letter, Looks, NotificationLine, NotificationTold, Place, StatusTold,
 };
+pub use marks::Marks;
+pub use question::Question;
 pub use resyncs::{Adopted, Compared, Resyncs};
 pub use suspects::{Mark, Suspects};
 
@@ -217,7 +221,7 @@ pub trait Adapters: Send + Sync {
     async fn log_in(&self, run: Run) -> Result<Errand, AdapterError>;
 
     /// The next move of a registration for notifications, or of its end.
-    async fn register(&self, run: Run, how: Registered) -> Result<Errand, AdapterError>;
+    async fn register(&self, run: Run, how: Register) -> Result<Errand, AdapterError>;
 }
 
 #[derive(Clone, Debug)]
@@ -231,17 +235,6 @@ pub struct Needs {
     pub logs_in: bool,
     /// It can register for notifications.
     pub registers: bool,
-}
-
-#[derive(Clone, Debug)]
-pub struct Question {
-    pub operation: OperationId,
-    pub group: Group,
-    pub service: Service,
-    pub i_account: IAccount,
-    pub event: Event,
-    pub laid_down: LaidDown,
-    pub history: Vec<Entry>,
 }
 
 #[derive(Clone, Debug, thiserror::Error)]
@@ -260,14 +253,6 @@ impl AdapterError {
             Self::Fault(trouble) => &trouble.code,
         }
     }
-}
-
-/// By what a request is known as it leaves.
-#[derive(Clone, Debug)]
-pub struct Marks {
-    /// The same for each of its repetitions.
-    pub key: String,
-    pub trace: Trace,
 }
 
 /// The external systems, each by the group that has it for a target.

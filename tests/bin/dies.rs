@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use punchdown::domain::{Body, Digest, Errand, Group, Notification, Progress, Reading};
 use punchdown::lifecycle;
-use punchdown::ports::{AdapterError, Adapters, Needs, Ports, Question, Registered, Run};
+use punchdown::ports::{AdapterError, Adapters, Needs, Ports, Question, Register, Run};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -78,7 +78,7 @@ impl Adapters for Deadly {
         self.adapters.log_in(run).await
     }
 
-    async fn register(&self, run: Run, how: Registered) -> Result<Errand, AdapterError> {
+    async fn register(&self, run: Run, how: Register) -> Result<Errand, AdapterError> {
         self.die_of("register");
         self.adapters.register(run, how).await
     }

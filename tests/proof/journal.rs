@@ -15,8 +15,6 @@ use punchdown::ports::{
     NotificationTold, Overview, Place, Purge, Purged, Resyncs, Sought, StatusUpdate, Suspects, Told, Work,
 };
 
-use crate::points::stage;
-
 /// The port's methods, once: those that write, in whose calls a host can be stopped, and those that only read.
 macro_rules! port {
     (writes { $($write:ident($($given:ident: $kind:ty),*) -> $answer:ty;)+ }
@@ -54,7 +52,7 @@ macro_rules! port {
         #[async_trait]
         impl<B: Bent> Journal for Over<B> {
             async fn save(&self, lease: &Lease, change: Change, now: Timestamp) -> Result<Held, JournalError> {
-                let write = format!("save {}", stage(&change.operation.stage));
+                let write = format!("save {}", change.operation.stage.word());
                 self.0.before(&write);
                 let held = self.0.save(lease, change, now).await;
                 self.0.after(&write);

@@ -27,40 +27,9 @@ pub struct Point {
     pub nth: u32,
 }
 
-pub const STAGES: [&str; 11] = [
-    "received",
-    "asking",
-    "ready",
-    "on-its-way",
-    "waiting",
-    "parked",
-    "in-doubt",
-    "finished",
-    "ignored",
-    "superseded",
-    "skipped",
-];
-
-/// The word of a stage. A new stage stops the build here, so that it gets its points above.
-pub const fn stage(of: &Stage) -> &'static str {
-    STAGES[match of {
-        Stage::Received { .. } => 0,
-        Stage::Asking => 1,
-        Stage::Ready { .. } => 2,
-        Stage::OnItsWay { .. } => 3,
-        Stage::Waiting { .. } => 4,
-        Stage::Parked { in_doubt: false, .. } => 5,
-        Stage::Parked { in_doubt: true, .. } => 6,
-        Stage::Finished => 7,
-        Stage::Ignored { .. } => 8,
-        Stage::Superseded { .. } => 9,
-        Stage::Skipped { .. } => 10,
-    }]
-}
-
 /// The names of all writes.
 pub fn writes() -> Vec<String> {
-    let saves = STAGES.iter().map(|stage| format!("save {stage}"));
+    let saves = Stage::WORDS.iter().map(|stage| format!("save {stage}"));
     WRITES.iter().map(|write| (*write).to_owned()).chain(saves).collect()
 }
 

@@ -7,7 +7,7 @@ use punchdown::domain::{
     AccountId, Decision, Entry, Errand, Event, EventIdentity, Group, Happening, IAccount, Json, LaidDown,
     Notification, OperationId, Progress, Reading, Request, Service, Subscriber, Timestamp,
 };
-use punchdown::ports::{Adapters as _, Question, Registered, Run};
+use punchdown::ports::{Adapters as _, Question, Register, Run};
 use punchdown::wasm::{Adapter, Catalog, Limits, Sandbox, Serving};
 use serde_json::{Value, json};
 
@@ -110,11 +110,9 @@ async fn errand(adapter: &Adapter, case: &Value) -> Result<(), Failure> {
     let how = match case["ask"].as_str() {
         Some("register-at") => {
             let address = case["address"].as_str().ok_or("it names no address")?.to_owned();
-            Some(Registered::At { address, standing: standing() })
+            Some(Register::At { address, standing: standing() })
         }
-        Some("unregister") => {
-            Some(Registered::NoMore { standing: standing().ok_or("it names no standing")? })
-        }
+        Some("unregister") => Some(Register::NoMore { standing: standing().ok_or("it names no standing")? }),
         _ => None,
     };
     let ask = async |run: Run| match how.clone() {

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::Core;
 use crate::domain::{
-    Delivery, Entry, Errand, Exchange, Group, Happening, OperationId, Reason, Received, Request, Standing,
-    Subject, Trace, Trouble,
+    Delivery, Entry, Errand, Exchange, Group, Happening, OperationId, Reason, Received, Request, Response,
+    Standing, Subject, Trace, Trouble,
 };
 use crate::ports::{AdapterError, Denial, Lack, Marks, Run, SendError, SessionValues};
 use crate::telemetry::AdapterQuestion;
@@ -56,16 +56,11 @@ impl Core {
     where
         F: Future<Output = Result<Errand, AdapterError>>,
     {
-        let world = &self.ports.world;
+        let (world, subject) = (&self.ports.world, name.subject(group));
         let (id, began) = (OperationId(world.new_id()), world.now());
         let mut run = Run { group: group.clone(), id, began, history: Vec::new() };
         loop {
-            let asking = self.asking(&name.subject(group)).await;
-            let at = Instant::now();
-            let errand = ask(run.clone()).await;
-            drop(asking);
-            let stopped = errand.as_ref().err().map(AdapterError::code);
-            self.metrics.adapter_call(group, name.question, stopped, at.elapsed());
+            let errand = self.asked_on_the_way(&subject, name.question, ask(run.clone())).await;
             match errand.map_err(|error| (Denial::Refused, name.fault(&error)))? {
                 Errand::Send(_) if run.history.len() >= REQUESTS_MAX => {
                     let why = format!("it sends more than {REQUESTS_MAX} requests and comes to no end");
@@ -95,14 +90,10 @@ impl Core {
         request: &Request,
         session: &SessionValues,
     ) -> Result<Received, Failed> {
-        let (group, outbound) = (&run.group, &self.ports.outbound);
         let lacking = |lack: Lack| (Denial::Unavailable, lack.trouble);
-        outbound.make_ready(group, false).await.map_err(lacking)?;
+        self.ports.outbound.make_ready(&run.group, false).await.map_err(lacking)?;
         let marks = Marks { key: request.idempotency_key(&run.id), trace: Trace::of_operation(&run.id) };
-        let began = Instant::now();
-        let answer = outbound.send(group, request, &marks, session).await;
-        self.metrics.request(group, &answer, began.elapsed());
-        match answer {
+        match self.sent(&run.group, request, &marks, session).await {
             Ok(response) => Ok(Received::Answered(response)),
             Err(SendError::Unanswered(why)) if request.delivery == Delivery::AtMostOnce => {
                 Ok(Received::Unknown(why))
@@ -114,6 +105,22 @@ impl Core {
             Err(SendError::TooLarge(why)) => Err((Denial::Refused, Reason::AnswerTooLarge.trouble(why))),
             Err(SendError::Refused(why)) => Err((Denial::Refused, Reason::RequestRefused.trouble(why))),
         }
+    }
+}
+
+impl Core {
+    /// Sends a request once, timed and counted.
+    pub(super) async fn sent(
+        &self,
+        group: &Group,
+        request: &Request,
+        marks: &Marks,
+        session: &SessionValues,
+    ) -> Result<Response, SendError> {
+        let began = Instant::now();
+        let answer = self.ports.outbound.send(group, request, marks, session).await;
+        self.metrics.request(group, &answer, began.elapsed());
+        answer
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Core, GroupSettings, GroupState};
 use crate::domain::{
@@ -265,14 +265,8 @@ impl Core {
             self.set_aside(group, id, trouble).await?;
             return Ok(Some(self.default_reply(group)));
         }
-        let asking = self.asking(&subject).await;
-        let began = Instant::now();
-        let answer = self.ports.adapters.read_notification(group, raw).await;
-        drop(asking);
-        self.acquit(&subject).await;
-        let fault = answer.as_ref().err().map(AdapterError::code);
-        self.metrics.adapter_call(group, AdapterQuestion::ReadNotification, fault, began.elapsed());
-        let reading = match answer {
+        let answer = self.ports.adapters.read_notification(group, raw);
+        let reading = match self.asked(&subject, AdapterQuestion::ReadNotification, answer).await {
             Ok(reading) => reading,
             Err(error @ (AdapterError::NotLoaded(_) | AdapterError::Fault(_))) => {
                 self.metrics.notification(group, "unread");

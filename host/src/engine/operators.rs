@@ -105,17 +105,7 @@ impl Operators {
                 "no section of the configuration names its group, {group}: bring it back"
             ))
         })?;
-        let now = core.ports.world.now();
-        let claim = Claim {
-            group: group.clone(),
-            owner: core.ports.world.new_id(),
-            most: 1,
-            senders: true,
-            looks_first: false,
-            now,
-            until: now + LEASE,
-        };
-        let taken = core.ports.journal.take(id, claim).await?;
+        let taken = core.ports.journal.take(id, core.claim_of_one(group)).await?;
         let Some((lease, held)) = taken else {
             return Err(Refused::NotNow("it is being moved at this very moment: try again".to_owned()));
         };
@@ -181,9 +171,7 @@ impl Operators {
     pub async fn release(&self, group: &Group, person: Person) -> Result<Digest, Refused> {
         self.core.let_in(group, person).await
     }
-}
 
-impl Operators {
     /// Has a group registered for notifications no more, or again.
     ///
     /// # Errors
@@ -204,6 +192,20 @@ impl Operators {
 }
 
 impl Core {
+    /// Of one lane, by an owner of its own: a person, or a start.
+    pub(super) fn claim_of_one(&self, group: &Group) -> Claim {
+        let now = self.ports.world.now();
+        Claim {
+            group: group.clone(),
+            owner: self.ports.world.new_id(),
+            most: 1,
+            senders: true,
+            looks_first: false,
+            now,
+            until: now + LEASE,
+        }
+    }
+
     async fn lay_hands_on(
         &self,
         settings: &GroupSettings,

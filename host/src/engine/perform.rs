@@ -13,7 +13,6 @@ use crate::domain::{
 };
 use crate::ports::{
     Account, AdapterError, Away, BillingError, Held, Lack, Lease, Marks, Needs, Question, SendError,
-    SessionValues,
 };
 use crate::telemetry::AdapterQuestion;
 
@@ -173,33 +172,18 @@ async fn ask(operation: &Operation, core: &Core, session: &mut Option<Arc<Sessio
     let Some(laid_down) = operation.laid_down.clone() else {
         return Outcome::Refused(Reason::AdapterBroken.trouble("the operation was never laid down"));
     };
-    let question = Question {
-        operation: operation.id.clone(),
-        group: group.clone(),
-        service: operation.service.clone(),
-        i_account: operation.lane.i_account,
-        event: operation.event.clone(),
-        laid_down,
-        history: operation.history(),
-    };
+    let question = Question::about(operation, laid_down, operation.history());
     let subject = Subject::Lane(operation.lane.clone());
     if let Some(trouble) = core.fatal(&subject) {
         return Outcome::Refused(trouble);
     }
-    let asking = core.asking(&subject).await;
-    let began = Instant::now();
-    let answer = match is_taken_over(operation, core) {
-        true => takeover::check(core, operation, &question).await,
-        false => Ok(()),
+    let answer = async {
+        if is_taken_over(operation, core) {
+            takeover::check(core, operation, &question).await?;
+        }
+        core.ports.adapters.provision(question).await
     };
-    let answer = match answer {
-        Ok(()) => core.ports.adapters.provision(question).await,
-        Err(error) => Err(error),
-    };
-    drop(asking);
-    core.acquit(&subject).await;
-    let fault = answer.as_ref().err().map(AdapterError::code);
-    core.metrics.adapter_call(group, AdapterQuestion::Provision, fault, began.elapsed());
+    let answer = core.asked(&subject, AdapterQuestion::Provision, answer).await;
     let left_with = session.take();
     if let (Ok((Progress { decision: Decision::Renew(_), .. }, _)), Some(ended)) = (&answer, left_with) {
         core.session_ended(group, &ended).await;
@@ -250,13 +234,8 @@ async fn send(
         Ok(current) => *session = current,
         Err(lack) => return lacking(lack, core),
     }
-    let none = SessionValues::new();
-    let values = session.as_ref().map_or(&none, |session| &session.values);
-    let marks = Marks { key: request.idempotency_key(&operation.id), trace: operation.trace() };
-    let began = Instant::now();
-    let answer = core.ports.outbound.send(group, request, &marks, values).await;
-    core.metrics.request(group, &answer, began.elapsed());
-    match answer {
+    let marks = Marks::of(operation, request);
+    match core.sent(group, request, &marks, Session::values(session.as_ref())).await {
         Ok(response) => Outcome::Answered(response),
         Err(SendError::NotSent(why)) => Outcome::NotSent(Trouble::new("target-unreachable", why)),
         Err(SendError::Unanswered(why)) => Outcome::Unanswered(Trouble::new("target-silent", why)),

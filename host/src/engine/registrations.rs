@@ -8,9 +8,10 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::errands::{Failed, Name};
+use super::sessions::Session;
 use super::{Core, GroupSettings, LOOK_EVERY};
 use crate::domain::{Digest, Duty, Group, Registration, Standing, Timestamp, Token, Trouble};
-use crate::ports::{Denial, Journal, JournalError, Lack, Registered, SessionValues, Withheld};
+use crate::ports::{Denial, Journal, JournalError, Lack, Register, Withheld};
 use crate::secret::{Kept, Secret, Vault};
 use crate::telemetry::AdapterQuestion;
 
@@ -113,7 +114,7 @@ impl Core {
         let address = format!("{}/{REGISTRATION_MARK}{}", door.trim_end_matches('/'), token.0);
         let begun = self.turn(group, |registration| registration.begun(token, with)).await?;
         let standing = begun.stands.map(|stands| stands.standing);
-        let how = Registered::At { address, standing };
+        let how = Register::At { address, standing };
         match self.run(group, &how).await {
             Ok(standing) => {
                 let now = self.ports.world.now();
@@ -135,7 +136,7 @@ impl Core {
     async fn unregister(&self, group: &Group) -> Result<(), JournalError> {
         let stands = self.registrations.0[group].lock().await.registration.stands.clone();
         let Some(stands) = stands else { return Ok(()) };
-        match self.run(group, &Registered::NoMore { standing: stands.standing }).await {
+        match self.run(group, &Register::NoMore { standing: stands.standing }).await {
             Ok(_) => {
                 self.turn(group, Registration::removed).await?;
                 tracing::info!(%group, "registered for notifications no more");
@@ -148,11 +149,10 @@ impl Core {
         Ok(())
     }
 
-    async fn run(&self, group: &Group, how: &Registered) -> Result<Standing, Failed> {
+    async fn run(&self, group: &Group, how: &Register) -> Result<Standing, Failed> {
         let lacking = |lack: Lack| (Denial::Unavailable, lack.trouble);
         let session = self.group_session(group).await.map_err(lacking)?;
-        let none = SessionValues::new();
-        let values = session.as_ref().map_or(&none, |session| &session.values);
+        let values = Session::values(session.as_ref());
         let ask = |run| self.ports.adapters.register(run, how.clone());
         let ended = self.errand(group, &REGISTRATION, values, ask).await;
         // An errand cannot say that its session has ended, and without a registration nothing else would find out.

@@ -46,6 +46,14 @@ pub struct Session {
     renew_at: Option<Timestamp>,
 }
 
+impl Session {
+    /// What a request is filled with: nothing where it needs no session.
+    pub fn values(session: Option<&Arc<Self>>) -> &SessionValues {
+        static NONE: SessionValues = SessionValues::new();
+        session.map_or(&NONE, |session| &session.values)
+    }
+}
+
 impl Sessions {
     pub fn new(groups: impl Iterator<Item = Group>) -> Self {
         Self(groups.map(|group| (group, Mutex::default())).collect())
@@ -119,7 +127,7 @@ impl Core {
 
     async fn log_in(&self, group: &Group) -> Result<Session, Failed> {
         let ask = |run| self.ports.adapters.log_in(run);
-        self.session_of(&self.errand(group, &LOG_IN, &SessionValues::new(), ask).await?)
+        self.session_of(&self.errand(group, &LOG_IN, Session::values(None), ask).await?)
     }
 
     fn session_of(&self, standing: &Standing) -> Result<Session, Failed> {

@@ -3,17 +3,18 @@
 //! lets it in.
 
 use std::sync::{PoisonError, RwLock};
+use std::time::Instant;
 
 use tokio::sync::{RwLock as Turns, RwLockReadGuard, RwLockWriteGuard};
 
 use super::tell::tell;
-use super::{Core, GroupSettings, LEASE};
+use super::{Core, GroupSettings};
 use crate::domain::outcome::{Outcome, apply};
 use crate::domain::{
     Digest, Group, OperationId, Person, Quarantine, Reading, Stage, Subject, Suspect, Trouble, suspect,
 };
-use crate::ports::{Claim, JournalError, Mark};
-use crate::telemetry::HeldBy;
+use crate::ports::{AdapterError, JournalError, Mark};
+use crate::telemetry::{AdapterQuestion, HeldBy};
 
 use super::operators::Refused;
 
@@ -26,7 +27,7 @@ pub struct Suspects {
 }
 
 /// Held while an adapter is asked. It unmarks before it lets others in.
-pub struct Asking<'a> {
+struct Asking<'a> {
     _mark: Option<Mark>,
     _beside_others: Option<RwLockReadGuard<'a, ()>>,
     _alone: Option<RwLockWriteGuard<'a, ()>>,
@@ -60,9 +61,38 @@ impl Core {
         Ok(())
     }
 
+    /// What the adapter answers: asked beside others or alone, marked, timed and counted. What is held against
+    /// it about this is held no more.
+    pub(super) async fn asked<T>(
+        &self,
+        subject: &Subject,
+        question: AdapterQuestion,
+        answer: impl Future<Output = Result<T, AdapterError>>,
+    ) -> Result<T, AdapterError> {
+        let answer = self.asked_on_the_way(subject, question, answer).await;
+        self.acquit(subject).await;
+        answer
+    }
+
+    /// The same of one question of several: what the process dies of may come after what it survives.
+    pub(super) async fn asked_on_the_way<T>(
+        &self,
+        subject: &Subject,
+        question: AdapterQuestion,
+        answer: impl Future<Output = Result<T, AdapterError>>,
+    ) -> Result<T, AdapterError> {
+        let asking = self.asking(subject).await;
+        let began = Instant::now();
+        let answer = answer.await;
+        drop(asking);
+        let fault = answer.as_ref().err().map(AdapterError::code);
+        self.metrics.adapter_call(subject.group(), question, fault, began.elapsed());
+        answer
+    }
+
     /// The adapter may be asked about it while this is held. Of what the process dies meanwhile is known to
     /// the next one.
-    pub(super) async fn asking(&self, subject: &Subject) -> Asking<'_> {
+    async fn asking(&self, subject: &Subject) -> Asking<'_> {
         let turns = &self.suspects.turns;
         let (beside_others, alone) = match self.suspect(subject) {
             Some(_) => (None, Some(turns.write().await)),
@@ -130,17 +160,9 @@ impl Core {
         head: &OperationId,
         trouble: Trouble,
     ) -> Result<(), JournalError> {
+        let taken = self.ports.journal.take(head, self.claim_of_one(&settings.group)).await?;
+        let Some((lease, held)) = taken else { return Ok(()) };
         let now = self.ports.world.now();
-        let claim = Claim {
-            group: settings.group.clone(),
-            owner: self.ports.world.new_id(),
-            most: 1,
-            senders: true,
-            looks_first: false,
-            now,
-            until: now + LEASE,
-        };
-        let Some((lease, held)) = self.ports.journal.take(head, claim).await? else { return Ok(()) };
         if held.operation.stage == Stage::Asking {
             let (refused, chance) = (Outcome::Refused(trouble), self.ports.world.chance());
             let stood = (held.operation.stage.word(), held.operation.since);

@@ -16,7 +16,7 @@ pub struct Run {
 
 /// How a group is to be registered.
 #[derive(Clone, Debug)]
-pub enum Registered {
+pub enum Register {
     /// At that address; `standing` is what the registration before it left.
     At { address: String, standing: Option<Json> },
     /// No more.

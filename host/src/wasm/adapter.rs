@@ -12,7 +12,7 @@ use super::{Limits, Sandbox, convert};
 use crate::domain::{
     Description, Digest, Errand, Json, Notification, Problem, Progress, Reading, Reason, Timestamp, Trouble,
 };
-use crate::ports::{Question, Registered, Run};
+use crate::ports::{Question, Register, Run};
 use crate::secret::Screen;
 
 /// Of a name and a version: they stand in logs and on pages.
@@ -136,7 +136,7 @@ impl Adapter {
         &self,
         config: &Json,
         run: &Run,
-        how: Registered,
+        how: Register,
         limits: Limits,
     ) -> Result<Errand, Trouble> {
         let Some(registration) = self.registration.clone() else {
@@ -149,11 +149,11 @@ impl Adapter {
             let world = registration.instantiate_async(&mut *store).await?;
             let world = world.punchdown_adapter_registration();
             match how {
-                Registered::At { address, standing } => {
+                Register::At { address, standing } => {
                     let standing = standing.map(|standing| standing.text().to_owned());
                     world.call_register_at(store, &config, &address, standing.as_ref(), &history).await
                 }
-                Registered::NoMore { standing } => {
+                Register::NoMore { standing } => {
                     world.call_unregister(store, &config, &standing.text().to_owned(), &history).await
                 }
             }

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::{Adapter, Limits};
 use crate::domain::{Digest, Errand, Group, Json, Notification, Progress, Reading};
-use crate::ports::{AdapterError, Adapters, Needs, Question, Registered, Run};
+use crate::ports::{AdapterError, Adapters, Needs, Question, Register, Run};
 
 /// Questions that a group may ask at the same time: computing is all they do.
 const QUESTIONS_PER_GROUP: usize = 4;
@@ -83,7 +83,7 @@ impl Adapters for Catalog {
         errand.map_err(AdapterError::Fault)
     }
 
-    async fn register(&self, run: Run, how: Registered) -> Result<Errand, AdapterError> {
+    async fn register(&self, run: Run, how: Register) -> Result<Errand, AdapterError> {
         let (serving, slots) = self.serving(&run.group)?;
         let _slot = slots.acquire().await;
         let errand = serving.adapter.register(&serving.config, &run, how, serving.limits).await;

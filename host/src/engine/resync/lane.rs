@@ -6,8 +6,10 @@ use crate::domain::{
     Decision, Entry, Event, Exchange, Happening, Json, LaidDown, Lane, Operation, Progress, Received,
     Request, Stage, Subject,
 };
+use crate::engine::sessions::Session;
 use crate::engine::{Core, GroupSettings, LOOK_EVERY};
-use crate::ports::{Account, Adopted, Compared, Marks, Question, SessionValues};
+use crate::ports::{Account, Adopted, Compared, Marks, Question};
+use crate::telemetry::AdapterQuestion;
 
 /// Looks that an adapter may take to find what stands of an account.
 const LOOKS_MAX: usize = 16;
@@ -132,20 +134,9 @@ impl Core {
         if self.quarantine(group).is_some() || self.fatal(&subject).is_some() {
             return None;
         }
-        let question = Question {
-            operation: operation.id.clone(),
-            group: group.clone(),
-            service: operation.service.clone(),
-            i_account: operation.lane.i_account,
-            event: operation.event.clone(),
-            laid_down: operation.laid_down.clone()?,
-            history,
-        };
-        let asking = self.asking(&subject).await;
-        let answer = self.ports.adapters.provision(question).await;
-        drop(asking);
-        self.acquit(&subject).await;
-        match answer {
+        let question = Question::about(operation, operation.laid_down.clone()?, history);
+        let answer = self.ports.adapters.provision(question);
+        match self.asked(&subject, AdapterQuestion::Provision, answer).await {
             Ok((progress, _)) => Some(progress),
             Err(error) => {
                 let (i_account, code) = (operation.lane.i_account, error.code());
@@ -163,12 +154,8 @@ impl Core {
         }
         let session = self.session(group, &request).await.ok()?;
         self.ports.outbound.make_ready(group, true).await.ok()?;
-        let none = SessionValues::new();
-        let values = session.as_ref().map_or(&none, |session| &session.values);
-        let marks = Marks { key: request.idempotency_key(&operation.id), trace: operation.trace() };
-        let began = std::time::Instant::now();
-        let answer = self.ports.outbound.send(group, &request, &marks, values).await;
-        self.metrics.request(group, &answer, began.elapsed());
+        let marks = Marks::of(operation, &request);
+        let answer = self.sent(group, &request, &marks, Session::values(session.as_ref())).await;
         let outcome = Received::Answered(answer.ok()?);
         let what = Happening::Exchanged(Exchange { label: request.label, outcome });
         Some(Entry { at: self.ports.world.now(), what })

@@ -7,7 +7,7 @@ use punchdown::domain::{
     Correlation, Delivery, Digest, Errand, Group, Happening, IAccount, Json, Notification, Otherwise,
     Progress, Reading, Received, Response, Signal, Standing, Trouble,
 };
-use punchdown::ports::{AdapterError, Adapters, Needs, Question, Registered, Run};
+use punchdown::ports::{AdapterError, Adapters, Needs, Question, Register, Run};
 use serde_json::{Value, json};
 
 use crate::flow::{self, request};
@@ -103,7 +103,7 @@ impl Adapters for Hand {
         Ok(Errand::Ready(Standing { value, life: Some(Duration::from_secs(90)) }))
     }
 
-    async fn register(&self, _run: Run, _how: Registered) -> Result<Errand, AdapterError> {
+    async fn register(&self, _run: Run, _how: Register) -> Result<Errand, AdapterError> {
         Ok(Errand::Fail(Trouble::new("odd", "no group registers")))
     }
 }
