@@ -17,6 +17,7 @@ use punchdown_kit::espf::Espf;
 use punchdown_kit::front::{self, Demand, Front};
 use punchdown_kit::oms::{self, Notify, NotifyAuth, Oms};
 use punchdown_kit::portabilling::{self, Account, PortaBilling, StatusSeen};
+use punchdown_tests::times::{Times, shown};
 use serde_json::json;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_punchdown-under-test");
@@ -222,8 +223,8 @@ impl Scene {
         let is_ok = |seen: &StatusSeen| seen.status == "OK";
         let oks = self.billing.ledger().statuses.into_iter().filter(is_ok);
         let oks: BTreeMap<u64, SystemTime> = oks.map(|seen| (seen.i_account, seen.at)).collect();
-        let mut others: BTreeMap<(u32, Phase), Vec<Duration>> = BTreeMap::new();
-        let mut stuck: Vec<Duration> = Vec::new();
+        let mut others: BTreeMap<(u32, Phase), Times> = BTreeMap::new();
+        let mut stuck = Times::default();
         let (mut of_stuck, mut in_time) = (0, 0);
         for event in self.espf.ledger().events {
             let (Some(i_account), Some(accepted)) = (event.i_account, event.answered_at) else { continue };
@@ -231,17 +232,16 @@ impl Scene {
             let (Some(piece), Some(told)) = (piece, oks.get(&i_account)) else { continue };
             let took = told.duration_since(accepted).unwrap_or_default();
             if i_account % GROUPS != STUCK {
-                others.entry((piece.turn, piece.phase)).or_default().push(took);
+                others.entry((piece.turn, piece.phase)).or_default().add(took);
             } else if piece.phase == Phase::Black {
                 of_stuck += 1;
                 in_time += u32::from(piece.time.contains(told));
-                stuck.push(took);
+                stuck.add(took);
             }
         }
         println!("\n{} events, of an account each, {} ended OK\n", self.emitted, oks.len());
-        compare(&mut others)?;
-        stuck.sort();
-        println!("\nthe tenth\n{}", line("black", &stuck));
+        compare(others)?;
+        println!("\nthe tenth\n{}", line("black", &mut stuck));
         println!(
             "of {of_stuck} events in the dark {in_time} ended in it; {} requests were swallowed",
             self.front.ledger().unanswered
@@ -254,22 +254,20 @@ impl Scene {
 }
 
 /// The nine in each minute, and in all; each black minute beside the quiet one before it.
-fn compare(others: &mut BTreeMap<(u32, Phase), Vec<Duration>>) -> Result<(), Failed> {
+fn compare(others: BTreeMap<(u32, Phase), Times>) -> Result<(), Failed> {
     println!("nine groups   operations       p50       p95       p99       max");
-    let mut all: BTreeMap<Phase, Vec<Duration>> = BTreeMap::new();
+    let mut all: BTreeMap<Phase, Times> = BTreeMap::new();
     let mut p99: BTreeMap<Phase, Vec<f64>> = BTreeMap::new();
-    for ((_, phase), times) in others {
-        times.sort();
-        println!("{}", line(phase.word(), times));
-        p99.entry(*phase).or_default().push(share(times, 0.99).as_secs_f64());
-        all.entry(*phase).or_default().append(times);
+    for ((_, phase), mut times) in others {
+        println!("{}", line(phase.word(), &mut times));
+        p99.entry(phase).or_default().push(times.share(0.99).as_secs_f64());
+        all.entry(phase).or_default().append(times);
     }
     println!("in all");
     for (phase, times) in &mut all {
-        times.sort();
         println!("{}", line(phase.word(), times));
     }
-    let of_all = |phase| all.get(&phase).map(|times| share(times, 0.99).as_secs_f64());
+    let mut of_all = |phase| all.get_mut(&phase).map(|times| times.share(0.99).as_secs_f64());
     let (Some(quiet), Some(black)) = (of_all(Phase::Quiet), of_all(Phase::Black)) else {
         return Err("there was nothing to compare".into());
     };
@@ -307,20 +305,7 @@ fn root(url: &str) -> String {
     url.split("/tmf-api").next().unwrap_or(url).to_owned()
 }
 
-fn line(what: &str, sorted: &[Duration]) -> String {
-    let [p50, p95, p99, max] =
-        [0.5, 0.95, 0.99, 1.0].map(|of| format!("{:.0} ms", share(sorted, of).as_secs_f64() * 1000.0));
-    format!("{what:<13} {:>10} {p50:>9} {p95:>9} {p99:>9} {max:>9}", sorted.len())
-}
-
-/// That which so large a share is not above.
-fn share(sorted: &[Duration], share: f64) -> Duration {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "a share of a small count"
-    )]
-    let index = (sorted.len() as f64 * share) as usize;
-    sorted.get(index.min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
+fn line(what: &str, times: &mut Times) -> String {
+    let [p50, p95, p99, max] = [0.5, 0.95, 0.99, 1.0].map(|of| shown(times.share(of)));
+    format!("{what:<13} {:>10} {p50:>9} {p95:>9} {p99:>9} {max:>9}", times.count())
 }

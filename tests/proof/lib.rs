@@ -6,3 +6,4 @@ pub mod disk;
 pub mod journal;
 pub mod points;
 pub mod rounds;
+pub mod times;

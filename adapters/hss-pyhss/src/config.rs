@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use punchdown_adapter::settings::{Settings, flag, number, text, texts, word};
+use punchdown_adapter::settings::{Settings, document, flag, number, text, texts, word};
 use punchdown_adapter::{Problem, Subscriber, Value, json};
 
 /// The queries of PortaBilling whose documents are at hand.
@@ -205,7 +205,7 @@ fn keys(settings: &mut Settings<'_>) -> Keys {
 
 /// A key stands under its own name alone: by that name it is hidden from whoever looks at documents.
 fn key(value: &Value, name: &str) -> Result<String, String> {
-    let pointer = document(value)?;
+    let pointer = document(&QUERIES)(value)?;
     let is_named = pointer.rsplit('/').next().is_some_and(|last| last.eq_ignore_ascii_case(name));
     is_named.then_some(pointer).ok_or_else(|| format!("must end in /{name}: by that name it is never shown"))
 }
@@ -213,18 +213,9 @@ fn key(value: &Value, name: &str) -> Result<String, String> {
 fn source(value: &Value) -> Result<String, String> {
     match value.as_str() {
         Some("product") => Ok(PRODUCT.to_owned()),
-        Some(pointer) if pointer.starts_with('/') => document(value),
+        Some(pointer) if pointer.starts_with('/') => document(&QUERIES)(value),
         _ => Err("must be product or a JSON pointer".to_owned()),
     }
-}
-
-fn document(value: &Value) -> Result<String, String> {
-    let pointer = text(value)?;
-    let query = pointer.strip_prefix('/').and_then(|rest| rest.split('/').next());
-    let is_there = query.is_some_and(|query| QUERIES.contains(&query));
-    is_there
-        .then_some(pointer)
-        .ok_or_else(|| "must begin with /account_info or /sim_card: there are no other documents".to_owned())
 }
 
 fn amf(value: &Value) -> Result<String, String> {

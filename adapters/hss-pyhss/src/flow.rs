@@ -35,7 +35,7 @@ fn running(work: &mut Work<'_, '_>, config: &Config, operation: &Operation) -> R
     work.flow.key(&line.imsi);
     let apns = apns(work, &line)?;
 
-    let standing = &mut work.standing;
+    let standing = &mut *work.standing;
     standing.takes_card(&line.imsi);
     standing.imsis.insert(line.imsi.clone());
     standing.msisdns.extend(line.msisdn.clone());
@@ -156,7 +156,7 @@ fn ours(work: &mut Work<'_, '_>) -> Result<Option<Value>, Stop> {
 
 /// Takes a record for this account's, by the names that it bears until it is changed.
 fn adopt(work: &mut Work<'_, '_>, record: &Value) {
-    let standing = &mut work.standing;
+    let standing = &mut *work.standing;
     standing.subscriber = SUBSCRIBER.id_of(record);
     standing.imsis.extend(text(&record["imsi"]));
     standing.msisdns.extend(text(&record["msisdn"]).map(|msisdn| msisdn.trim_start_matches('+').to_owned()));
@@ -229,7 +229,7 @@ fn suspended(work: &mut Work<'_, '_>, config: &Config, operation: &Operation) ->
 }
 
 fn gone(work: &mut Work<'_, '_>, config: &Config, operation: &Operation) -> Result<(), Stop> {
-    if work.standing == Standing::default()
+    if *work.standing == Standing::default()
         && let Some(subscriber) = &operation.subscriber
         && let (Some(imsi), Some(msisdn)) = (&subscriber.imsi, &subscriber.msisdn)
     {
@@ -247,7 +247,7 @@ fn gone(work: &mut Work<'_, '_>, config: &Config, operation: &Operation) -> Resu
         remove_card(work, &auc)?;
         work.standing.old_aucs.pop();
     }
-    work.standing = Standing::default();
+    *work.standing = Standing::default();
     work.say();
     policy::report_ok(work, config);
     Ok(())

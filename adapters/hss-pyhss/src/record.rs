@@ -1,6 +1,6 @@
 //! Records of the HSS: found, made, put right and taken away, whatever their kind.
 
-use punchdown_adapter::{Flow, Request, Stop, Value, json};
+use punchdown_adapter::{Applied, Flow, Request, Stop, Value};
 use serde_json::Map;
 
 use crate::answer::{self, Answer};
@@ -44,25 +44,17 @@ impl Kind {
 /// An operation at work: its flow, and what stands.
 pub struct Work<'w, 'f> {
     pub flow: &'w mut Flow<'f>,
-    pub standing: Standing,
-    said: Standing,
+    pub standing: Applied<Standing>,
 }
 
 impl<'w, 'f> Work<'w, 'f> {
     pub fn new(flow: &'w mut Flow<'f>, standing: Standing) -> Self {
-        Self { flow, said: standing.clone(), standing }
+        Self { flow, standing: Applied::new(standing) }
     }
 
     /// Says what stands, when that is news.
     pub fn say(&mut self) {
-        if self.standing == self.said {
-            return;
-        }
-        match self.standing == Standing::default() {
-            true => self.flow.nothing_applied(),
-            false => self.flow.applied(json!(self.standing)),
-        }
-        self.said = self.standing.clone();
+        self.standing.say(self.flow);
     }
 
     pub fn park(&mut self, code: &str, message: impl Into<String>) -> Stop {

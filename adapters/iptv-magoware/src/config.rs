@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use punchdown_adapter::settings::{Settings, number, text, texts};
+use punchdown_adapter::settings::{Settings, document, number, text, texts};
 use punchdown_adapter::{Problem, Subscriber, Value, json};
 
 /// The queries of PortaBilling whose documents are at hand.
@@ -122,22 +122,13 @@ fn source(value: &Value) -> Result<Source, String> {
         Some("account-id") => Ok(Source::AccountId),
         Some("i-account") => Ok(Source::IAccount),
         Some("msisdn") => Ok(Source::Msisdn),
-        Some(pointer) if pointer.starts_with('/') => document(value).map(Source::Document),
+        Some(pointer) if pointer.starts_with('/') => document(&QUERIES)(value).map(Source::Document),
         _ => Err("must be account-id, i-account, msisdn or a JSON pointer".to_owned()),
     }
 }
 
-fn document(value: &Value) -> Result<String, String> {
-    let pointer = text(value)?;
-    let query = pointer.strip_prefix('/').and_then(|rest| rest.split('/').next());
-    let is_there = query.is_some_and(|query| QUERIES.contains(&query));
-    is_there
-        .then_some(pointer)
-        .ok_or_else(|| "must begin with /account_info or /addons: there are no other documents".to_owned())
-}
-
 fn password(value: &Value) -> Result<String, String> {
-    let pointer = document(value)?;
+    let pointer = document(&QUERIES)(value)?;
     let is_hidden = pointer.rsplit('/').next().is_some_and(|last| PASSWORDS.contains(&last));
     is_hidden.then_some(pointer).ok_or_else(|| {
         format!("must end in one of {}: by those names it is never shown", PASSWORDS.join(", "))
@@ -152,9 +143,9 @@ fn domain(value: &Value) -> Result<String, String> {
 fn customer(value: &Value) -> Result<BTreeMap<String, String>, String> {
     let members = value.as_object().ok_or("must be an object of names and JSON pointers")?;
     let pointer = |(name, value): (&String, &Value)| match CUSTOMER.contains(&name.as_str()) {
-        true => {
-            document(value).map(|pointer| (name.clone(), pointer)).map_err(|why| format!("`{name}` {why}"))
-        }
+        true => document(&QUERIES)(value)
+            .map(|pointer| (name.clone(), pointer))
+            .map_err(|why| format!("`{name}` {why}")),
         false => Err(format!("`{name}` is none of {}", CUSTOMER.join(", "))),
     };
     members.iter().map(pointer).collect()

@@ -42,7 +42,7 @@ fn running(work: &mut Work<'_, '_>, subscriber: &Subscriber, plan: &Plan) -> Res
         Some(login) => login,
         None => {
             let body = new_login(work, subscriber, plan)?;
-            work.standing = Standing { username: plan.username.clone(), ..Standing::default() };
+            *work.standing = Standing { username: plan.username.clone(), ..Standing::default() };
             work.create(&body, &plan.username)?
         }
     };
@@ -84,7 +84,7 @@ fn known(work: &mut Work<'_, '_>, plan: Option<&Plan>) -> Result<Option<Login>, 
 
 fn remember(work: &mut Work<'_, '_>, login: &Login) {
     let customer = login.customer.filter(|_| work.is_marked(login));
-    let standing = &mut work.standing;
+    let standing = &mut *work.standing;
     if standing.login.is_some_and(|id| id != login.id) {
         // What was sold went with the login to which it was sold.
         *standing = Standing::default();
@@ -145,7 +145,7 @@ fn locked(work: &mut Work<'_, '_>, plan: Option<&Plan>) -> Result<(), Stop> {
 }
 
 fn gone(work: &mut Work<'_, '_>, plan: Option<&Plan>) -> Result<(), Stop> {
-    let remembered = work.standing != Standing::default();
+    let remembered = *work.standing != Standing::default();
     let found = known(work, plan)?;
     // An account that is closed may have given its name to another one: then only what bears its number goes.
     let found = found.filter(|login| work.is_marked(login) || remembered && !work.is_anothers(login));
@@ -166,6 +166,6 @@ fn gone(work: &mut Work<'_, '_>, plan: Option<&Plan>) -> Result<(), Stop> {
         let why = "the login is locked, and this Magoware does not remove it: remove it by hand";
         return Err(work.park("not-removed", why));
     }
-    work.standing = Standing::default();
+    *work.standing = Standing::default();
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! An operation at work: its requests, and what stands.
 
-use punchdown_adapter::{Acted, Escape, Flow, Operation, Request, Stop, Value, Wait, json};
+use punchdown_adapter::{Acted, Applied, Escape, Flow, Operation, Request, Stop, Value, Wait, json};
 
 use crate::answer::{self, Answer};
 use crate::config::Config;
@@ -17,8 +17,7 @@ pub struct Work<'w, 'f> {
     pub flow: &'w mut Flow<'f>,
     pub config: &'w Config,
     pub operation: &'w Operation,
-    pub standing: Standing,
-    said: Standing,
+    pub standing: Applied<Standing>,
 }
 
 /// A login as Magoware shows it.
@@ -50,19 +49,12 @@ impl<'w, 'f> Work<'w, 'f> {
         operation: &'w Operation,
         standing: Standing,
     ) -> Self {
-        Self { flow, config, operation, said: standing.clone(), standing }
+        Self { flow, config, operation, standing: Applied::new(standing) }
     }
 
     /// Says what stands, when that is news.
     pub fn say(&mut self) {
-        if self.standing == self.said {
-            return;
-        }
-        match self.standing == Standing::default() {
-            true => self.flow.nothing_applied(),
-            false => self.flow.applied(json!(self.standing)),
-        }
-        self.said = self.standing.clone();
+        self.standing.say(self.flow);
     }
 
     pub fn park(&mut self, code: &str, message: impl Into<String>) -> Stop {

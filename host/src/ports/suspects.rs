@@ -12,7 +12,7 @@ pub type Mark = Box<dyn Send + Sync>;
 #[async_trait]
 pub trait Suspects: Send + Sync {
     /// Marks that this adapter is asked about that. The mark has to outlive the process and not the machine,
-    /// so nothing is synced: it costs a microsecond.
+    /// so nothing is synced.
     fn mark(&self, subject: &Subject, adapter: &Digest) -> Mark;
 
     /// Counts as a death whatever the last process left marked, once, and gives all that are suspect. Before

@@ -25,6 +25,7 @@
 
 #![deny(missing_docs)]
 
+mod applied;
 #[doc(hidden)]
 pub mod bindings;
 #[cfg(not(target_arch = "wasm32"))]
@@ -42,6 +43,7 @@ pub mod settings;
 mod types;
 pub mod xml;
 
+pub use applied::Applied;
 #[cfg(not(target_arch = "wasm32"))]
 pub use cases::{run_cases, run_cases_with_log_in, run_cases_with_register};
 pub use errand::Errand;

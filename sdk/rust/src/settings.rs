@@ -159,6 +159,23 @@ pub fn texts(value: &Value) -> Result<Vec<String>, String> {
     texts.ok_or_else(|| "must be a list of texts, and not empty".to_owned())
 }
 
+/// A JSON pointer into one of these documents: what an adapter does not read it cannot point into.
+///
+/// # Errors
+///
+/// What it must be.
+pub fn document(queries: &[&str]) -> impl Fn(&Value) -> Result<String, String> {
+    move |value| {
+        let pointer = text(value)?;
+        let query = pointer.strip_prefix('/').and_then(|rest| rest.split('/').next());
+        let is_there = query.is_some_and(|query| queries.contains(&query));
+        let names = || queries.iter().map(|query| format!("/{query}")).collect::<Vec<_>>().join(" or ");
+        is_there
+            .then_some(pointer)
+            .ok_or_else(|| format!("must begin with {}: there are no other documents", names()))
+    }
+}
+
 /// `true` or `false`.
 ///
 /// # Errors

@@ -85,7 +85,7 @@ where
     while let Some(took) = asking.join_next().await {
         all.add(took??);
     }
-    let rate = per_second(all.len(), began.elapsed());
+    let rate = per_second(all.count(), began.elapsed());
     Ok((all, rate))
 }
 

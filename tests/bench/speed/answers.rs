@@ -41,7 +41,7 @@ pub async fn run(folder: &Path, seconds: f64, _: Told) -> Result<(), Failed> {
     let sizes = sizes(&stage.directory.join("data/journal.db"))?;
     for (connections, mut host) in CONNECTIONS.into_iter().zip(hosts) {
         let mut bare = commit(folder, connections, time, sizes).await?;
-        let of = |times: &Times| per_second(times.len(), time);
+        let of = |times: &Times| per_second(times.count(), time);
         let (host_rate, bare_rate) = (of(&host), of(&bare));
         println!(
             "{connections:>11}  {host_rate:>7.0}  {}   {bare_rate:>7.0}  {}   {:.0} %",

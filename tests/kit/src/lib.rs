@@ -11,6 +11,7 @@
 //! Nothing here knows Punchdown: a neighbour that did could not find its mistakes.
 
 mod client;
+mod held;
 mod lock;
 mod moment;
 mod server;

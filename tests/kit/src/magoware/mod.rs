@@ -11,14 +11,12 @@ mod routes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-
-use tokio::sync::watch;
 
 pub use books::{Login, Subscription};
 pub use odd::Odd;
 
+use crate::held::{Hold, Unanswered};
 use crate::lock::lock;
 use crate::server::{Server, Tasks};
 use books::Books;
@@ -80,8 +78,8 @@ struct Shared {
     books: Mutex<Books>,
     knobs: Mutex<Knobs>,
     ledger: Mutex<Ledger>,
-    hold_answers: watch::Sender<bool>,
-    unanswered: AtomicUsize,
+    hold_answers: Hold,
+    unanswered: Unanswered,
 }
 
 #[derive(Default)]
@@ -99,8 +97,8 @@ impl Magoware {
             books: Mutex::default(),
             knobs: Mutex::default(),
             ledger: Mutex::default(),
-            hold_answers: watch::Sender::new(false),
-            unanswered: AtomicUsize::new(0),
+            hold_answers: Hold::default(),
+            unanswered: Unanswered::default(),
         });
         let server = Arc::new(Server::start(listen, routes::all(&shared), Tasks::default()).await?);
         Ok(Self { shared, server })
@@ -145,11 +143,11 @@ impl Magoware {
 
     /// While true, writes are done but not answered.
     pub fn hold_answers(&self, hold: bool) {
-        self.shared.hold_answers.send_replace(hold);
+        self.shared.hold_answers.set(hold);
     }
 
     pub fn unanswered(&self) -> usize {
-        self.shared.unanswered.load(Ordering::Relaxed)
+        self.shared.unanswered.count()
     }
 
     pub fn ledger(&self) -> Ledger {

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -63,7 +62,7 @@ async fn handle(
     if let Some(odd) = odd {
         *lock(&shared.ledger).odd.entry(odd).or_default() += 1;
     }
-    let waiting = writes.then(|| Unanswered::count(&shared));
+    let waiting = writes.then(|| shared.unanswered.one_more());
     let answer = match odd {
         Some(Odd::Unchanged) => answer(&shared, &Asked { method: "GET", ..asked }, &headers),
         Some(odd) => {
@@ -75,26 +74,10 @@ async fn handle(
         None => answer(&shared, &asked, &headers),
     };
     if writes {
-        let mut held = shared.hold_answers.subscribe();
-        held.wait_for(|held| !*held).await.ok();
+        shared.hold_answers.released().await;
     }
     drop(waiting);
     answer
-}
-
-struct Unanswered<'a>(&'a Shared);
-
-impl<'a> Unanswered<'a> {
-    fn count(shared: &'a Shared) -> Self {
-        shared.unanswered.fetch_add(1, Ordering::Relaxed);
-        Self(shared)
-    }
-}
-
-impl Drop for Unanswered<'_> {
-    fn drop(&mut self) {
-        self.0.unanswered.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 fn odd_for(shared: &Shared, name: &str, writes: bool) -> Option<Odd> {

@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::{Knobs, Misdeed, Shared, notices, released};
+use super::{Knobs, Misdeed, Shared, notices};
 use crate::lock::lock;
 
 /// The part of an order's time that passes before work on it begins.
@@ -115,7 +115,7 @@ async fn live(shared: Arc<Shared>, id: String, takes: Duration, end: End, late_n
     };
     let earlier = late_notice.then(|| lock(&shared.orders).telling(&id, "AttributeValueChange")).flatten();
     tokio::time::sleep(takes - untouched).await;
-    released(&shared.hold_completion).await;
+    shared.hold_completion.released().await;
     let several = lock(&shared.orders).has_several_items(&id);
     let changed = match end {
         End::Failed(reason) => lock(&shared.orders).change(&id, "failed", Some(reason)),

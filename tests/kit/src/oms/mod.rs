@@ -18,12 +18,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::watch;
 
 pub use dialect::Dialect;
 pub use misdeed::Misdeed;
@@ -32,6 +31,7 @@ pub use odd::Odd;
 pub use orders::OrderSeen;
 
 use crate::client::http_client;
+use crate::held::{Hold, Unanswered};
 use crate::lock::lock;
 use crate::server::{Server, Tasks};
 use notices::Hub;
@@ -128,9 +128,9 @@ struct Shared {
     /// What stands in its inventory, made by others.
     inventory: Mutex<Vec<Value>>,
     refuses_registrations: AtomicBool,
-    hold_answers: watch::Sender<bool>,
-    hold_completion: watch::Sender<bool>,
-    unanswered: AtomicUsize,
+    hold_answers: Hold,
+    hold_completion: Hold,
+    unanswered: Unanswered,
     client: reqwest::Client,
     tasks: Tasks,
 }
@@ -208,12 +208,12 @@ impl Oms {
 
     /// While true, orders are made but not answered.
     pub fn hold_answers(&self, hold: bool) {
-        self.shared.hold_answers.send_replace(hold);
+        self.shared.hold_answers.set(hold);
     }
 
     /// While true, orders stay in progress.
     pub fn hold_completion(&self, hold: bool) {
-        self.shared.hold_completion.send_replace(hold);
+        self.shared.hold_completion.set(hold);
     }
 
     /// A service of TMF638 that somebody else has made.
@@ -234,7 +234,7 @@ impl Oms {
     /// Requests for an order that were not answered yet. One whose client closed the
     /// connection does not count.
     pub fn unanswered(&self) -> usize {
-        self.shared.unanswered.load(Ordering::Relaxed)
+        self.shared.unanswered.count()
     }
 
     /// Orders that their client knows of, by the 201 or by a look, and that have not ended.
@@ -285,9 +285,9 @@ impl Shared {
             hubs: Mutex::default(),
             inventory: Mutex::default(),
             refuses_registrations: AtomicBool::new(false),
-            hold_answers: watch::Sender::new(false),
-            hold_completion: watch::Sender::new(false),
-            unanswered: AtomicUsize::new(0),
+            hold_answers: Hold::default(),
+            hold_completion: Hold::default(),
+            unanswered: Unanswered::default(),
             client: http_client(NOTICE_TIMEOUT),
             tasks,
         }
@@ -302,11 +302,4 @@ impl Shared {
     fn note(&self, misdeed: Misdeed) {
         *lock(&self.asked).misdeeds.entry(misdeed).or_default() += 1;
     }
-}
-
-/// Waits until what is held is released.
-async fn released(hold: &watch::Sender<bool>) {
-    let mut held = hold.subscribe();
-    // The sender is borrowed for as long as this waits, so the wait cannot fail.
-    held.wait_for(|held| !*held).await.ok();
 }

@@ -19,7 +19,8 @@ use super::dialect::Dialect;
 use super::life::{self, Fate};
 use super::notices::{self, Hub};
 use super::orders::{Filter, Refused, is_state};
-use super::{Misdeed, Shared, released};
+use super::{Misdeed, Shared};
+use crate::held::Waits;
 use crate::lock::lock;
 use crate::server::hang_up;
 
@@ -96,10 +97,10 @@ fn may_ask(shared: &Shared, headers: &HeaderMap) -> bool {
     })
 }
 
-/// One request that is not answered yet. It counts until it is answered or given
-/// up, for hyper drops the work for a client that has gone.
-struct Unanswered<'a> {
+/// One request that is not answered yet.
+struct Waiting<'a> {
     shared: &'a Shared,
+    _waits: Waits<'a>,
     key: Option<String>,
     /// What its answer does wrong.
     wrong: Option<Misdeed>,
@@ -107,9 +108,9 @@ struct Unanswered<'a> {
     over: bool,
 }
 
-impl<'a> Unanswered<'a> {
+impl<'a> Waiting<'a> {
     fn count(shared: &'a Shared, headers: &HeaderMap) -> Self {
-        shared.unanswered.fetch_add(1, Ordering::Relaxed);
+        let waits = shared.unanswered.one_more();
         let key = headers.get("idempotency-key");
         let key = key.map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());
         if let Some(key) = key.clone() {
@@ -119,7 +120,7 @@ impl<'a> Unanswered<'a> {
                 asked.keys_in_doubt.insert(key);
             }
         }
-        Self { shared, key, wrong: None, over: false }
+        Self { shared, _waits: waits, key, wrong: None, over: false }
     }
 
     /// Its client can know now what became of it.
@@ -139,9 +140,8 @@ impl<'a> Unanswered<'a> {
     }
 }
 
-impl Drop for Unanswered<'_> {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.shared.unanswered.fetch_sub(1, Ordering::Relaxed);
         if !self.over {
             self.shared.note(Misdeed::Silence);
         }
@@ -154,7 +154,7 @@ async fn create(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let mut unanswered = Unanswered::count(&shared, &headers);
+    let mut unanswered = Waiting::count(&shared, &headers);
     let mut fate = draw_fate(&shared);
     if fate.busy {
         tokio::time::sleep(shared.answer_after()).await;
@@ -200,9 +200,9 @@ async fn create(
     answer
 }
 
-async fn give(shared: &Shared, fate: &Fate, answer: Response, mut unanswered: Unanswered<'_>) -> Response {
+async fn give(shared: &Shared, fate: &Fate, answer: Response, mut unanswered: Waiting<'_>) -> Response {
     tokio::time::sleep(shared.answer_after()).await;
-    released(&shared.hold_answers).await;
+    shared.hold_answers.released().await;
     if fate.loses_answer {
         unanswered.lost();
         return hang_up();
@@ -341,7 +341,7 @@ async fn register(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Resp
     };
     lock(&shared.hubs).push(Hub { id: id.clone(), callback: callback.to_owned() });
     tokio::time::sleep(shared.answer_after()).await;
-    released(&shared.hold_answers).await;
+    shared.hold_answers.released().await;
     let document = json!({ "id": id, "callback": callback, "query": registration["query"] });
     Ok((StatusCode::CREATED, Json(document)).into_response())
 }

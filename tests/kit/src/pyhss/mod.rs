@@ -13,17 +13,16 @@ mod webhooks;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
 pub use odd::Odd;
 pub use tables::{Row, Table};
 
 use crate::client::http_client;
+use crate::held::{Hold, Unanswered};
 use crate::lock::lock;
 use crate::server::{Server, Tasks};
 use tables::Tables;
@@ -90,8 +89,8 @@ struct Shared {
     tables: Mutex<Tables>,
     knobs: Mutex<Knobs>,
     ledger: Mutex<Ledger>,
-    hold_answers: watch::Sender<bool>,
-    unanswered: AtomicUsize,
+    hold_answers: Hold,
+    unanswered: Unanswered,
     client: reqwest::Client,
     tasks: Tasks,
 }
@@ -123,8 +122,8 @@ impl Pyhss {
             }),
             settings,
             ledger: Mutex::default(),
-            hold_answers: watch::Sender::new(false),
-            unanswered: AtomicUsize::new(0),
+            hold_answers: Hold::default(),
+            unanswered: Unanswered::default(),
             client: http_client(WEBHOOK_TIMEOUT),
             tasks: tasks.clone(),
         });
@@ -202,12 +201,12 @@ impl Pyhss {
 
     /// While true, writes are done but not answered.
     pub fn hold_answers(&self, hold: bool) {
-        self.shared.hold_answers.send_replace(hold);
+        self.shared.hold_answers.set(hold);
     }
 
     /// Writes that were done and not answered yet, by clients that are still there.
     pub fn unanswered(&self) -> usize {
-        self.shared.unanswered.load(Ordering::Relaxed)
+        self.shared.unanswered.count()
     }
 
     pub fn ledger(&self) -> Ledger {

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -78,7 +77,7 @@ async fn handle(
         *lock(&shared.ledger).odd.entry(odd).or_default() += 1;
     }
     // Whoever is gone before he is answered is not waited for.
-    let waiting = writes.then(|| Unanswered::count(&shared));
+    let waiting = writes.then(|| shared.unanswered.one_more());
     let in_a_list = asked.segments.first() == Some(&"ims_subscriber") && asked.segments.len() > 2;
     let answer = match odd {
         Some(Odd::Unchanged) => answer(&shared, &Asked { method: &Method::GET, ..asked }),
@@ -91,26 +90,10 @@ async fn handle(
         None => answer(&shared, &asked),
     };
     if writes {
-        let mut held = shared.hold_answers.subscribe();
-        held.wait_for(|held| !*held).await.ok();
+        shared.hold_answers.released().await;
     }
     drop(waiting);
     answer
-}
-
-struct Unanswered<'a>(&'a Shared);
-
-impl<'a> Unanswered<'a> {
-    fn count(shared: &'a Shared) -> Self {
-        shared.unanswered.fetch_add(1, Ordering::Relaxed);
-        Self(shared)
-    }
-}
-
-impl Drop for Unanswered<'_> {
-    fn drop(&mut self) {
-        self.0.unanswered.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 fn has_key(shared: &Shared, headers: &HeaderMap) -> bool {
