@@ -6,13 +6,13 @@
 //! use punchdown_adapter::settings::{Settings, number, text};
 //!
 //! let read = |config| {
-//!     Settings::read(config, |settings| {
+//!     Settings::read(&config, |settings| {
 //!         let name = settings.required("name", "what is to be made?", text);
 //!         (name, settings.or("seconds", 30, number(1..=86_400)))
 //!     })
 //! };
-//! assert_eq!(read(&json!({"name": "line"})), Ok(("line".to_owned(), 30)));
-//! let problems = read(&json!({"seconds": 0, "nmae": "line"})).unwrap_err();
+//! assert_eq!(read(json!({"name": "line"})), Ok(("line".to_owned(), 30)));
+//! let problems = read(json!({"seconds": 0, "nmae": "line"})).unwrap_err();
 //! let places: Vec<_> = problems.iter().map(|problem| problem.at.as_str()).collect();
 //! assert_eq!(places, ["/name", "/seconds", "/nmae"]);
 //! ```
