@@ -83,6 +83,7 @@ impl SqliteJournal {
         let reader = || {
             let reader =
                 Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failure)?;
+            schema::keep_plans(&reader).map_err(failure)?;
             Ok::<_, OpenError>(Arc::new(Mutex::new(reader)))
         };
         let (reader, counter) = (reader()?, reader()?);

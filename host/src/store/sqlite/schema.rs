@@ -4,6 +4,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::super::OpenError;
@@ -102,7 +103,7 @@ fn prepared(path: &Path) -> Result<Connection, OpenError> {
     let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
     let mut connection = Connection::open(path).map_err(failed)?;
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(failed)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    keep_plans(&connection).map_err(failed)?;
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
@@ -115,6 +116,16 @@ fn prepared(path: &Path) -> Result<Connection, OpenError> {
     write_again(&connection).map_err(failed)?;
     migrate(&mut connection, version).map_err(failed)?;
     Ok(connection)
+}
+
+/// More statements than there are.
+const STATEMENTS_KEPT: usize = 256;
+
+/// A statement is planned once. Without the guarantee SQLite would plan most of them anew for every value that is
+/// bound, to see whether another index fits better.
+pub fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
 /// A setting that SQLite did not take is found now, and not after a power cut.

@@ -195,7 +195,7 @@ enum Ending {
 }
 
 fn write_batch(connection: &Connection, batch: Vec<Item>) -> Ending {
-    let begun = connection.execute_batch("BEGIN IMMEDIATE");
+    let begun = run_kept(connection, "BEGIN IMMEDIATE");
     let (mut answers, mut found_full) = (Vec::with_capacity(batch.len()), false);
     for item in batch {
         // Who finds the disk full may have rolled back what those before him did; nobody goes on in a
@@ -207,7 +207,7 @@ fn write_batch(connection: &Connection, batch: Vec<Item>) -> Ending {
     }
     let ending = match begun {
         Ok(()) if connection.is_autocommit() && found_full => Ending::Full,
-        Ok(()) => ending(connection, connection.execute_batch("COMMIT")),
+        Ok(()) => ending(connection, run_kept(connection, "COMMIT")),
         Err(error) if is_held_by_another(&error) => Ending::Held,
         Err(error) => Ending::Unknown(JournalError::Failed(error.to_string())),
     };
@@ -242,14 +242,19 @@ fn is_held_by_another(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked))
 }
 
+/// What runs with every item is not parsed with every item.
+fn run_kept(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(drop)
+}
+
 /// A savepoint an item, so that one that fails does not take its neighbours with it.
 fn in_savepoint<T>(
     connection: &Connection,
     work: impl FnOnce(&Connection) -> Result<T, JournalError>,
 ) -> Result<T, JournalError> {
-    connection.execute_batch("SAVEPOINT item").map_err(sql)?;
+    run_kept(connection, "SAVEPOINT item").map_err(sql)?;
     match work(connection) {
-        Ok(value) => connection.execute_batch("RELEASE item").map_err(sql).map(|()| value),
+        Ok(value) => run_kept(connection, "RELEASE item").map_err(sql).map(|()| value),
         // The whole transaction is gone, and its savepoints with it.
         Err(error) if connection.is_autocommit() => Err(error),
         Err(error) => {
