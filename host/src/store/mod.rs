@@ -6,6 +6,7 @@
 
 mod backup;
 mod care;
+mod deflate;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod marks;

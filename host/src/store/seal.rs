@@ -2,21 +2,18 @@
 //! value, the value's place as associated data, so that none can be moved to another row.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
-use flate2::Compression;
-use flate2::read::DeflateDecoder;
-use flate2::write::DeflateEncoder;
 use hmac::{Hmac, Mac as _};
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
-use super::OpenError;
+use super::{OpenError, deflate};
 use crate::domain::hex;
 use crate::ports::JournalError;
 
@@ -25,7 +22,7 @@ const KEY_ID_BYTES: usize = 8;
 const NONCE_BYTES: usize = 24;
 
 /// What an unsealed value may grow to: far above any limit on what is stored.
-const OPENED_BYTES_MAX: u64 = 256 << 20;
+const OPENED_BYTES_MAX: usize = 256 << 20;
 
 #[derive(Clone)]
 pub struct Seal {
@@ -143,9 +140,7 @@ impl Seal {
     /// `place` is the table, the column and the row.
     pub fn seal(&self, place: &str, plain: &[u8]) -> Result<Vec<u8>, JournalError> {
         let failed = |error: String| JournalError::Failed(format!("cannot seal {place}: {error}"));
-        let mut deflated = DeflateEncoder::new(Vec::with_capacity(plain.len() / 3), Compression::fast());
-        deflated.write_all(plain).map_err(|error| failed(error.to_string()))?;
-        let deflated = deflated.finish().map_err(|error| failed(error.to_string()))?;
+        let deflated = deflate::deflated(plain).map_err(|error| failed(error.to_string()))?;
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).map_err(|error| failed(error.to_string()))?;
         let payload = Payload { msg: &deflated, aad: place.as_bytes() };
@@ -167,12 +162,7 @@ impl Seal {
         let payload = Payload { msg: sealed, aad: place.as_bytes() };
         let deflated =
             self.cipher.decrypt(&XNonce::from(nonce), payload).map_err(|_| damaged("its seal is broken"))?;
-        let mut plain = Vec::new();
-        DeflateDecoder::new(&deflated[..])
-            .take(OPENED_BYTES_MAX)
-            .read_to_end(&mut plain)
-            .map_err(|error| damaged(&error.to_string()))?;
-        Ok(plain)
+        deflate::inflated(&deflated, OPENED_BYTES_MAX).map_err(|error| damaged(&error.to_string()))
     }
 }
 
