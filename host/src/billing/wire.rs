@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::query::{List, Query, Window};
 use crate::domain::{AccountId, IAccount, ICustomer, Json, Listed, Subscriber, Timestamp, Wanted};
@@ -41,7 +43,7 @@ pub fn document(
 /// PortaBilling says that it has no such account by an answer in which there is nothing else. What
 /// stands in front of it says other things.
 fn says_something_else(answer: &RawValue) -> bool {
-    let members: BTreeMap<String, Value> = serde_json::from_str(answer.get()).unwrap_or_default();
+    let members: BTreeMap<String, IgnoredAny> = serde_json::from_str(answer.get()).unwrap_or_default();
     !members.is_empty() && !members.contains_key(ACCOUNT)
 }
 
@@ -50,9 +52,9 @@ fn says_something_else(answer: &RawValue) -> bool {
 pub fn member(answer: &RawValue, path: &str, i_account: IAccount) -> Result<Option<Box<RawValue>>, String> {
     let Some(found) = at(answer, path)? else { return Ok(None) };
     if found.get().starts_with('[') {
-        return Ok(elements(&found)?.into_iter().find(|document| !is_anothers(&tree(document), i_account)));
+        return Ok(elements(&found)?.into_iter().find(|document| !is_anothers(&owner(document), i_account)));
     }
-    if is_anothers(&tree(&found), i_account) {
+    if is_anothers(&owner(&found), i_account) {
         return Err(format!("`{path}` is another account's"));
     }
     Ok(Some(found))
@@ -87,17 +89,17 @@ pub fn list(
 /// What stands at the end of the path, as it is written there; `null`, `{}` and `""` are
 /// nothing. `[]` where an object should be is PortaBilling's way to say that there is none.
 fn at(answer: &RawValue, path: &str) -> Result<Option<Box<RawValue>>, String> {
-    let mut found = answer.to_owned();
+    let mut found = answer;
     for part in path.split('.') {
         if found.get().starts_with('[') || found.get() == "null" {
             return Ok(None);
         }
-        let mut members: BTreeMap<String, Box<RawValue>> =
+        let members: BTreeMap<String, &RawValue> =
             serde_json::from_str(found.get()).map_err(|error| error.to_string())?;
-        let Some(member) = members.remove(part) else { return Ok(None) };
+        let Some(member) = members.get(part) else { return Ok(None) };
         found = member;
     }
-    Ok(Some(found).filter(|found| !matches!(found.get(), "null" | "{}" | "\"\"")))
+    Ok(Some(found).filter(|found| !matches!(found.get(), "null" | "{}" | "\"\"")).map(ToOwned::to_owned))
 }
 
 /// PortaBilling writes an empty list as `[null]`, too.
@@ -108,6 +110,16 @@ fn elements(list: &RawValue) -> Result<Vec<Box<RawValue>>, String> {
 
 fn tree(document: &RawValue) -> Value {
     serde_json::from_str(document.get()).unwrap_or_default()
+}
+
+/// What says of a document whose it is, and nothing else of it.
+fn owner(document: &RawValue) -> Value {
+    #[derive(Deserialize)]
+    struct Owner {
+        i_account: Option<Value>,
+    }
+    let owner: Option<Owner> = serde_json::from_str(document.get()).ok();
+    owner.and_then(|owner| owner.i_account).map(|named| json!({ "i_account": named })).unwrap_or_default()
 }
 
 /// A method that does not know `i_account` as a parameter answers with whatever comes first.
