@@ -378,3 +378,21 @@ fn no_guest_is_without_a_test() {
     }
     assert!(guests > 10, "{guests} guests are too few");
 }
+
+/// More than there are places: each is answered, and in a place of its own.
+#[tokio::test]
+async fn who_finds_no_place_waits_for_one() {
+    let folder = folder();
+    let sandbox = Sandbox::new().expect("a sandbox");
+    let adapter = loaded(&sandbox, &guest(folder.path(), "chatters")).await;
+    let groups = (0..100).map(|number| serving(&number.to_string(), adapter.clone(), "{}"));
+    let catalog = std::sync::Arc::new(Catalog::new(groups));
+    let asked = (0..400).map(|number| {
+        let catalog = std::sync::Arc::clone(&catalog);
+        tokio::spawn(async move { catalog.provision(question(&(number % 100).to_string())).await })
+    });
+    for one in asked.collect::<Vec<_>>() {
+        let (progress, _) = one.await.expect("it is asked").expect("it answers");
+        assert_eq!(progress.decision.word(), "finish");
+    }
+}

@@ -43,7 +43,7 @@ impl Adapter {
     ) -> Result<Self, Trouble> {
         let screen = Screen::new(sandbox.vault.clone(), &[]);
         let asking = Asking { adapter: digest.short(), limits, seed: AT_REST, confidential: false, screen };
-        let said = ask_one(&pre, &asking, async |world, store| {
+        let said = ask_one(&sandbox, &pre, &asking, async |world, store| {
             world.punchdown_adapter_external_system().call_describe(store).await
         });
         let description = convert::description(said.await?)?;
@@ -119,8 +119,7 @@ impl Adapter {
         };
         let (config, history) = (config.text().to_owned(), convert::history(&run.history));
         let asking = self.in_confidence(limits, run);
-        let engine = session.engine().clone();
-        let said = ask(&engine, &asking, async move |store| {
+        let said = ask(&self.sandbox, &asking, async move |store| {
             let world = session.instantiate_async(&mut *store).await?;
             world.punchdown_adapter_session().call_log_in(store, &config, &history).await
         });
@@ -144,8 +143,7 @@ impl Adapter {
         };
         let (config, history) = (config.text().to_owned(), convert::history(&run.history));
         let asking = self.in_confidence(limits, run);
-        let engine = registration.engine().clone();
-        let said = ask(&engine, &asking, async move |store| {
+        let said = ask(&self.sandbox, &asking, async move |store| {
             let world = registration.instantiate_async(&mut *store).await?;
             let world = world.punchdown_adapter_registration();
             match how {
@@ -180,19 +178,23 @@ impl Adapter {
         let screen = Screen::new(self.sandbox.vault.clone(), &self.description.secret_fields);
         let screen = screen.speaking_of(documents);
         let asking = Asking { adapter: &self.description.name, limits, seed, confidential: false, screen };
-        ask_one(&self.pre, &asking, question).await
+        ask_one(&self.sandbox, &self.pre, &asking, question).await
     }
 }
 
 /// Asks one question of the contract in a fresh instance.
-async fn ask_one<T, Q>(pre: &AdapterPre<Guest>, asking: &Asking<'_>, question: Q) -> Result<T, Trouble>
+async fn ask_one<T, Q>(
+    sandbox: &Sandbox,
+    pre: &AdapterPre<Guest>,
+    asking: &Asking<'_>,
+    question: Q,
+) -> Result<T, Trouble>
 where
     T: Send + 'static,
     Q: AsyncFnOnce(&World, &mut Store<Guest>) -> wasmtime::Result<T> + Send + 'static,
 {
     let pre = pre.clone();
-    let engine = pre.engine().clone();
-    ask(&engine, asking, async move |store| {
+    ask(sandbox, asking, async move |store| {
         let world = pre.instantiate_async(&mut *store).await?;
         question(&world, store).await
     })

@@ -3,16 +3,31 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
-use wasmtime::{Config, Engine};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::bindings::Adapter as World;
-use super::guest::{Guest, STACK_BYTES_MAX, TICK};
+use super::guest::{Guest, STACK_BYTES_MAX, TABLE_ELEMENTS_MAX, TICK};
 use crate::secret::Vault;
+
+/// Instances that live at a time, in all groups: as many as have a place ready. Sixty-four groups have room for all
+/// that each may ask; of more, questions wait for each other.
+const INSTANCES_MAX: u32 = 256;
+/// Of one component. Those of scripting languages are put together from some twenty modules.
+const PARTS_MAX: u32 = 64;
+const MEMORIES_MAX: u32 = 4;
+const TABLES_MAX: u32 = 16;
+/// Of an instance, what the host keeps of it: globals, and where its functions and tables are.
+const INSTANCE_BYTES_MAX: usize = 4 << 20;
+/// Of a place that was used so much stays in memory, for the next one.
+const KEPT_BYTES: usize = 1 << 20;
 
 /// Where adapters run.
 #[derive(Clone)]
 pub struct Sandbox {
+    /// One for each place.
+    pub(super) places: Arc<Semaphore>,
     pub(super) engine: Engine,
     pub(super) linker: Arc<Linker<Guest>>,
     /// What adapters must not be heard saying.
@@ -29,13 +44,21 @@ impl Sandbox {
         config.max_wasm_stack(STACK_BYTES_MAX);
         // The same question has the same answer on every machine.
         config.cranelift_nan_canonicalization(true);
-        let engine = Engine::new(&config)?;
+        let engine = with_places(&config).or_else(|error| {
+            let error = format!("{error:#}");
+            tracing::warn!(
+                error,
+                "no address space for instances to reuse; adapters are asked as well, and slower"
+            );
+            Engine::new(&config)
+        })?;
         let mut linker = Linker::new(&engine);
         // Scripting runtimes import WASI; all of it is there, and all of it is denied.
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         World::add_to_linker::<_, wasmtime::component::HasSelf<_>>(&mut linker, |guest| guest)?;
         let ticker = Arc::new(Ticker::start(&engine)?);
-        Ok(Self { engine, linker: Arc::new(linker), vault: Vault::default(), _ticker: ticker })
+        let places = Arc::new(Semaphore::new(INSTANCES_MAX as usize));
+        Ok(Self { places, engine, linker: Arc::new(linker), vault: Vault::default(), _ticker: ticker })
     }
 
     /// Strikes these secrets from whatever an adapter says on the side.
@@ -43,6 +66,29 @@ impl Sandbox {
     pub fn striking(self, vault: Vault) -> Self {
         Self { vault, ..self }
     }
+}
+
+/// An engine whose instances take turns in places that are laid out once, and are swept after each.
+fn with_places(config: &Config) -> wasmtime::Result<Engine> {
+    let mut places = PoolingAllocationConfig::new();
+    places
+        .total_component_instances(INSTANCES_MAX)
+        .total_stacks(INSTANCES_MAX)
+        .total_core_instances(INSTANCES_MAX * PARTS_MAX)
+        .total_memories(INSTANCES_MAX * MEMORIES_MAX)
+        .total_tables(INSTANCES_MAX * TABLES_MAX)
+        .max_core_instances_per_component(PARTS_MAX)
+        .max_memories_per_component(MEMORIES_MAX)
+        .max_tables_per_component(TABLES_MAX)
+        .max_memories_per_module(MEMORIES_MAX)
+        .max_tables_per_module(TABLES_MAX)
+        .max_component_instance_size(INSTANCE_BYTES_MAX)
+        .max_core_instance_size(INSTANCE_BYTES_MAX)
+        .table_elements(TABLE_ELEMENTS_MAX)
+        .linear_memory_keep_resident(KEPT_BYTES);
+    let mut config = config.clone();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(places));
+    Engine::new(&config)
 }
 
 /// Ticks from a thread of its own: a guest that spins may hold the thread that drives timers.

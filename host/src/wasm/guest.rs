@@ -1,5 +1,6 @@
 //! One question, one fresh instance with a budget.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::component::ResourceTable;
@@ -7,9 +8,9 @@ use wasmtime::{Engine, ResourceLimiter, Store, StoreContextMut, Trap, UpdateDead
 use wasmtime_wasi::random::Deterministic;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
-use super::Limits;
 use super::bindings::punchdown::adapter::{log, types};
 use super::last_words::Tail;
+use super::{Limits, Sandbox};
 use crate::crash::how_it_ended;
 use crate::domain::{Reason, Timestamp, Trouble};
 use crate::secret::Screen;
@@ -25,7 +26,7 @@ const PARKED_MAX: Duration = Duration::from_secs(1);
 const LOG_LINE_BYTES_MAX: usize = 2048;
 /// So much of it is looked at, so that no half of a secret is left at its end.
 const HEARD_BYTES_MAX: usize = 4 * LOG_LINE_BYTES_MAX;
-const TABLE_ELEMENTS_MAX: usize = 100_000;
+pub const TABLE_ELEMENTS_MAX: usize = 100_000;
 const HANDLES_MAX: usize = 1_000;
 
 /// What an instance has besides its own memory.
@@ -204,15 +205,18 @@ impl ResourceLimiter for Guest {
 /// Asks one question in a fresh instance.
 ///
 /// It runs on a thread for blocking work: computing never holds up a door.
-pub async fn ask<T, Q>(engine: &Engine, asking: &Asking<'_>, question: Q) -> Result<T, Trouble>
+pub async fn ask<T, Q>(sandbox: &Sandbox, asking: &Asking<'_>, question: Q) -> Result<T, Trouble>
 where
     T: Send + 'static,
     Q: AsyncFnOnce(&mut Store<Guest>) -> wasmtime::Result<T> + Send + 'static,
 {
+    let place = Arc::clone(&sandbox.places).acquire_owned().await;
     let (guest, limits) = (Guest::new(asking), asking.limits);
-    let engine = engine.clone();
+    let engine = sandbox.engine.clone();
     let runtime = tokio::runtime::Handle::current();
     let asked = tokio::task::spawn_blocking(move || {
+        // Whoever gives up waiting leaves the guest at work, and its place taken.
+        let _place = place;
         runtime.block_on(async move {
             let mut store = store(&engine, guest);
             let answer = tokio::time::timeout(limits.time + PARKED_MAX, question(&mut store)).await;

@@ -75,7 +75,7 @@ impl Sandbox {
             contract::Mismatch::Differs(why) => other(why),
         })?;
         let component = Component::new(&self.engine, bytes)
-            .map_err(|error| LoadError::NoComponent { path: path.to_owned(), why: chain(&error) })?;
+            .map_err(|error| other(format!("the host cannot run it: {}", chain(&error))))?;
         let pre = self
             .linker
             .instantiate_pre(&component)

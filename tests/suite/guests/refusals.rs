@@ -87,6 +87,13 @@ async fn another_version_is_named_beside_ours() {
 }
 
 #[tokio::test]
+async fn one_that_needs_more_than_a_place_has_is_told_how_much_there_is() {
+    let tables = module("traps") + &"(table 1 funcref)".repeat(17);
+    let parts = ["the host cannot run it", "table", "16"];
+    refused("tables.wasm", component(&tables, &contract()), &parts).await;
+}
+
+#[tokio::test]
 async fn a_component_of_another_kind_is_told_what_an_adapter_exports() {
     let other = component("(module)", "package made-up:thing; world empty {}");
     let parts = ["exports no interface", "an adapter exports punchdown:adapter/external-system@0.9.0"];
