@@ -31,7 +31,7 @@ pub use journal::{
 };
 pub use lack::{Away, Denial, Lack, Withheld};
 pub use look::{
-    AccountTold, EventLine, EventTold, Letter, Looks, NotificationLine, NotificationTold, Place, StatusTold,
+    AccountTold, EventLine, Letter, Looks, NotificationLine, NotificationTold, Place, StatusTold,
 };
 pub use marks::Marks;
 pub use question::Question;

@@ -11,7 +11,7 @@ use punchdown::domain::{
 };
 use punchdown::ports::{
     Acceptance, AccountTold, Adopted, Audit, AuditsSought, Claim, Compared, DeadLetter, Delivered, EventLine,
-    EventTold, Held, Journal, JournalError, Kept, Lease, Leased, Letter, Line, Looks, Mark, NotificationLine,
+    Held, Journal, JournalError, Kept, Lease, Leased, Letter, Line, Looks, Mark, NotificationLine,
     NotificationTold, Overview, Place, Purge, Purged, Resyncs, Sought, StatusUpdate, Suspects, Told, Work,
 };
 
@@ -135,7 +135,7 @@ port! {
         operations(sought: Sought) -> Vec<Line>;
         operation(id: &OperationId) -> Option<Told>;
         events(before: Option<Place>, most: usize) -> Vec<EventLine>;
-        event(identity: &EventIdentity) -> Option<EventTold>;
+        event(identity: &EventIdentity) -> Option<Event>;
         letters(before: Option<Place>, most: usize) -> Vec<Letter>;
         letter(id: &str) -> Option<Letter>;
         notifications(unread: bool, before: Option<Place>, most: usize) -> Vec<NotificationLine>;

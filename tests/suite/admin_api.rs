@@ -94,6 +94,11 @@ async fn busy(stage: &Stage, front: &punchdown_kit::front::Front) {
     espf.emit("Account/New", json!({ "i_account": 3 }));
     let open = "punchdown_held{group=\"HSS\",by=\"breaker\"}";
     until("the breaker opens", SOON, async || counted(stage, open).await == 1).await;
+    let held = async || operations(stage, &["--state", "held"]).await;
+    until("it is found among the held", SOON, async || {
+        held().await.first().is_some_and(|line| line["i_account"] == 3)
+    })
+    .await;
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let door = format!("http://{}/espf/events", stage.public);
     let letter = client.post(door).basic_auth("espf", Some("stage-espf-password")).body("no event at all");

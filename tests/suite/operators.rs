@@ -166,6 +166,31 @@ async fn a_group_that_rests_takes_its_events_and_does_so_over_a_restart() {
     }
 }
 
+/// What is read is so by who moves it, and not by what was written of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_read_at_this_moment_is_found_by_that() {
+    let Some((_folder, stage)) = running(2).await else { return };
+    let listed = async |state: &str, accounts: &[u64]| {
+        until(&format!("{accounts:?} are {state}"), SOON, async || {
+            let found = operations(&stage, &["--state", state]).await;
+            assert!(found.iter().all(|line| line["state"] == state), "{found:?}");
+            let mut of: Vec<_> = found.iter().filter_map(|line| line["i_account"].as_u64()).collect();
+            of.sort_unstable();
+            of == accounts
+        })
+        .await;
+    };
+    stage.billing.faults().hold(&["Account/get_account_info"]);
+    let espf = stage.espf(0.0);
+    new_accounts(&espf, 2);
+    listed("querying", &[1, 2]).await;
+    assert_eq!(operations(&stage, &["--state", "querying", "--limit", "1"]).await.len(), 1);
+    listed("received", &[]).await;
+    stage.billing.faults().hold(&[]);
+    listed("done", &[1, 2]).await;
+    listed("querying", &[]).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_says_too_little_or_asks_for_what_is_not_there_is_told_so() {
     let Some((_folder, stage)) = running(1).await else { return };

@@ -101,6 +101,15 @@ impl State {
         }
     }
 
+    /// As what those may be kept that a person sees in this state.
+    pub fn kept_as(self) -> Vec<Self> {
+        match self {
+            Self::Querying => vec![Self::Received, Self::Retrying, Self::Held, Self::Overdue],
+            Self::Held => vec![Self::Held, Self::Sending, Self::Retrying],
+            other => vec![other],
+        }
+    }
+
     /// The same, of a group whose requests do not leave now.
     #[must_use]
     pub const fn held_back(self) -> Self {

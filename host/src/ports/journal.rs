@@ -166,7 +166,10 @@ pub struct Overview {
 #[derive(Clone, Debug, Default)]
 pub struct Sought {
     pub group: Option<Group>,
+    /// That are in this state now.
     pub state: Option<State>,
+    /// Groups whose requests do not leave: what one of these has to send is held.
+    pub held: BTreeSet<Group>,
     pub i_account: Option<IAccount>,
     /// That this event made.
     pub event: Option<EventIdentity>,
@@ -187,8 +190,6 @@ pub struct Line {
     pub i_account: IAccount,
     pub event: String,
     pub state: State,
-    /// It has its adapter to be asked, or its request to send.
-    pub ready: bool,
     pub received_at: Timestamp,
     pub changed_at: Timestamp,
     pub due: Timestamp,

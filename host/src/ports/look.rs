@@ -20,7 +20,7 @@ pub trait Looks: Send + Sync {
     /// Events for a person to see, the newest first.
     async fn events(&self, before: Option<Place>, most: usize) -> Result<Vec<EventLine>, JournalError>;
 
-    async fn event(&self, identity: &EventIdentity) -> Result<Option<EventTold>, JournalError>;
+    async fn event(&self, identity: &EventIdentity) -> Result<Option<Event>, JournalError>;
 
     /// What could never become an event, the newest first.
     async fn letters(&self, before: Option<Place>, most: usize) -> Result<Vec<Letter>, JournalError>;
@@ -63,13 +63,6 @@ pub struct EventLine {
     pub received_at: Timestamp,
 }
 
-/// An event with what it made.
-#[derive(Clone, Debug)]
-pub struct EventTold {
-    pub event: Event,
-    pub operations: Vec<Line>,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Letter {
     pub id: String,
@@ -102,8 +95,6 @@ pub struct NotificationTold {
 pub struct AccountTold {
     /// What stands in each group's external system; `None`: nothing that is known.
     pub stands: Vec<(Group, Option<Json>)>,
-    /// The newest first.
-    pub operations: Vec<Line>,
     pub statuses: Vec<StatusTold>,
 }
 

@@ -1,5 +1,6 @@
 //! What is kept of a whole group outlives a stop; what holds its requests back leaves them where they are.
 
+use super::stages::request;
 use super::*;
 use punchdown::domain::breaker::Sign;
 
@@ -46,16 +47,6 @@ async fn a_registration_is_as_it_was_last_kept() {
 #[tokio::test]
 async fn lanes_that_only_send_are_left_where_they_are_while_nothing_may_leave() {
     every_journal(async |journal| {
-        let request = || Request {
-            label: "order".to_owned(),
-            method: "POST".to_owned(),
-            path: "/".to_owned(),
-            headers: Vec::new(),
-            body: Body::Empty,
-            delivery: Delivery::Repeatable,
-            fills: Vec::new(),
-            extras: None,
-        };
         let ready = || Stage::Ready { request: request(), by: Digest::of(b"adapter"), attempts: 0 };
         for (number, stage) in [(1, ready()), (2, Stage::Asking)] {
             accept(journal, number, number.into()).await;

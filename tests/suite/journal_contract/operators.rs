@@ -1,8 +1,11 @@
 //! What persons see, take into their hands, and did.
 
+use std::collections::BTreeSet;
+
 use punchdown::domain::{Person, State};
 use punchdown::ports::{Audit, AuditsSought, Sought};
 
+use super::stages::request;
 use super::*;
 
 fn sought(most: usize) -> Sought {
@@ -41,6 +44,44 @@ async fn operations_are_listed_the_newest_first_by_what_is_wanted() {
         let first = journal.operations(sought(2)).await.expect("reads");
         let next = Sought { before: first.last().map(|line| line.seq), ..sought(2) };
         assert_eq!(accounts(journal, next).await, [3, 2]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn those_of_a_state_are_those_that_are_seen_in_it() {
+    every_journal(async |journal| {
+        let by = || Digest::of(b"adapter");
+        let ready = |attempts| Stage::Ready { request: request(), by: by(), attempts };
+        for (number, stage) in (1..).zip([ready(0), ready(1), Stage::Asking]) {
+            accept(journal, number, number.into()).await;
+            let later = |operation| unchanged(Operation { due: at(9), stage, ..operation });
+            step(journal, at(0), later).await;
+        }
+        accept(journal, 4, 4).await;
+        step(journal, at(0), |operation| waits(operation, 9, &[])).await;
+        accept(journal, 5, 5).await;
+        // Somebody reads it; what comes after it in its lane is not read yet.
+        let _read = lease_one(journal, at(0)).await;
+        accept(journal, 6, 5).await;
+        for held in [BTreeSet::new(), BTreeSet::from([hss()]), BTreeSet::from([oms()])] {
+            let all = Sought { held: held.clone(), ..sought(100) };
+            let lines = journal.operations(all.clone()).await.expect("reads");
+            for state in State::ALL {
+                let of_state = Sought { state: Some(state), ..all.clone() };
+                let seen = lines.iter().filter(|line| line.state == state).map(|line| line.seq);
+                let found = journal.operations(of_state).await.expect("reads");
+                let found: Vec<u64> = found.iter().map(|line| line.seq).collect();
+                assert_eq!(found, seen.collect::<Vec<_>>(), "{state:?} while {held:?} are held");
+            }
+            let states: Vec<_> = lines.iter().rev().map(|line| line.state).collect();
+            let sending = match held.contains(&hss()) {
+                true => [State::Held; 3],
+                false => [State::Sending, State::Retrying, State::Sending],
+            };
+            let others = [State::AwaitingNotification, State::Querying, State::Received];
+            assert_eq!(states, [sending, others].concat());
+        }
     })
     .await;
 }

@@ -48,7 +48,7 @@ fn full(number: u32, stage: Stage) -> Operation {
     }
 }
 
-fn request() -> Request {
+pub(super) fn request() -> Request {
     Request {
         label: "order".to_owned(),
         method: "POST".to_owned(),

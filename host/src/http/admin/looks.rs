@@ -1,6 +1,5 @@
 //! Events, dead letters, notifications and accounts, as a person sees them.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,11 +8,14 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::operations::{line, most};
+use super::operations::{LINES_MAX, line, most};
 use super::{Door, Problem};
-use crate::domain::{EventIdentity, Group, IAccount, Timestamp};
-use crate::ports::{Letter, Line, NotificationLine, Place};
+use crate::domain::{EventIdentity, IAccount, Timestamp};
+use crate::ports::{Letter, NotificationLine, Place, Sought};
 use crate::secret::Screen;
+
+/// Operations of an account that are shown with it.
+const OPERATIONS_MAX: usize = 50;
 
 type Shared = extract::State<Arc<Door>>;
 
@@ -54,8 +56,10 @@ fn missing(what: &str, id: &str) -> Problem {
     Problem(StatusCode::NOT_FOUND, format!("there is no {what} {id}"))
 }
 
-fn lines(operations: &[Line], held: &BTreeSet<Group>) -> Vec<Value> {
-    operations.iter().map(|operation| line(operation, held)).collect()
+/// What an event made, or what was done for an account; the newest first.
+async fn operations(door: &Door, of: Sought) -> Result<Vec<Value>, Problem> {
+    let sought = Sought { held: door.intake.held().await, ..of };
+    Ok(door.operators.journal().operations(sought).await?.iter().map(line).collect())
 }
 
 pub async fn events(extract::State(door): Shared, asked: Asked) -> Result<Json<Value>, Problem> {
@@ -79,9 +83,10 @@ pub async fn events(extract::State(door): Shared, asked: Asked) -> Result<Json<V
 }
 
 pub async fn event(extract::State(door): Shared, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
-    let told = door.operators.journal().event(&EventIdentity(id.clone())).await?;
-    let told = told.ok_or_else(|| missing("event", &id))?;
-    let (event, screen) = (&told.event, door.operators.screen_of_all());
+    let event = door.operators.journal().event(&EventIdentity(id.clone())).await?;
+    let event = event.ok_or_else(|| missing("event", &id))?;
+    let of_event = Sought { event: Some(event.identity.clone()), most: LINES_MAX, ..Sought::default() };
+    let screen = door.operators.screen_of_all();
     Ok(Json(json!({
         "id": event.identity.0,
         "i_event": event.id,
@@ -93,7 +98,7 @@ pub async fn event(extract::State(door): Shared, Path(id): Path<String>) -> Resu
         "variables": screen.over(event.variables.value()),
         "enclosed": screen.over(event.enclosed.value()),
         "trace": event.trace.as_ref().map(ToString::to_string),
-        "operations": lines(&told.operations, &door.intake.held().await),
+        "operations": operations(&door, of_event).await?,
     })))
 }
 
@@ -175,6 +180,7 @@ pub async fn account(extract::State(door): Shared, Path(number): Path<u64>) -> R
             (group.0.clone(), applied.as_ref().map_or(Value::Null, |applied| screen.over(applied.value())))
         })
         .collect();
+    let of_account = Sought { i_account: Some(IAccount(number)), most: OPERATIONS_MAX, ..Sought::default() };
     let screen = door.operators.screen_of_all();
     let statuses: Vec<Value> = told
         .statuses
@@ -193,6 +199,6 @@ pub async fn account(extract::State(door): Shared, Path(number): Path<u64>) -> R
         "i_account": number,
         "stands": stands,
         "statuses": statuses,
-        "operations": lines(&told.operations, &door.intake.held().await),
+        "operations": operations(&door, of_account).await?,
     })))
 }

@@ -16,7 +16,7 @@ use crate::ports::{AuditsSought, Line, Sought, Told};
 use crate::secret::Screen;
 
 /// Lines that one answer has at most, and when nobody says how many.
-const LINES_MAX: usize = 1000;
+pub const LINES_MAX: usize = 1000;
 const LINES: usize = 100;
 /// Of who and why.
 const CHARS_MAX: usize = 200;
@@ -44,6 +44,7 @@ pub async fn list(
     let sought = Sought {
         group: filter.group.map(Group),
         state,
+        held: door.intake.held().await,
         i_account: filter.i_account.map(IAccount),
         event: None,
         problems: filter.problems,
@@ -52,8 +53,7 @@ pub async fn list(
     };
     let lines = door.operators.journal().operations(sought).await?;
     let before = lines.last().filter(|_| lines.len() == most).map(|line| line.seq);
-    let held = door.intake.held().await;
-    let lines: Vec<Value> = lines.iter().map(|it| line(it, &held)).collect();
+    let lines: Vec<Value> = lines.iter().map(line).collect();
     Ok(Json(json!({ "operations": lines, "before": before })))
 }
 
@@ -69,15 +69,13 @@ pub fn most(limit: Option<usize>) -> usize {
     limit.unwrap_or(LINES).clamp(1, LINES_MAX)
 }
 
-pub fn line(line: &Line, held: &BTreeSet<Group>) -> Value {
-    let is_held = line.ready && held.contains(&line.group);
-    let state = if is_held { line.state.held_back() } else { line.state };
+pub fn line(line: &Line) -> Value {
     json!({
         "id": line.id.0,
         "group": line.group.0,
         "i_account": line.i_account.0,
         "event": line.event,
-        "state": state.word(),
+        "state": line.state.word(),
         "received_at": line.received_at.to_string(),
         "changed_at": line.changed_at.to_string(),
         "due": line.due.to_string(),

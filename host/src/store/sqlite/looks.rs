@@ -9,15 +9,12 @@ use super::super::rows::{
 use super::super::seal::Seal;
 use super::{SqliteJournal, operators, sql};
 use crate::domain::{
-    EventIdentity, Group, IAccount, ICustomer, Json, Operation, OperationId, Service, Timestamp,
+    Event, EventIdentity, Group, IAccount, ICustomer, Json, Operation, OperationId, Service, Timestamp,
 };
 use crate::ports::{
-    AccountTold, Audit, AuditsSought, EventLine, EventTold, JournalError, Letter, Line, Looks,
-    NotificationLine, NotificationTold, Place, Sought, StatusTold, Told,
+    AccountTold, Audit, AuditsSought, EventLine, JournalError, Letter, Line, Looks, NotificationLine,
+    NotificationTold, Place, Sought, StatusTold, Told,
 };
-
-/// Operations of an account that are shown with it.
-const OPERATIONS_MAX: usize = 50;
 
 /// After whatever has no place before.
 fn bounds(before: Option<&Place>) -> (i64, String) {
@@ -57,22 +54,12 @@ fn count(most: usize) -> i64 {
     i64::try_from(most).unwrap_or(i64::MAX)
 }
 
-/// An event, still sealed, with what it made.
-type StoredEvent = (Vec<u8>, Vec<Line>);
-
-fn event(connection: &Connection, identity: &str) -> Result<Option<StoredEvent>, JournalError> {
-    let body: Option<Vec<u8>> = connection
+/// An event, still sealed.
+fn event(connection: &Connection, identity: &str) -> Result<Option<Vec<u8>>, JournalError> {
+    connection
         .prepare_cached("SELECT body FROM event WHERE identity = ?1 AND identity <> 'purged'")
         .and_then(|mut select| select.query_row([identity], |row| row.get(0)).optional())
-        .map_err(sql)?;
-    let Some(body) = body else { return Ok(None) };
-    let sought = Sought { event: Some(EventIdentity(identity.to_owned())), most: 1000, ..Sought::default() };
-    Ok(Some((body, operators::lines(connection, &sought)?)))
-}
-
-fn open_event(seal: &Seal, identity: &str, stored: StoredEvent) -> Result<EventTold, JournalError> {
-    let (body, operations) = stored;
-    Ok(EventTold { event: seal.unpack(&event_place(identity), &body)?, operations })
+        .map_err(sql)
 }
 
 fn letters(
@@ -178,7 +165,6 @@ impl StoredNotification {
 /// What is known of an account, still sealed.
 struct StoredAccount {
     stands: Vec<(Group, Option<Vec<u8>>)>,
-    operations: Vec<Line>,
     statuses: Vec<(String, Vec<u8>, Option<i64>, bool)>,
 }
 
@@ -199,8 +185,7 @@ fn stored_account(connection: &Connection, account: IAccount) -> Result<StoredAc
             select.query_map([number], read)?.collect()
         })
         .map_err(sql)?;
-    let sought = Sought { i_account: Some(account), most: OPERATIONS_MAX, ..Sought::default() };
-    Ok(StoredAccount { stands, operations: operators::lines(connection, &sought)?, statuses })
+    Ok(StoredAccount { stands, statuses })
 }
 
 impl StoredAccount {
@@ -221,7 +206,6 @@ impl StoredAccount {
         };
         Ok(Some(AccountTold {
             stands: self.stands.into_iter().map(stands).collect::<Result<_, JournalError>>()?,
-            operations: self.operations,
             statuses: self.statuses.into_iter().map(status).collect::<Result<_, JournalError>>()?,
         }))
     }
@@ -243,10 +227,10 @@ impl Looks for SqliteJournal {
         self.read(&self.counter, move |connection| events(connection, before.as_ref(), most)).await
     }
 
-    async fn event(&self, identity: &EventIdentity) -> Result<Option<EventTold>, JournalError> {
+    async fn event(&self, identity: &EventIdentity) -> Result<Option<Event>, JournalError> {
         let of = identity.0.clone();
-        let stored = self.read(&self.counter, move |connection| event(connection, &of)).await?;
-        stored.map(|stored| open_event(&self.seal, &identity.0, stored)).transpose()
+        let sealed = self.read(&self.counter, move |connection| event(connection, &of)).await?;
+        sealed.map(|sealed| self.seal.unpack(&event_place(&identity.0), &sealed)).transpose()
     }
 
     async fn letters(&self, before: Option<Place>, most: usize) -> Result<Vec<Letter>, JournalError> {

@@ -10,10 +10,20 @@ use super::sql;
 use crate::domain::{Group, Note, Operation, OperationId, Person, State, Timestamp};
 use crate::ports::{Audit, AuditsSought, Claim, JournalError, Line, Sought, Told};
 
+/// The state in which a person sees an operation. Whoever moves a lane whose head was not read yet reads it now; and
+/// of a group whose requests do not leave, what has one to send is held.
+const SEEN: &str = "CASE
+    WHEN l.owner IS NOT NULL AND o.stage = 'received'
+         AND o.seq = (SELECT MIN(p.seq) FROM operation p WHERE p.lane = o.lane AND p.open = 1) THEN 'querying'
+    WHEN o.stage IN ('asking', 'ready') AND o.word IN ('sending', 'retrying')
+         AND l.grp IN (SELECT value FROM json_each(?1)) THEN 'held'
+    ELSE o.word END";
+
 /// The newest first.
 pub fn lines(connection: &Connection, sought: &Sought) -> Result<Vec<Line>, JournalError> {
+    let held: Vec<&str> = sought.held.iter().map(|group| group.0.as_str()).collect();
+    let mut values: Vec<Value> = vec![serde_json::json!(held).to_string().into()];
     let mut conditions = vec!["o.word <> 'purged'".to_owned()];
-    let mut values: Vec<Value> = Vec::new();
     let mut also = |condition: &str, value: Option<Value>| {
         if let Some(value) = value {
             values.push(value);
@@ -21,49 +31,41 @@ pub fn lines(connection: &Connection, sought: &Sought) -> Result<Vec<Line>, Jour
         }
     };
     also("l.grp = ?", sought.group.as_ref().map(|group| group.0.clone().into()));
-    also("o.word = ?", sought.state.map(|state| state.word().to_owned().into()));
     also("l.i_account = ?", sought.i_account.map(|account| account.0.cast_signed().into()));
     also("o.event = ?", sought.event.as_ref().map(|event| event.0.clone().into()));
     also("o.seq < ?", sought.before.map(|seq| seq.cast_signed().into()));
     also("o.open = ? AND o.word IN ('parked', 'in-doubt', 'overdue')", sought.problems.then(|| 1.into()));
+    if let Some(state) = sought.state {
+        // By an index; what is left is looked at one by one.
+        let words: Vec<_> = state.kept_as().into_iter().map(|kept| format!("'{}'", kept.word())).collect();
+        conditions.push(format!("o.word IN ({}) AND {SEEN} = '{}'", words.join(", "), state.word()));
+    }
     let most = i64::try_from(sought.most).unwrap_or(i64::MAX);
     let text = format!(
-        "SELECT o.seq, o.id, l.grp, l.i_account, e.name, o.word, o.received_at, o.changed_at, o.due,
-                l.owner IS NOT NULL AND o.stage = 'received'
-                AND o.seq = (SELECT MIN(p.seq) FROM operation p WHERE p.lane = o.lane AND p.open = 1),
-                o.stage IN ('asking', 'ready')
+        "SELECT o.seq, o.id, l.grp, l.i_account, e.name, {SEEN}, o.received_at, o.changed_at, o.due
          FROM operation o JOIN lane l ON l.id = o.lane JOIN event e ON e.identity = o.event
          WHERE {} ORDER BY o.seq DESC LIMIT {most}",
         conditions.join(" AND ")
     );
     connection
         .prepare(&text)
-        .and_then(|mut select| {
-            select
-                .query_map(params_from_iter(values), |row| {
-                    Ok(Line {
-                        seq: row.get::<_, i64>(0)?.cast_unsigned(),
-                        id: OperationId(row.get(1)?),
-                        group: Group(row.get(2)?),
-                        i_account: i_account(row.get(3)?),
-                        event: row.get(4)?,
-                        state: state(row)?,
-                        ready: row.get(10)?,
-                        received_at: Timestamp::from_millis(row.get(6)?),
-                        changed_at: Timestamp::from_millis(row.get(7)?),
-                        due: Timestamp::from_millis(row.get(8)?),
-                    })
-                })
-                .and_then(Iterator::collect)
-        })
+        .and_then(|mut select| select.query_map(params_from_iter(values), line).and_then(Iterator::collect))
         .map_err(sql)
 }
 
-/// Whoever moves a lane whose head was not read yet reads it now.
-fn state(row: &rusqlite::Row<'_>) -> rusqlite::Result<State> {
-    let (word, is_read): (String, bool) = (row.get(5)?, row.get(9)?);
-    let known = State::from_word(&word).unwrap_or(State::Received);
-    Ok(if is_read { State::Querying } else { known })
+fn line(row: &rusqlite::Row<'_>) -> rusqlite::Result<Line> {
+    let word: String = row.get(5)?;
+    Ok(Line {
+        seq: row.get::<_, i64>(0)?.cast_unsigned(),
+        id: OperationId(row.get(1)?),
+        group: Group(row.get(2)?),
+        i_account: i_account(row.get(3)?),
+        event: row.get(4)?,
+        state: State::from_word(&word).unwrap_or(State::Received),
+        received_at: Timestamp::from_millis(row.get(6)?),
+        changed_at: Timestamp::from_millis(row.get(7)?),
+        due: Timestamp::from_millis(row.get(8)?),
+    })
 }
 
 /// An operation with its timeline, still sealed.

@@ -8,9 +8,9 @@ use punchdown::domain::{
     OperationId, Reading, Registration, Response, SystemChange, Timestamp,
 };
 use punchdown::ports::{
-    Acceptance, AccountTold, Audit, AuditsSought, Claim, DeadLetter, Delivered, EventLine, EventTold, Held,
-    Journal, JournalError, Kept, Lease, Leased, Letter, Line, Looks, NotificationLine, NotificationTold,
-    Overview, Place, Purge, Purged, Sought, StatusUpdate, Told, Work,
+    Acceptance, AccountTold, Audit, AuditsSought, Claim, DeadLetter, Delivered, EventLine, Held, Journal,
+    JournalError, Kept, Lease, Leased, Letter, Line, Looks, NotificationLine, NotificationTold, Overview,
+    Place, Purge, Purged, Sought, StatusUpdate, Told, Work,
 };
 
 use crate::journal::Tables;
@@ -308,7 +308,7 @@ impl Looks for Hand {
         self.look("events", |tables| tables.event_lines(before.as_ref(), most)).await
     }
 
-    async fn event(&self, identity: &EventIdentity) -> Result<Option<EventTold>, JournalError> {
+    async fn event(&self, identity: &EventIdentity) -> Result<Option<Event>, JournalError> {
         self.look("event", |tables| tables.event_told(identity)).await
     }
 

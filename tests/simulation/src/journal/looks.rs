@@ -1,17 +1,16 @@
 //! What persons look at. Lists begin with the newest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use punchdown::domain::{EventIdentity, Group, IAccount, Operation, OperationId, Stage, State, Timestamp};
+use punchdown::domain::{
+    Event, EventIdentity, Group, IAccount, Operation, OperationId, Stage, State, Timestamp,
+};
 use punchdown::ports::{
-    AccountTold, Audit, AuditsSought, EventLine, EventTold, Letter, Line, NotificationLine, NotificationTold,
-    Place, Sought, StatusTold, Told,
+    AccountTold, Audit, AuditsSought, EventLine, Letter, Line, NotificationLine, NotificationTold, Place,
+    Sought, StatusTold, Told,
 };
 
 use super::tables::{NotificationRow, OperationRow, Read, Tables};
-
-/// Operations of an account that are shown with it.
-const OPERATIONS_MAX: usize = 50;
 
 /// Whether that comes after a place, where the newest come first.
 fn is_after(before: Option<&Place>, at: Timestamp, id: &str) -> bool {
@@ -71,30 +70,35 @@ impl Tables {
             let is_problem = matches!(state, State::Parked | State::InDoubt | State::Overdue);
             !row.purged
                 && sought.group.as_ref().is_none_or(|group| *group == operation.lane.group)
-                && sought.state.is_none_or(|wanted| wanted == state)
+                && sought.state.is_none_or(|wanted| wanted == self.seen(**seq, row, &sought.held))
                 && sought.i_account.is_none_or(|account| account == operation.lane.i_account)
                 && sought.event.as_ref().is_none_or(|event| *event == operation.event.identity)
                 && sought.before.is_none_or(|before| seq.unsigned_abs() < before)
                 && (!sought.problems || (operation.stage.is_open() && is_problem))
         });
-        found.take(sought.most).map(|(seq, row)| self.line(*seq, row)).collect()
+        found.take(sought.most).map(|(seq, row)| self.line(*seq, row, &sought.held)).collect()
     }
 
-    fn line(&self, seq: i64, row: &OperationRow) -> Line {
+    /// The state in which a person sees it. Whoever moves a lane whose head was not read yet reads it now.
+    fn seen(&self, seq: i64, row: &OperationRow, held: &BTreeSet<Group>) -> State {
+        let (operation, lane) = (&row.operation, &self.lanes[&row.lane]);
+        let (state, is_head) = (State::of(operation), lane.open.first() == Some(&seq));
+        match operation.stage {
+            Stage::Received { .. } if is_head && lane.owner.is_some() => State::Querying,
+            Stage::Asking | Stage::Ready { .. } if held.contains(&operation.lane.group) => state.held_back(),
+            _ => state,
+        }
+    }
+
+    fn line(&self, seq: i64, row: &OperationRow, held: &BTreeSet<Group>) -> Line {
         let operation = &row.operation;
-        let lane = &self.lanes[&row.lane];
-        // Whoever moves a lane whose head was not read yet reads it now.
-        let is_read = lane.owner.is_some()
-            && matches!(operation.stage, Stage::Received { .. })
-            && lane.open.first() == Some(&seq);
         Line {
             seq: seq.unsigned_abs(),
             id: operation.id.clone(),
             group: operation.lane.group.clone(),
             i_account: operation.lane.i_account,
             event: operation.event.name.clone(),
-            state: if is_read { State::Querying } else { State::of(operation) },
-            ready: matches!(operation.stage, Stage::Ready { .. }),
+            state: self.seen(seq, row, held),
             received_at: operation.event.received_at,
             changed_at: row.changed_at,
             due: operation.due,
@@ -125,10 +129,8 @@ impl Tables {
         newest_first(lines.collect(), |line| (line.received_at, line.identity.0.clone()), most)
     }
 
-    pub fn event_told(&self, identity: &EventIdentity) -> Option<EventTold> {
-        let event = self.events.get(&identity.0)?.clone();
-        let sought = Sought { event: Some(identity.clone()), most: 1000, ..Sought::default() };
-        Some(EventTold { event, operations: self.lines(&sought) })
+    pub fn event_told(&self, identity: &EventIdentity) -> Option<Event> {
+        self.events.get(&identity.0).cloned()
     }
 
     pub fn letter_lines(&self, before: Option<&Place>, most: usize) -> Vec<Letter> {
@@ -185,7 +187,6 @@ impl Tables {
         if stands.is_empty() && statuses.is_empty() {
             return None;
         }
-        let sought = Sought { i_account: Some(account), most: OPERATIONS_MAX, ..Sought::default() };
-        Some(AccountTold { stands, operations: self.lines(&sought), statuses })
+        Some(AccountTold { stands, statuses })
     }
 }

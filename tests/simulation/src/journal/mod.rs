@@ -25,9 +25,9 @@ use punchdown::domain::{
     Registration, Response, SystemChange, Timestamp,
 };
 use punchdown::ports::{
-    Acceptance, AccountTold, Audit, AuditsSought, Claim, DeadLetter, Delivered, EventLine, EventTold, Held,
-    Journal, JournalError, Kept, Lease, Leased, Letter, Line, Looks, NotificationLine, NotificationTold,
-    Overview, Place, Purge, Purged, Sought, StatusUpdate, Told, Work,
+    Acceptance, AccountTold, Audit, AuditsSought, Claim, DeadLetter, Delivered, EventLine, Held, Journal,
+    JournalError, Kept, Lease, Leased, Letter, Line, Looks, NotificationLine, NotificationTold, Overview,
+    Place, Purge, Purged, Sought, StatusUpdate, Told, Work,
 };
 
 pub use flaw::Flaw;
@@ -211,7 +211,7 @@ impl Looks for MemoryJournal {
     async fn event(
         &self,
         identity: &punchdown::domain::EventIdentity,
-    ) -> Result<Option<EventTold>, JournalError> {
+    ) -> Result<Option<Event>, JournalError> {
         Ok(self.tables().event_told(identity))
     }
 
