@@ -224,14 +224,21 @@ impl Run {
     /// In good order, unless it is killed meanwhile.
     async fn stop(&self, process: Process) {
         let universe = &self.universe;
-        universe.state().still.clear();
-        universe.woken.notify_waiters();
-        match tokio::time::timeout(STOPS_WITHIN, process.stop()).await {
-            Ok(()) => universe.state().note("the process has stopped"),
-            Err(_) => {
+        tokio::select! {
+            () = process.stop() => universe.state().note("the process has stopped"),
+            () = self.wakes_whoever_stands_still() => {
                 let what = "the process does not stop".to_owned();
                 universe.state().break_promise(Promise::EverythingEnds, what);
             }
+        }
+    }
+
+    /// A host may stand still while it stops, too, and then goes on.
+    async fn wakes_whoever_stands_still(&self) {
+        for _ in 0..STOPS_WITHIN.as_secs() {
+            self.universe.state().still.clear();
+            self.universe.woken.notify_waiters();
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
 
