@@ -132,7 +132,9 @@ async fn do_what_can_be_done(stage: &Stage, compared: &mut Compared) {
     let retry = ["operation", "retry", text(&parked[0]["id"]), "--who", "ann", "--why", "once more"];
     compared.ask(stage, "POST /admin/v1/operations/<id>/retry|restart|skip", &retry).await;
     let pause = ["target", "pause", "HSS", "--who", "ann", "--why", "for the night"];
-    compared.ask(stage, "POST /admin/v1/groups/<group>/pause|resume|register|unregister|release", &pause).await;
+    compared
+        .ask(stage, "POST /admin/v1/groups/<group>/pause|resume|register|unregister|release", &pause)
+        .await;
     let dry_run = ["resync", "--all", "--dry-run", "--who", "ann", "--why", "to see"];
     let resync = asked(stage, &dry_run).await;
     compared.see("GET /admin/v1/resync", &json!({ "resync": resync["resync"] }));

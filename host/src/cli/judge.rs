@@ -105,6 +105,7 @@ pub fn judge(stage: &Stage, espf: &Espf, accounts: u64) -> Verdict {
     for order in ledger.orders {
         orders.entry(order.account.clone().unwrap_or_default()).or_default().push(order);
     }
+    let told = stage.billing.final_statuses(GROUP);
     let events = espf.ledger().events;
     verdict.unfinished = accounts.saturating_sub(events.len() as u64);
     for event in events {
@@ -115,8 +116,8 @@ pub fn judge(stage: &Stage, espf: &Espf, accounts: u64) -> Verdict {
         let account = Account::mobile(i_account);
         let mut of_account = orders.remove(&account.id).unwrap_or_default();
         of_account.extend(orders.remove(&i_account.to_string()).unwrap_or_default());
-        let told = stage.billing.final_status(i_account, GROUP);
-        verdict.account(i_account, &of_account, told.as_ref());
+        let told = told.get(&i_account);
+        verdict.account(i_account, &of_account, told);
         if let Some(told) = told.filter(|told| told.status == "OK") {
             verdict.times_to_ok.push(told.at.duration_since(event.emitted_at).unwrap_or_default());
         }

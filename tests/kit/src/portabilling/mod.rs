@@ -209,6 +209,12 @@ impl PortaBilling {
         self.statuses(i_account, group).pop()
     }
 
+    /// The same, of all accounts at once.
+    pub fn final_statuses(&self, group: &str) -> BTreeMap<u64, StatusSeen> {
+        let statuses = self.ledger().statuses.into_iter().filter(|seen| seen.group == group);
+        statuses.map(|seen| (seen.i_account, seen)).collect()
+    }
+
     /// From now on, how long sessions live, and how their end is told.
     pub fn grant_sessions(&self, lifetime: Duration, told: EndTold) {
         lock(&self.shared.world).sessions.grant_for(lifetime, told);
