@@ -21,10 +21,12 @@ macro_rules! port {
      reads { $($read:ident($($asked:ident: $what:ty),*) -> $told:ty;)+ }
      looks { $($look:ident($($sought:ident: $thing:ty),*) -> $seen:ty;)+ }
      suspects { $($suspect:ident($($held:ident: $of:ty),*) -> $found:ty;)+ }
-     resyncs { $($resync:ident($($compared:ident: $with:ty),*) -> $differs:ty;)+ }) => {
+     compares { $($compare:ident($($compared:ident: $with:ty),*) -> $differs:ty;)+ }
+     resyncs { $($resync:ident($($begun:ident: $by:ty),*) -> $came:ty;)+ }) => {
         /// What writes, beside `save`, which is told by the stage that it writes.
-        pub const WRITES: &[&str] = &[$(stringify!($write)),+];
-        pub const READS: &[&str] = &[$(stringify!($read)),+];
+        pub const WRITES: &[&str] =
+            &[$(stringify!($write)),+, $(stringify!($suspect)),+, $(stringify!($resync)),+];
+        pub const READS: &[&str] = &[$(stringify!($read)),+, $(stringify!($compare)),+];
 
         /// What is bent. All that is not said is as in the journal below.
         #[async_trait]
@@ -85,14 +87,24 @@ macro_rules! port {
             }
 
             $(async fn $suspect(&self, $($held: $of),*) -> Result<$found, JournalError> {
-                self.0.journal().$suspect($($held),*).await
+                self.0.before(stringify!($suspect));
+                let answer = self.0.journal().$suspect($($held),*).await;
+                self.0.after(stringify!($suspect));
+                answer
             })+
         }
 
         #[async_trait]
         impl<B: Bent> Resyncs for Over<B> {
-            $(async fn $resync(&self, $($compared: $with),*) -> Result<$differs, JournalError> {
-                self.0.journal().$resync($($compared),*).await
+            $(async fn $compare(&self, $($compared: $with),*) -> Result<$differs, JournalError> {
+                self.0.journal().$compare($($compared),*).await
+            })+
+
+            $(async fn $resync(&self, $($begun: $by),*) -> Result<$came, JournalError> {
+                self.0.before(stringify!($resync));
+                let answer = self.0.journal().$resync($($begun),*).await;
+                self.0.after(stringify!($resync));
+                answer
             })+
         }
     };
@@ -150,14 +162,16 @@ port! {
         reprieve(subject: &Subject, adapter: &Digest) -> ();
         pardon(adapter: &Digest) -> ();
     }
-    resyncs {
+    compares {
         resync() -> Option<Resync>;
-        begin_resync(resync: &Resync) -> bool;
-        resync_on(resync: &Resync, seen: Vec<Lane>, differing: Vec<Differing>) -> bool;
         differing(behind: u64, most: usize) -> Vec<(u64, Differing)>;
         compare(lane: &Lane, with: &LaidDown) -> Compared;
         stands(lane: &Lane) -> Compared;
         unseen(resync: &Resync, groups: &[Group], behind: i64, most: usize) -> Vec<(i64, Lane)>;
+    }
+    resyncs {
+        begin_resync(resync: &Resync) -> bool;
+        resync_on(resync: &Resync, seen: Vec<Lane>, differing: Vec<Differing>) -> bool;
         adopt(event: &Event, found: Adopted) -> bool;
     }
 }

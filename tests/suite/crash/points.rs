@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -24,16 +25,23 @@ use crate::harness::{BENT, folder, log, oms_adapter, stage_of, until, workspace}
 /// A point at which no host comes by for so long has no work that leads to it.
 const COMES_BY: Duration = Duration::from_secs(240);
 const PATIENCE: Duration = Duration::from_secs(300);
-/// None of the adapters of this story registers for notifications.
-const NO_WORK_YET: [&str; 1] = ["keep_registration"];
+/// Nothing here kills a process by being asked, so nobody is reliably suspect.
+const NO_WORK: [&str; 3] = ["acquit", "reprieve", "pardon"];
+/// What a host does once and then no more comes first: it registers when it first starts, and of what a system
+/// changes of itself an account has no more than one a minute.
+const ONCE: [&str; 2] = ["keep_registration", "change_begun"];
 const SIGABRT: i32 = 6;
 
 #[test]
 fn no_method_of_the_port_is_without_a_point() {
-    let port = std::fs::read_to_string(workspace().join("host/src/ports.rs")).expect("the ports");
-    let port =
-        port.split("pub trait Journal").nth(1).and_then(|port| port.split("\n}").next()).expect("a port");
-    let methods = port.lines().filter_map(|line| line.trim().strip_prefix("async fn ")?.split('(').next());
+    let ports = [("", "Journal"), ("/suspects", "Suspects"), ("/resyncs", "Resyncs")].map(|(file, name)| {
+        let path = workspace().join(format!("host/src/ports{file}.rs"));
+        let text = std::fs::read_to_string(path).expect("the ports");
+        let port = text.split(&format!("pub trait {name}")).nth(1).and_then(|port| port.split("\n}").next());
+        port.expect("a port").to_owned()
+    });
+    let methods = ports.iter().flat_map(|port| port.lines());
+    let methods = methods.filter_map(|line| line.trim().strip_prefix("async fn ")?.split('(').next());
     let mut methods: Vec<&str> = methods.collect();
     let mut known: Vec<&str> = ["save"].iter().chain(WRITES).chain(READS).copied().collect();
     methods.sort_unstable();
@@ -72,13 +80,12 @@ async fn killed_at_each(side: Side) {
         client_secret: String::new(),
     };
     let silent = Front::start(behind, Demand::Silence).await.expect("a system that never answers");
-    with_other_groups(&stage, &silent.url());
+    with_other_groups(&stage, &adapter, &silent.url());
     let work = Arc::new(Work::new(&stage));
     let under_way = tokio::spawn(Arc::clone(&work).go_on());
     let mut writes = writes();
-    writes.retain(|write| !NO_WORK_YET.contains(&write.as_str()));
-    // Of what a system changes of itself an account has no more than one a minute, and this is the first.
-    writes.sort_by_key(|write| write != "change_begun");
+    writes.retain(|write| !NO_WORK.contains(&write.as_str()));
+    writes.sort_by_key(|write| ONCE.iter().position(|once| write == once).unwrap_or(ONCE.len()));
     for write in writes {
         let point = Point { side, write, nth: 1 };
         stage.set_environment("PUNCHDOWN_BENT", point.to_string());
@@ -93,12 +100,22 @@ async fn killed_at_each(side: Side) {
     work.agrees(&stage, &silent);
 }
 
-/// Beside the orders: a group whose system never answers, one whose system changes of itself, and one that wants
-/// nothing.
-fn with_other_groups(stage: &Stage, silent: &str) {
+/// Beside the orders: a group whose system never answers, one whose system changes of itself, one that wants
+/// nothing, one in which all is as it should be, and one that registers for notifications.
+fn with_other_groups(stage: &Stage, adapter: &Path, silent: &str) {
     let config = std::fs::read_to_string(&stage.config).expect("a configuration");
     let mut config = config.replace(r#"["Account/**"]"#, r#"["Account/**", "Customer/**"]"#);
-    for (group, adapter) in [("PCRF", "doubts"), ("IPTV", "begins"), ("VoIP", "ignores")] {
+    let (adapter, oms, public) = (adapter.display(), stage.oms.url(), stage.public);
+    config.push_str(&format!(
+        "[groups.Netaccess]\nadapter = \"{adapter}\"\nevents = [\"Netaccess/**\"]\n\
+         [groups.Netaccess.target]\nurl = \"{oms}\"\nauth = {{ bearer = {{ file = \"secrets/oms\" }} }}\n\
+         [groups.Netaccess.notify]\nat = \"http://{public}/notify/Netaccess\"\n\
+         register = true\nauth = \"registered\"\n\
+         [groups.Netaccess.config]\nspecification = \"mobile-line\"\n\
+         [resync]\nrate = \"100/s\"\n"
+    ));
+    let guests = [("PCRF", "doubts"), ("IPTV", "begins"), ("VoIP", "ignores"), ("WiMAX", "chatters")];
+    for (group, adapter) in guests {
         let adapter = guest(&stage.directory, adapter).display().to_string();
         config.push_str(&format!(
             "[groups.{group}]\nadapter = \"{adapter}\"\nevents = [\"{group}/**\"]\n\
@@ -125,6 +142,8 @@ struct Work {
 
 /// Each turn has accounts of its own, from this number times the turn.
 const ACCOUNTS_A_TURN: u64 = 10;
+/// And a customer, beyond those that accounts have by themselves.
+const CUSTOMERS: u64 = 1_000_000;
 const TURN: Duration = Duration::from_millis(120);
 
 impl Work {
@@ -157,6 +176,7 @@ impl Work {
             self.letter(turn).await;
             self.notifications().await;
             self.person().await;
+            self.resync(turn).await;
             tokio::time::sleep(TURN).await;
         }
     }
@@ -168,10 +188,11 @@ impl Work {
             self.billing.put_account(Account::mobile(i_account));
         }
         for i_account in [first + 1, first + 2] {
-            self.billing.put_account(Account { i_customer: first, ..Account::mobile(i_account) });
+            let i_customer = CUSTOMERS + turn;
+            self.billing.put_account(Account { i_customer, ..Account::mobile(i_account) });
         }
         self.espf.emit("Account/New", json!({ "i_account": first }));
-        self.espf.emit("Customer/Updated", json!({ "i_customer": first }));
+        self.espf.emit("Customer/Updated", json!({ "i_customer": CUSTOMERS + turn }));
         for _ in 0..2 {
             self.espf.emit("Account/New", json!({ "i_account": first + 3 }));
         }
@@ -210,6 +231,22 @@ impl Work {
             let Some(id) = found["operations"][0]["id"].as_str() else { continue };
             self.sign(self.client.post(format!("{}/admin/v1/operations/{id}/skip", self.admin))).await;
         }
+    }
+
+    /// Of the customer in one turn, and in the next of an account of which no event told.
+    async fn resync(&self, turn: u64) {
+        let first = turn * ACCOUNTS_A_TURN;
+        let wanted = match turn % 2 {
+            0 => {
+                json!({ "i_customer": CUSTOMERS + turn, "group": "HSS", "mode": "drive", "who": "ann", "why": "to see" })
+            }
+            _ => {
+                self.billing.put_account(Account::mobile(first + 6));
+                json!({ "i_account": first + 6, "group": "WiMAX", "mode": "adopt", "who": "ann", "why": "to see" })
+            }
+        };
+        let request = self.client.post(format!("{}/admin/v1/resync", self.admin));
+        let _ = request.bearer_auth(&self.token).json(&wanted).send().await;
     }
 
     async fn sign(&self, request: RequestBuilder) {
