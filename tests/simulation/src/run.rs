@@ -225,11 +225,13 @@ impl Run {
     async fn stop(&self, process: Process) {
         let universe = &self.universe;
         tokio::select! {
-            () = process.stop() => universe.state().note("the process has stopped"),
+            // In this order, or a seed would not be the same life each time.
+            biased;
             () = self.wakes_whoever_stands_still() => {
                 let what = "the process does not stop".to_owned();
                 universe.state().break_promise(Promise::EverythingEnds, what);
             }
+            () = process.stop() => universe.state().note("the process has stopped"),
         }
     }
 
