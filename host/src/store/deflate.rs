@@ -8,14 +8,24 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, 
 
 thread_local! {
     static COMPRESS: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), false));
+    static STORE: RefCell<Compress> = RefCell::new(Compress::new(Compression::none(), false));
     static DECOMPRESS: RefCell<Decompress> = RefCell::new(Decompress::new(false));
 }
 
 /// Room for what is around a value that cannot be made smaller.
 const FRAME: usize = 64;
 
+/// What cannot be made smaller stays as it is, in the same format.
 pub fn deflated(plain: &[u8]) -> io::Result<Vec<u8>> {
-    COMPRESS.with_borrow_mut(|compress| {
+    let deflated = deflated_with(&COMPRESS, plain)?;
+    if deflated.len() <= plain.len() { Ok(deflated) } else { deflated_with(&STORE, plain) }
+}
+
+fn deflated_with(
+    compress: &'static std::thread::LocalKey<RefCell<Compress>>,
+    plain: &[u8],
+) -> io::Result<Vec<u8>> {
+    compress.with_borrow_mut(|compress| {
         compress.reset();
         let mut deflated = Vec::with_capacity(plain.len() / 2 + FRAME);
         while compress.compress_vec(rest(plain, compress.total_in()), &mut deflated, FlushCompress::Finish)?
@@ -42,13 +52,18 @@ pub fn inflated(deflated: &[u8], most: usize) -> io::Result<Vec<u8>> {
             if plain.len() < plain.capacity() {
                 return Err(io::Error::other("it is cut off"));
             }
-            if plain.len() > most {
-                return Err(io::Error::other(format!("it is larger than {most} bytes")));
-            }
+            plain = within(plain, most)?;
             plain.reserve(plain.capacity());
         }
-        Ok(plain)
+        within(plain, most)
     })
+}
+
+fn within(plain: Vec<u8>, most: usize) -> io::Result<Vec<u8>> {
+    match plain.len() <= most {
+        true => Ok(plain),
+        false => Err(io::Error::other(format!("it is larger than {most} bytes"))),
+    }
 }
 
 /// What was not taken in yet.
@@ -72,6 +87,7 @@ mod tests {
         };
         for plain in [Vec::new(), noise(1), noise(100_000), vec![b'a'; 3 << 20], noise(300)] {
             let deflated = deflated(&plain).expect("deflates");
+            assert!(deflated.len() <= plain.len() + FRAME, "{} of {} bytes", deflated.len(), plain.len());
             assert!(inflated(&deflated, 4 << 20).expect("inflates") == plain, "{} bytes", plain.len());
         }
     }

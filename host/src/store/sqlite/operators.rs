@@ -35,18 +35,21 @@ pub fn lines(connection: &Connection, sought: &Sought) -> Result<Vec<Line>, Jour
     also("o.event = ?", sought.event.as_ref().map(|event| event.0.clone().into()));
     also("o.seq < ?", sought.before.map(|seq| seq.cast_signed().into()));
     also("o.open = ? AND o.word IN ('parked', 'in-doubt', 'overdue')", sought.problems.then(|| 1.into()));
-    if let Some(state) = sought.state {
-        // By an index; what is left is looked at one by one.
-        let words: Vec<_> = state.kept_as().into_iter().map(|kept| format!("'{}'", kept.word())).collect();
-        conditions.push(format!("o.word IN ({}) AND {SEEN} = '{}'", words.join(", "), state.word()));
-    }
-    let most = i64::try_from(sought.most).unwrap_or(i64::MAX);
-    let text = format!(
+    let select = format!(
         "SELECT o.seq, o.id, l.grp, l.i_account, e.name, {SEEN}, o.received_at, o.changed_at, o.due
          FROM operation o JOIN lane l ON l.id = o.lane JOIN event e ON e.identity = o.event
-         WHERE {} ORDER BY o.seq DESC LIMIT {most}",
+         WHERE {}",
         conditions.join(" AND ")
     );
+    // Those of each word stand in an index in their order, and are merged as far as they are wanted.
+    let of_word = |state: State, kept: State| {
+        format!("{select} AND o.word = '{}' AND {SEEN} = '{}'", kept.word(), state.word())
+    };
+    let selects =
+        sought.state.map(|state| state.kept_as().into_iter().map(|kept| of_word(state, kept)).collect());
+    let selects: Vec<String> = selects.unwrap_or_else(|| vec![select.clone()]);
+    let most = i64::try_from(sought.most).unwrap_or(i64::MAX);
+    let text = format!("{} ORDER BY 1 DESC LIMIT {most}", selects.join(" UNION ALL "));
     connection
         .prepare(&text)
         .and_then(|mut select| select.query_map(params_from_iter(values), line).and_then(Iterator::collect))
