@@ -42,6 +42,8 @@ impl Sandbox {
         let mut config = Config::new();
         config.epoch_interruption(true);
         config.max_wasm_stack(STACK_BYTES_MAX);
+        // The contract has no async functions; with them one question could take any number of stacks.
+        config.concurrency_support(false);
         // The same question has the same answer on every machine.
         config.cranelift_nan_canonicalization(true);
         let engine = with_places(&config).or_else(|error| {
@@ -73,9 +75,12 @@ fn with_places(config: &Config) -> wasmtime::Result<Engine> {
     let mut places = PoolingAllocationConfig::new();
     places
         .total_component_instances(INSTANCES_MAX)
-        .total_stacks(INSTANCES_MAX)
+        // Those of other cores are looked through one after the other, and one that is given back meanwhile is
+        // missed: so there are more than are ever taken.
+        .total_stacks(2 * INSTANCES_MAX)
         .total_core_instances(INSTANCES_MAX * PARTS_MAX)
-        .total_memories(INSTANCES_MAX * MEMORIES_MAX)
+        // One more for what is collected as garbage.
+        .total_memories(INSTANCES_MAX * (MEMORIES_MAX + 1))
         .total_tables(INSTANCES_MAX * TABLES_MAX)
         .max_core_instances_per_component(PARTS_MAX)
         .max_memories_per_component(MEMORIES_MAX)
