@@ -9,7 +9,8 @@ use punchdown_kit::oms::{Odd, Settings};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    PROGRAM, counted, folder, front, oms_adapter, rewrite, stage, told, until, with_settings, workspace,
+    PROGRAM, component, counted, folder, front, oms_adapter, rewrite, stage, told, until, with_settings,
+    workspace,
 };
 use crate::operators::{asked, operations, said};
 
@@ -169,7 +170,21 @@ fn damage(stage: &Stage) {
     journal.execute("UPDATE dead_letter SET body = x'00'", []).expect("written");
 }
 
-async fn ask_without_a_host(stage: &Stage, compared: &mut Compared) {
+async fn of_adapter(arguments: &[&str]) -> Value {
+    let mut command = tokio::process::Command::new(PROGRAM);
+    let output = command.arg("adapter").args(arguments).args(["-o", "json"]).output().await.expect("it runs");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+async fn ask_without_a_host(stage: &Stage, adapter: &str, compared: &mut Compared) {
+    let cases = workspace().join("adapters/oms-tmf641/cases");
+    compared
+        .see("punchdown adapter test", &of_adapter(&["test", adapter, &cases.display().to_string()]).await);
+    // One that reads cards, one that needs a secret, and one that does neither.
+    let others = ["adapters/hss-pyhss", "adapters/blank"].map(|name| component(name).expect("a component"));
+    for path in others.iter().map(|path| path.display().to_string()).chain([adapter.to_owned()]) {
+        compared.see("punchdown adapter inspect", &of_adapter(&["inspect", &path]).await);
+    }
     compared.see("punchdown check", &printed(stage, &["check", "--online"], 0).await);
     with_settings(stage, "events", "lisen = \"127.0.0.1:0\"");
     compared.see("punchdown check", &printed(stage, &["check"], 78).await);
@@ -212,7 +227,7 @@ async fn every_field_of_every_answer_is_documented_and_there() {
     look_at_all(&stage, &mut compared).await;
     do_what_can_be_done(&stage, &mut compared).await;
     stage.stop_host().await.expect("it stops");
-    ask_without_a_host(&stage, &mut compared).await;
+    ask_without_a_host(&stage, &adapter.display().to_string(), &mut compared).await;
     assert_eq!(compared.seen, compared.page, "what was seen, and what the page says");
 }
 

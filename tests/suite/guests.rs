@@ -42,7 +42,7 @@ fn component(module: &str, contract: &str) -> Vec<u8> {
     component_from_module(&module).unwrap_or_else(|error| panic!("{error:?}"))
 }
 
-fn file(folder: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+pub fn file(folder: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
     let path = folder.join(name);
     std::fs::write(&path, bytes).expect("a file");
     path

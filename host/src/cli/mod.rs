@@ -1,5 +1,6 @@
 //! What a person can ask for.
 
+mod adapter;
 mod check;
 mod columns;
 #[cfg(feature = "simulators")]
@@ -67,9 +68,9 @@ enum Command {
     /// Let a group rest, or work again.
     #[command(subcommand)]
     Target(operation::TargetCommand),
-    /// Let an adapter be asked again about what processes died of.
+    /// See what a component is, ask it its golden cases; let one that serves be asked again.
     #[command(subcommand)]
-    Adapter(operation::AdapterCommand),
+    Adapter(adapter::Command),
     /// Hold PortaBilling's accounts against what was last done for them, and drive what differs.
     Resync(resync::Arguments),
     /// Copy the journal, bring a copy back, look it through, ask it, change its key.
@@ -123,7 +124,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Status(arguments) => status::run(&arguments).await,
         Command::Operation(command) => operation::run(&command).await,
         Command::Target(command) => operation::target(&command).await,
-        Command::Adapter(command) => operation::adapter(&command).await,
+        Command::Adapter(command) => adapter::run(&command).await,
         Command::Resync(arguments) => resync::run(&arguments).await,
         Command::Event(command) => looks::event(&command).await,
         Command::Notification(command) => looks::notification(&command).await,

@@ -1,4 +1,4 @@
-//! `operation`, `target` and `adapter`: what a person sees of operations, and does to them and to groups.
+//! `operation` and `target`: what a person sees of operations, and does to them and to groups.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -80,12 +80,6 @@ pub enum TargetCommand {
     Unregister(Signed),
 }
 
-#[derive(Subcommand)]
-pub enum AdapterCommand {
-    /// Let it be asked again about whatever processes died of, and out of its quarantine, wherever it serves.
-    Release(Signed),
-}
-
 pub async fn run(command: &Command) -> ExitCode {
     match command {
         Command::List { filter, door } => door.show(&filter.path(), lines).await,
@@ -102,12 +96,6 @@ pub async fn target(command: &TargetCommand) -> ExitCode {
         TargetCommand::Resume(signed) => signed.post("groups", "resume").await,
         TargetCommand::Register(signed) => signed.post("groups", "register").await,
         TargetCommand::Unregister(signed) => signed.post("groups", "unregister").await,
-    }
-}
-
-pub async fn adapter(command: &AdapterCommand) -> ExitCode {
-    match command {
-        AdapterCommand::Release(signed) => signed.post("groups", "release").await,
     }
 }
 
@@ -129,7 +117,7 @@ impl Filter {
 }
 
 impl Signed {
-    async fn post(&self, what: &str, wish: &str) -> ExitCode {
+    pub async fn post(&self, what: &str, wish: &str) -> ExitCode {
         let path = format!("{what}/{}/{wish}", encoded(&self.id));
         let done = |answer: &Value| match answer["successor"].as_str() {
             Some(successor) => format!("{}: {successor} takes its place\n", self.id),

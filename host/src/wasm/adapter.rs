@@ -108,7 +108,7 @@ impl Adapter {
         said.await.and_then(convert::reading)
     }
 
-    pub(super) fn logs_in(&self) -> bool {
+    pub fn logs_in(&self) -> bool {
         self.session.is_some()
     }
 

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 pub use adapter::Adapter;
 pub use catalog::{Catalog, Serving};
+pub use contract::contract_spoken;
 pub use engine::Sandbox;
 pub use load::LoadError;
 
