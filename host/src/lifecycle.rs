@@ -7,7 +7,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::process::ExitCode;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, StartError, load_adapters, with_adapters};
@@ -97,6 +97,8 @@ pub fn exit_code(error: &StartError) -> ExitCode {
 async fn run(app: App) -> ExitCode {
     let stop = CancellationToken::new();
     let journal_failed = app.journal_failed();
+    // Before anybody is told that we are ready: he may have us stop at once.
+    let mut signals = Signals::listen();
     let mut running = tokio::spawn(app.run(stop.clone()));
     // The doors are bound: whoever calls from now on is answered.
     tell_manager("READY=1");
@@ -105,7 +107,7 @@ async fn run(app: App) -> ExitCode {
             tracing::error!("a part of the host ended by itself; the process ends");
             return ExitCode::FAILURE;
         }
-        () = told_to_stop() => {
+        () = signals.told_to_stop() => {
             tracing::info!("stopping: the steps under way are finished, the rest is kept");
         }
         () = journal_failed.cancelled() => {
@@ -118,7 +120,7 @@ async fn run(app: App) -> ExitCode {
     stop.cancel();
     tokio::select! {
         _ = running => tracing::info!("stopped"),
-        () = told_to_stop() => tracing::warn!("stopped at once; what was under way is found again"),
+        () = signals.told_to_stop() => tracing::warn!("stopped at once; what was under way is found again"),
     }
     ExitCode::SUCCESS
 }
@@ -144,14 +146,19 @@ fn send(socket: &str, state: &str) -> io::Result<()> {
     sender.send_to_addr(state.as_bytes(), &address).map(drop)
 }
 
-async fn told_to_stop() {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// By which a process is told to stop; where they cannot be heard, the system stops it in its own way.
+struct Signals(Option<(Signal, Signal)>);
+
+impl Signals {
+    fn listen() -> Self {
+        Self(signal(SignalKind::terminate()).and_then(|it| Ok((it, signal(SignalKind::interrupt())?))).ok())
+    }
+
+    async fn told_to_stop(&mut self) {
+        let Some((terminate, interrupt)) = &mut self.0 else { return std::future::pending().await };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }

@@ -161,7 +161,10 @@ impl Manager {
         let mut told = [0; 256];
         let seconds = self.unit.one("TimeoutStartSec").trim_end_matches('s').parse().expect("seconds");
         let word = tokio::time::timeout(Duration::from_secs(seconds), self.socket.recv(&mut told)).await;
-        let length = word.expect("in time").expect("a word");
+        let in_vain = |_| {
+            panic!("in vain for {seconds} s:\n{}", std::fs::read_to_string(self.log()).unwrap_or_default())
+        };
+        let length = word.unwrap_or_else(in_vain).expect("a word");
         String::from_utf8_lossy(&told[..length]).into_owned()
     }
 

@@ -167,13 +167,22 @@ fn make(directory: &Path) -> std::io::Result<()> {
     missing.into_iter().try_for_each(seal::sync_folder_of)
 }
 
-/// Held for as long as the file is open; the kernel lets go of it however the process ends.
-fn lock(directory: &Path) -> Result<File, OpenError> {
+/// That this process alone uses a directory. The kernel lets go of it however the process ends.
+struct Lock(File);
+
+impl Drop for Lock {
+    /// To close the file is not enough: whoever is being forked at this moment has it open, too.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
+fn lock(directory: &Path) -> Result<Lock, OpenError> {
     let path = directory.join("punchdown.lock");
     let unusable = |source| OpenError::Directory { path: path.clone(), source };
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(unusable)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked(directory.to_owned())),
         Err(TryLockError::Error(source)) => Err(unusable(source)),
     }

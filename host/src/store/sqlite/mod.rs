@@ -26,7 +26,7 @@ mod suspects;
 mod writer;
 
 use std::collections::BTreeMap;
-use std::fs::File;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -40,12 +40,12 @@ use self::fan_outs::Made;
 use self::save::SaveRows;
 use self::writer::Writer;
 pub(crate) use self::writer::sql;
-use super::OpenError;
 use super::marks::Marks;
 use super::rows::{
     OperationRow, account_key, dead_letter_place, event_place, notification_place, reply_place,
 };
 use super::seal::Seal;
+use super::{Lock, OpenError};
 use crate::crash::how_it_ended;
 use crate::domain::{
     Breaker, Change, Event, FanOut, Group, Lane, Listed, Notification, Operation, OperationId, Reading,
@@ -65,11 +65,11 @@ pub struct SqliteJournal {
     marks: Marks,
     failed: CancellationToken,
     /// Kept for its lock.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl SqliteJournal {
-    pub(super) fn open(path: &Path, seal: Seal, lock: File) -> Result<Self, OpenError> {
+    pub(super) fn open(path: &Path, seal: Seal, lock: Lock) -> Result<Self, OpenError> {
         let failure = |source| OpenError::Sqlite { path: path.to_owned(), source };
         let (connection, seal) = schema::open(path, seal)?;
         // Whoever held a lane is no more: the directory is locked for this process.
