@@ -16,7 +16,7 @@ use punchdown_kit::oms::{self, Notify, NotifyAuth, Oms};
 use punchdown_kit::portabilling::{self, Account, PortaBilling};
 use tokio::process::{Child, Command};
 
-use crate::toolchain;
+use super::adapter::build::built;
 
 mod systems;
 
@@ -56,8 +56,7 @@ pub async fn adapter(given: Option<&Path>, name: &str) -> io::Result<PathBuf> {
         return given.canonicalize();
     }
     let directory = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../adapters")).join(name);
-    let build = move || toolchain::build_adapter(&directory, &mut |line| eprintln!("{line}"));
-    tokio::task::spawn_blocking(build).await.map_err(io::Error::other)?.map_err(io::Error::other)
+    built(&directory).await.map_err(io::Error::other)
 }
 
 /// Neighbours that run in this process, and a host that runs in its own.

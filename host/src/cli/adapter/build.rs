@@ -40,7 +40,8 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
     inspect::show(&adapter, arguments.to.as_ref().unwrap_or(&built), arguments.format)
 }
 
-async fn built(folder: &Path) -> Result<PathBuf, ToolchainError> {
+/// Builds on a thread for blocking work, and says on standard error which way is taken.
+pub async fn built(folder: &Path) -> Result<PathBuf, ToolchainError> {
     let folder = folder.to_owned();
     let build = move || toolchain::build_adapter(&folder, &mut |line| eprintln!("{line}"));
     tokio::task::spawn_blocking(build)

@@ -1,4 +1,5 @@
-//! A golden case, asked of a component. What a case is says `sdk/rust/src/cases.rs`, which asks it of the same adapter natively.
+//! A golden case, asked of a component. What a case is says `sdk/rust/src/cases.rs`, which asks it of the same
+//! adapter natively.
 
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,6 @@
 //! `adapter`: what an integrator asks of a component, and what an operator does with one that serves.
 
-mod build;
+pub mod build;
 mod case;
 mod compare;
 mod inspect;
@@ -13,10 +13,8 @@ use clap::Subcommand;
 
 use super::operation::Signed;
 use crate::explain::Code;
+use crate::lifecycle::EXIT_CONFIGURATION;
 use crate::wasm::{Adapter, Sandbox};
-
-/// An adapter, or something around it, is not as it must be.
-const NOT_AS_IT_MUST_BE: u8 = 78;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -48,7 +46,7 @@ fn refused(code: Code, why: String) -> ExitCode {
 async fn load(path: &Path) -> Result<Adapter, ExitCode> {
     let told = |code: Code, why: String| {
         eprint!("{}", code.tell(why, &[]));
-        ExitCode::from(NOT_AS_IT_MUST_BE)
+        ExitCode::from(EXIT_CONFIGURATION)
     };
     let sandbox = Sandbox::new().map_err(|error| told(Code::Machine, format!("{error:#}")))?;
     sandbox.load(path).await.map_err(|error| told(error.code(), error.to_string()))

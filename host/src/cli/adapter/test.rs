@@ -67,9 +67,12 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
     {
         return refused(Code::FileOfCommand, format!("cannot write {}: {error}", file.display()));
     }
-    let failed = tried.iter().filter(|it| it.failure.is_some()).count();
     arguments.format.print(&told(&adapter, &tried), text);
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if failed(&tried) == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn failed(tried: &[Tried]) -> usize {
+    tried.iter().filter(|it| it.failure.is_some()).count()
 }
 
 impl Tried {
@@ -89,7 +92,7 @@ fn told(adapter: &Adapter, tried: &[Tried]) -> Value {
         let ms = u64::try_from(it.took.as_millis()).unwrap_or(u64::MAX);
         json!({ "name": it.name, "about": it.about, "differs": it.failure, "ms": ms })
     });
-    let failed = tried.iter().filter(|it| it.failure.is_some()).count();
+    let failed = failed(tried);
     let description = adapter.description();
     json!({
         "name": description.name,
@@ -123,7 +126,7 @@ fn text(told: &Value) -> String {
 
 /// As build servers read it.
 fn junit(suite: &str, tried: &[Tried]) -> String {
-    let failed = tried.iter().filter(|it| it.failure.is_some()).count();
+    let failed = failed(tried);
     let mut text = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"{}\" tests=\"{}\" failures=\"{failed}\">\n",
         escape(suite),

@@ -109,7 +109,6 @@ fn held(contents: &Contents) -> String {
     format!("{events} events, {newest}, and {open} operations that stand open")
 }
 
-/// `20261125T163326Z`
 /// By the second; a second one of it has a number.
 fn free_name(directory: &Path) -> PathBuf {
     let stamp = stamp();
@@ -119,6 +118,7 @@ fn free_name(directory: &Path) -> PathBuf {
     directory.join(free.unwrap_or_default())
 }
 
+/// `20261125T163326Z`
 fn stamp() -> String {
     let now = SystemWorld.now().to_string();
     let seconds = now.split('.').next().unwrap_or_default();
