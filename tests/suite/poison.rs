@@ -260,11 +260,15 @@ async fn a_log_in_that_three_processes_died_of_shuts_its_adapter_out() {
     let mut stage = stage_of(DIES, folder.path(), &adapter, Settings::default(), "", "").await;
     let _hlr = sessions::register(&stage, sessions::settings()).await;
     stage.open_accounts(2);
-    deadly(&stage, &["log-in"]);
+    // Both have begun before anybody logs in: what has not stays received.
+    deadly(&stage, &["slow 1", "slow 2"]);
+    stage.start_host().await.expect("the host starts");
     let espf = stage.espf(0.0);
     for i_account in [1, 2] {
         espf.emit("Account/New", json!({ "i_account": i_account }));
     }
+    until("both are asked", SOON, async || marked(&stage) == 2).await;
+    deadly(&stage, &["log-in"]);
     supervised("quarantine", &mut stage, async |stage| !status(stage).await["quarantine"].is_null()).await;
     assert_eq!(deaths(&stage), ["log-in"; 3]);
     assert_eq!(status(&stage).await["quarantine"]["because_of"], json!(["the errand log-in"]));
