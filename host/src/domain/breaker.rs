@@ -81,9 +81,17 @@ pub struct Open {
     pub probe_at: Timestamp,
     pub trouble: Trouble,
     probes_failed: u32,
-    /// One is under way, and is waited for until then.
+    /// Since when one is under way.
     #[serde(skip)]
-    probing_until: Option<Timestamp>,
+    probing_since: Option<Timestamp>,
+}
+
+impl Open {
+    /// Whether its probe may still be heard of. A probe that leaves later than now says that the clock was set back:
+    /// it is not waited for until that clock has caught up.
+    fn is_probing(&self, now: Timestamp) -> bool {
+        self.probing_since.is_some_and(|since| (since..since + PROBE_MAX).contains(&now))
+    }
 }
 
 impl Default for State {
@@ -102,15 +110,14 @@ impl Breaker {
 
     /// Whether a request may leave now.
     pub fn admits(&self, now: Timestamp) -> bool {
-        self.open()
-            .is_none_or(|open| now >= open.probe_at && open.probing_until.is_none_or(|until| now >= until))
+        self.open().is_none_or(|open| now >= open.probe_at && !open.is_probing(now))
     }
 
     /// Lets one request leave, if one may.
     pub fn admit(&mut self, now: Timestamp) -> bool {
         let admitted = self.admits(now);
         if let (true, State::Open(open)) = (admitted, &mut self.state) {
-            open.probing_until = Some(now + PROBE_MAX);
+            open.probing_since = Some(now);
         }
         admitted
     }
@@ -118,7 +125,7 @@ impl Breaker {
     /// What was admitted did not leave after all.
     pub fn did_not_leave(&mut self) {
         if let State::Open(open) = &mut self.state {
-            open.probing_until = None;
+            open.probing_since = None;
         }
     }
 
@@ -139,7 +146,7 @@ impl Breaker {
                     probe_at,
                     trouble: trouble.clone(),
                     probes_failed: 0,
-                    probing_until: None,
+                    probing_since: None,
                 };
                 self.state = State::Open(open);
                 Some(Turn::Opened { trouble, probe_at })
@@ -152,7 +159,7 @@ impl Breaker {
             }
             (State::Open(open), Sign::Fails(trouble)) => {
                 // Stragglers that left before it opened say nothing new.
-                open.probing_until.take()?;
+                open.probing_since.take()?;
                 open.probes_failed += 1;
                 open.probe_at = now + growing(policy.pause, policy.pause_max, open.probes_failed + 1);
                 open.trouble = trouble;
@@ -319,6 +326,15 @@ mod tests {
         assert!(breaker.admit(at(70)), "nothing was heard of the first one for a minute");
         breaker.did_not_leave();
         assert!(breaker.admit(at(70)));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_prolong_a_probe() {
+        let mut breaker = opened(0);
+        assert!(breaker.admit(at(3_600)));
+        assert!(!breaker.admit(at(3_601)));
+        assert!(breaker.admit(at(20)), "the clock has been set back by an hour");
+        assert!(!breaker.admit(at(21)), "and the next one is waited for as ever");
     }
 
     #[test]

@@ -101,7 +101,7 @@ pub enum Kind {
 }
 
 /// The host's own codes. Each is explained in `docs/operating.md`; a test compares.
-const KINDS: [(&str, Kind); 28] = [
+const KINDS: [(&str, Kind); 29] = [
     ("account-absent", Kind::Billing),
     ("adapter-broken", Kind::Adapter),
     ("adapter-diverged", Kind::Adapter),
@@ -125,6 +125,7 @@ const KINDS: [(&str, Kind); 28] = [
     ("session-refused", Kind::Credential),
     ("session-unavailable", Kind::Credential),
     ("step-overrun", Kind::Host),
+    ("stood-still", Kind::Host),
     ("target-rate", Kind::Target),
     ("target-silent", Kind::Target),
     ("target-unreachable", Kind::Target),

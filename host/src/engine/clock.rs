@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 
 use super::Core;
 use crate::domain::Timestamp;
+use crate::ports::World;
 
 /// What is less is put right by slowing the clock, or by waiting a little longer.
 const STEP_MIN: Duration = Duration::from_secs(5);
@@ -23,6 +24,24 @@ impl Clocks {
     /// How much the wall clock has left out, in all.
     pub fn set_ahead(&self) -> Duration {
         Duration::from_millis(self.ahead_ms.load(Ordering::Relaxed))
+    }
+}
+
+/// A moment, by both clocks.
+pub struct Moment {
+    wall: Timestamp,
+    steady: Option<Instant>,
+}
+
+impl Moment {
+    pub fn of(world: &dyn World) -> Self {
+        Self { wall: world.now(), steady: world.steady() }
+    }
+
+    /// By the clock that says more: one of them may have been set, and the other one stands while a machine sleeps.
+    pub fn ago(&self, world: &dyn World) -> Duration {
+        let steady = world.steady().zip(self.steady).map(|(now, then)| now.saturating_duration_since(then));
+        world.now().since(self.wall).max(steady.unwrap_or_default())
     }
 }
 
@@ -73,6 +92,45 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Chance;
+
+    struct Clocks(Timestamp, Option<Instant>);
+
+    impl World for Clocks {
+        fn now(&self) -> Timestamp {
+            self.0
+        }
+
+        fn steady(&self) -> Option<Instant> {
+            self.1
+        }
+
+        fn chance(&self) -> Chance {
+            unreachable!("nothing is drawn")
+        }
+
+        fn new_id(&self) -> String {
+            unreachable!("nothing is named")
+        }
+    }
+
+    #[test]
+    fn a_moment_is_as_long_ago_as_the_clock_says_that_says_more() {
+        let (began, at) = (Instant::now(), |second: i64| Timestamp::from_millis(second * 1000));
+        let moment = Moment::of(&Clocks(at(100), Some(began)));
+        for (shown, steady, ago) in [
+            (104, Some(4), 4),
+            // It was set back, and set ahead; the machine slept; there is one clock alone.
+            (40, Some(4), 4),
+            (3_704, Some(4), 3_604),
+            (140, Some(0), 40),
+            (140, None, 40),
+            (40, None, 0),
+        ] {
+            let now = Clocks(at(shown), steady.map(|second| began + Duration::from_secs(second)));
+            assert_eq!(moment.ago(&now), Duration::from_secs(ago), "{shown} {steady:?}");
+        }
+    }
 
     #[test]
     fn a_clock_that_was_set_is_told_from_one_that_goes() {

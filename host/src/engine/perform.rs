@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::clock::Moment;
 use super::sessions::Session;
 use super::{Core, GroupSettings, PbData, takeover};
 use crate::domain::outcome::Outcome;
@@ -23,23 +24,33 @@ const COMPARED_AGAIN_AFTER: Duration = Duration::from_secs(30);
 /// A log-in that was refused is not tried again sooner, or the account is locked out.
 const LOGIN_REFUSED_PAUSE: Duration = Duration::from_secs(60);
 
-/// `session` is the one with which the lane's last request left.
+/// A request leaves so soon after its mark was written, or not by that mark.
+pub const LEAVES_WITHIN: Duration = Duration::from_secs(30);
+
+/// What a step leaves to the next one of its lane.
+pub struct Last {
+    /// With which the last request left.
+    pub session: Option<Arc<Session>>,
+    /// When what was written last was about to be written; the lease is counted from there.
+    pub written: Moment,
+}
+
 pub async fn perform(
     step: &Step,
     held: &Held,
     lease: &Lease,
     settings: &GroupSettings,
     core: &Core,
-    session: &mut Option<Arc<Session>>,
+    last: &mut Last,
 ) -> Outcome {
     match step {
         Step::GiveWay(to) => Outcome::GaveWay { to: to.clone() },
         Step::Compare(behind) => compare(&held.operation, behind, settings, core).await,
         Step::Read => read(held, settings, core).await,
-        Step::Ask => ask(&held.operation, core, session).await,
+        Step::Ask => ask(&held.operation, core, &mut last.session).await,
         Step::Leave => leave(&held.operation, lease, settings, core).await,
         Step::Send => match &held.operation.stage {
-            Stage::OnItsWay { request, .. } => send(&held.operation, request, core, session).await,
+            Stage::OnItsWay { request, .. } => send(&held.operation, request, core, last).await,
             other => unreachable!("`next` sends what is on its way, not what is {}", other.word()),
         },
         Step::Doubt => Outcome::Unanswered(Trouble::new(
@@ -89,7 +100,7 @@ async fn read(held: &Held, settings: &GroupSettings, core: &Core) -> Outcome {
         return lay_down(held, needs, enriched.wanted, Some(enriched.subscriber), read_at);
     }
     let began = Instant::now();
-    let since = newer_than(operation, core.ports.world.now());
+    let since = newer_than(operation, core).await;
     let answer = core.ports.billing.read(operation.lane.i_account, &needs.queries, since).await;
     let result = match &answer {
         Ok(Account::Found { .. }) => "found",
@@ -143,11 +154,18 @@ async fn sent_along(
     enriched.is_fresh(core.ports.world.now(), moved).then_some(enriched)
 }
 
-/// What was read after its event was stored shows what the event tells of. Whoever reads again
-/// wants something newer.
-fn newer_than(operation: &Operation, now: Timestamp) -> Timestamp {
+/// After when the subscriber must have been read. What was read after its event was stored shows what that tells of;
+/// and as much for what stood before it in its lane, which may tell of something newer: an event of a customer
+/// reaches an account late. Whoever reads again wants something newer.
+async fn newer_than(operation: &Operation, core: &Core) -> Timestamp {
     let is_first = operation.stage == Stage::Received { attempts: 0 } && operation.readings == 0;
-    if is_first { operation.event.received_at } else { now }
+    if !is_first {
+        return core.ports.world.now();
+    }
+    match core.ports.journal.changed_before(&operation.id).await {
+        Ok(moved) => operation.event.received_at.max(moved.unwrap_or_default()),
+        Err(_) => core.ports.world.now(),
+    }
 }
 
 fn lay_down(
@@ -222,20 +240,20 @@ fn lacking(lack: Lack, core: &Core) -> Outcome {
     Outcome::Held { trouble: lack.trouble, until: core.ports.world.now() + lack.pause }
 }
 
-async fn send(
-    operation: &Operation,
-    request: &Request,
-    core: &Core,
-    session: &mut Option<Arc<Session>>,
-) -> Outcome {
-    let group = &operation.lane.group;
+async fn send(operation: &Operation, request: &Request, core: &Core, last: &mut Last) -> Outcome {
+    let (group, world) = (&operation.lane.group, &*core.ports.world);
     // It was there when the request was marked, and may have come to its end since.
     match core.session(group, request).await {
-        Ok(current) => *session = current,
+        Ok(current) => last.session = current,
         Err(lack) => return lacking(lack, core),
     }
+    // Whoever stood still may have lost the lane meanwhile, and somebody else sends.
+    if last.written.ago(world) > LEAVES_WITHIN {
+        let trouble = Trouble::new("stood-still", "the host stood still between its mark and the request");
+        return Outcome::Held { trouble, until: world.now() };
+    }
     let marks = Marks::of(operation, request);
-    match core.sent(group, request, &marks, Session::values(session.as_ref())).await {
+    match core.sent(group, request, &marks, Session::values(last.session.as_ref())).await {
         Ok(response) => Outcome::Answered(response),
         Err(SendError::NotSent(why)) => Outcome::NotSent(Trouble::new("target-unreachable", why)),
         Err(SendError::Unanswered(why)) => Outcome::Unanswered(Trouble::new("target-silent", why)),

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::perform::{overrun, perform};
+use super::clock::Moment;
+use super::perform::{LEAVES_WITHIN, Last, overrun, perform};
 use super::tell::tell;
 use super::{Core, GroupSettings, LEASE};
 use crate::domain::breaker::sign;
@@ -54,7 +55,8 @@ async fn steps(
     stop: &CancellationToken,
 ) -> Result<(), JournalError> {
     let (journal, world) = (&core.ports.journal, &core.ports.world);
-    let (mut session, mut ahead) = (None, core.clocks.set_ahead());
+    let mut ahead = core.clocks.set_ahead();
+    let mut last = Last { session: None, written: Moment::of(&**world) };
     loop {
         let head = Head {
             operation: &held.operation,
@@ -72,8 +74,10 @@ async fn steps(
         if step == Step::Leave && !core.admit(&settings.group).await {
             return Ok(());
         }
-        let performed = perform(&step, &held, lease, settings, core, &mut session);
-        let outcome = match tokio::time::timeout(STEP_MAX, performed).await {
+        // A lease is counted from before its write, which may have taken long.
+        let left = STEP_MAX - last.written.ago(&**world).min(LEAVES_WITHIN);
+        let performed = perform(&step, &held, lease, settings, core, &mut last);
+        let outcome = match tokio::time::timeout(left, performed).await {
             Ok(outcome) => outcome,
             Err(_) => overrun(&step, world.now()),
         };
@@ -91,6 +95,7 @@ async fn steps(
         let change = apply(operation, outcome, &settings.policy, now, world.chance());
         tell(&core.metrics, stood, &change, now);
         let news = !change.statuses.is_empty();
+        last.written = Moment::of(&**world);
         held = journal.save(lease, change, now).await?;
         if let Some(sign) = sign {
             core.heard(settings, sign).await;

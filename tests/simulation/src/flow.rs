@@ -210,7 +210,9 @@ fn await_order(script: &mut Script<'_>, id: &Value) -> Result<(), Box<Decision>>
     loop {
         let waiting = Waiting { seconds: None, forget, gives_way: true };
         let news = script.wait(waiting)?;
+        // What an earlier operation left may be heard of late, for its keys are taken over.
         if let Happening::Notified(payload) = news
+            && payload.value()["of"] == script.question.operation.0.as_str()
             && payload.value()["state"] == "done"
         {
             return Ok(());
