@@ -78,6 +78,9 @@ enum State {
 #[serde(rename_all = "kebab-case")]
 pub struct Open {
     pub since: Timestamp,
+    /// When it was said when the next probe may go.
+    #[serde(default)]
+    said_at: Timestamp,
     pub probe_at: Timestamp,
     pub trouble: Trouble,
     probes_failed: u32,
@@ -87,10 +90,12 @@ pub struct Open {
 }
 
 impl Open {
-    /// Whether its probe may still be heard of. A probe that leaves later than now says that the clock was set back:
-    /// it is not waited for until that clock has caught up.
-    fn is_probing(&self, now: Timestamp) -> bool {
-        self.probing_since.is_some_and(|since| (since..since + PROBE_MAX).contains(&now))
+    /// Whether a probe may go. What was said or begun later than now says that the clock was set back: nobody waits
+    /// until it has caught up.
+    fn admits(&self, now: Timestamp) -> bool {
+        let rests = (self.said_at..self.probe_at).contains(&now);
+        let probes = self.probing_since.is_some_and(|since| (since..since + PROBE_MAX).contains(&now));
+        !rests && !probes
     }
 }
 
@@ -110,7 +115,7 @@ impl Breaker {
 
     /// Whether a request may leave now.
     pub fn admits(&self, now: Timestamp) -> bool {
-        self.open().is_none_or(|open| now >= open.probe_at && !open.is_probing(now))
+        self.open().is_none_or(|open| open.admits(now))
     }
 
     /// Lets one request leave, if one may.
@@ -143,6 +148,7 @@ impl Breaker {
                 let probe_at = now + policy.pause;
                 let open = Open {
                     since: now,
+                    said_at: now,
                     probe_at,
                     trouble: trouble.clone(),
                     probes_failed: 0,
@@ -161,6 +167,7 @@ impl Breaker {
                 // Stragglers that left before it opened say nothing new.
                 open.probing_since.take()?;
                 open.probes_failed += 1;
+                open.said_at = now;
                 open.probe_at = now + growing(policy.pause, policy.pause_max, open.probes_failed + 1);
                 open.trouble = trouble;
                 Some(Turn::StaysOpen { probe_at: open.probe_at })
@@ -329,7 +336,8 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_does_not_prolong_a_probe() {
+    fn a_clock_that_is_set_back_prolongs_neither_a_pause_nor_a_probe() {
+        assert!(opened(3_600).admits(at(20)), "the pause was said an hour from now");
         let mut breaker = opened(0);
         assert!(breaker.admit(at(3_600)));
         assert!(!breaker.admit(at(3_601)));
