@@ -113,7 +113,7 @@ fn a_crate_becomes_a_component_where_it_is_wanted() {
     let none = adapter(&[&"build", &folder.path()]);
     assert_eq!(none.status.code(), Some(1), "{none:?}");
     let said = String::from_utf8_lossy(&none.stderr);
-    assert!(said.contains("E0704") && said.contains("Cargo.toml"), "{said}");
+    assert!(said.contains("E0308") && said.contains("pyproject.toml"), "{said}");
 }
 
 #[test]

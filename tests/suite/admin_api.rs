@@ -115,6 +115,7 @@ async fn look_at_all(stage: &Stage, compared: &mut Compared) {
         let show = ["operation", "show", text(&operation["id"])];
         compared.ask(stage, "GET /admin/v1/operations/<id>", &show).await;
     }
+    see_a_case(stage, compared).await;
     let events = compared.ask(stage, "GET /admin/v1/events", &["event", "list"]).await;
     let show = ["event", "show", text(&events["events"][0]["id"])];
     compared.ask(stage, "GET /admin/v1/events/<id>", &show).await;
@@ -176,10 +177,41 @@ async fn of_adapter(arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
-async fn ask_without_a_host(stage: &Stage, adapter: &str, compared: &mut Compared) {
+/// Of an operation that has a history.
+async fn see_a_case(stage: &Stage, compared: &mut Compared) {
+    let list = operations(stage, &[]).await;
+    let mut recorded = None;
+    for operation in &list {
+        let (status, case) = answered(stage, &format!("operations/{}/case", text(&operation["id"]))).await;
+        if status == 200 && case["steps"].as_array().is_some_and(|steps| steps.len() > 1) {
+            compared.see("GET /admin/v1/operations/<id>/case", &case);
+            recorded = Some(text(&operation["id"]).to_owned());
+        }
+    }
+    let (id, adapter) = (recorded.expect("one has a history"), oms_adapter().expect("a component"));
+    let to = stage.directory.join("recorded.json").display().to_string();
+    let record = ["adapter", "record", &id, &adapter.display().to_string(), "--to", &to];
+    compared.see("punchdown adapter record", &printed(stage, &record, 0).await);
+}
+
+async fn try_an_adapter(stage: &Stage, adapter: &str, compared: &mut Compared) {
     let cases = workspace().join("adapters/oms-tmf641/cases");
-    compared
-        .see("punchdown adapter test", &of_adapter(&["test", adapter, &cases.display().to_string()]).await);
+    let (case, cases) = (cases.join("new-account.json").display().to_string(), cases.display().to_string());
+    compared.see("punchdown adapter test", &of_adapter(&["test", adapter, &cases]).await);
+    let bare = stage.directory.join("bare");
+    std::fs::create_dir(&bare).expect("a folder");
+    std::fs::write(bare.join("bare.json"), "{\"ask\": \"check-config\", \"config\": {}}").expect("written");
+    let update = ["test", adapter, &bare.display().to_string(), "--update"];
+    compared.see("punchdown adapter test --update", &of_adapter(&update).await);
+    compared.see("punchdown adapter run", &of_adapter(&["run", adapter, &case]).await);
+    compared.see("punchdown adapter bench", &of_adapter(&["bench", adapter, &cases, "--rounds", "1"]).await);
+    compared.see("punchdown adapter doctor", &of_adapter(&["doctor"]).await);
+    let project = stage.directory.join("lines").display().to_string();
+    compared.see("punchdown adapter new", &of_adapter(&["new", &project]).await);
+}
+
+async fn ask_without_a_host(stage: &Stage, adapter: &str, compared: &mut Compared) {
+    try_an_adapter(stage, adapter, compared).await;
     // One that reads cards, one that needs a secret, and one that does neither.
     let others = ["adapters/hss-pyhss", "adapters/blank"].map(|name| component(name).expect("a component"));
     for path in others.iter().map(|path| path.display().to_string()).chain([adapter.to_owned()]) {

@@ -62,6 +62,11 @@ pub fn guest(folder: &Path, name: &str) -> PathBuf {
     file(folder, &format!("{name}.wasm"), component(&module(name), &contract()))
 }
 
+/// The same with its text changed.
+pub fn bent(folder: &Path, name: &str, file_name: &str, bend: impl FnOnce(String) -> String) -> PathBuf {
+    file(folder, file_name, component(&bend(module(name)), &contract()))
+}
+
 async fn loaded(sandbox: &Sandbox, path: &Path) -> Adapter {
     sandbox.load(path).await.unwrap_or_else(|error| panic!("{error}"))
 }
@@ -365,6 +370,7 @@ fn no_guest_is_without_a_test() {
         include_str!("doubt.rs"),
         include_str!("resync.rs"),
         include_str!("sessions.rs"),
+        include_str!("workbench.rs"),
     ]
     .concat();
     let mut guests = 0;

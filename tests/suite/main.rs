@@ -54,3 +54,4 @@ mod targets;
 mod tidy;
 mod tls;
 mod unit;
+mod workbench;

@@ -86,7 +86,7 @@ impl Veil {
         Self(secret_fields.iter().map(|name| plain(name)).collect())
     }
 
-    fn hides(&self, name: &str) -> bool {
+    pub fn hides(&self, name: &str) -> bool {
         let name = plain(name);
         SECRETS.contains(&name.as_str()) || self.0.contains(&name)
     }
@@ -142,6 +142,11 @@ impl Veil {
     pub fn message(&self, text: &str) -> String {
         let text = self.masked(text, DEPTH_MAX, TEXTS_MAX);
         without_sql(&text).unwrap_or(text)
+    }
+
+    /// A text without what it calls a secret, and all else in it whole.
+    pub fn without_secrets(&self, text: &str) -> String {
+        self.masked(text, DEPTH_MAX, TEXTS_MAX)
     }
 
     /// The values that stand in a document under the names of secrets: whoever says one says a secret,

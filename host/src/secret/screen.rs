@@ -35,6 +35,16 @@ impl Screen {
         self.veil.over(self.vault.over(document))
     }
 
+    /// Without the secrets that we know by value, and all else in it whole.
+    pub fn without_ours(&self, document: Value) -> Value {
+        self.vault.over(document)
+    }
+
+    /// Which names are those of secrets.
+    pub const fn veil(&self) -> &Veil {
+        &self.veil
+    }
+
     /// As a line of the log may say it.
     pub fn line(&self, text: &str) -> String {
         self.veil.line(&self.without_values(text))

@@ -17,14 +17,14 @@ const CONTRACT: &str = include_str!("../../../wit/adapter.wit");
 /// The world of every adapter.
 const WORLD: &str = "adapter";
 
-/// Finds what differs, from the outside in: no component, another interface, another version,
-/// another function, another type.
 /// Its name and version.
 pub fn contract_spoken() -> &'static str {
     let package = CONTRACT.lines().find_map(|line| line.strip_prefix("package ")?.strip_suffix(';'));
     package.unwrap_or_default()
 }
 
+/// Finds what differs, from the outside in: no component, another interface, another version,
+/// another function, another type.
 pub fn check(bytes: &[u8]) -> Result<(), Mismatch> {
     let (theirs, their_world) = decode(bytes).map_err(Mismatch::NoComponent)?;
     let (ours, our_world) = contract().map_err(Mismatch::Differs)?;

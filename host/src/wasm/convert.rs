@@ -258,12 +258,16 @@ fn signal(said: wit::Signal) -> Taken<Signal> {
 }
 
 pub fn description(said: wit::Description) -> Taken<Description> {
+    let config_schema = json(said.config_schema, "`config-schema`")?;
+    if !config_schema.value().is_object() {
+        return Err(refused("its `config-schema` is no JSON Schema: it must be an object".to_owned()));
+    }
     Ok(Description {
         name: said.name,
         version: said.version,
         summary: said.summary,
         queries: said.queries,
-        config_schema: json(said.config_schema, "`config-schema`")?,
+        config_schema,
         secrets: said.secrets,
         secret_fields: said.secret_fields,
     })

@@ -1,7 +1,8 @@
 //! One engine a process, and the thread that counts its time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
@@ -32,7 +33,26 @@ pub struct Sandbox {
     pub(super) linker: Arc<Linker<Guest>>,
     /// What adapters must not be heard saying.
     pub(super) vault: Vault,
+    pub(super) measured: Arc<Measured>,
     _ticker: Arc<Ticker>,
+}
+
+/// What adapters have cost so far.
+#[derive(Default)]
+pub(super) struct Measured {
+    compiling_us: AtomicU64,
+    memory_peak: AtomicU64,
+}
+
+impl Measured {
+    pub fn compiled(&self, took: Duration) {
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.compiling_us.fetch_add(took_us, Ordering::Relaxed);
+    }
+
+    pub fn used(&self, memory: usize) {
+        self.memory_peak.fetch_max(memory as u64, Ordering::Relaxed);
+    }
 }
 
 impl Sandbox {
@@ -60,13 +80,30 @@ impl Sandbox {
         World::add_to_linker::<_, wasmtime::component::HasSelf<_>>(&mut linker, |guest| guest)?;
         let ticker = Arc::new(Ticker::start(&engine)?);
         let places = Arc::new(Semaphore::new(INSTANCES_MAX as usize));
-        Ok(Self { places, engine, linker: Arc::new(linker), vault: Vault::default(), _ticker: ticker })
+        Ok(Self {
+            places,
+            engine,
+            linker: Arc::new(linker),
+            vault: Vault::default(),
+            measured: Arc::default(),
+            _ticker: ticker,
+        })
     }
 
     /// Strikes these secrets from whatever an adapter says on the side.
     #[must_use]
     pub fn striking(self, vault: Vault) -> Self {
         Self { vault, ..self }
+    }
+
+    /// How long components were compiled here.
+    pub fn compiling(&self) -> Duration {
+        Duration::from_micros(self.measured.compiling_us.load(Ordering::Relaxed))
+    }
+
+    /// The most memory that an instance has had, in bytes.
+    pub fn memory_peak(&self) -> u64 {
+        self.measured.memory_peak.load(Ordering::Relaxed)
     }
 }
 

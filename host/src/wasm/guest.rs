@@ -145,8 +145,9 @@ impl HostMonotonicClock for Stopped {
         1_000_000
     }
 
+    /// Not zero: Go takes that for a clock that does not work.
     fn now(&self) -> u64 {
-        0
+        1
     }
 }
 
@@ -212,7 +213,7 @@ where
 {
     let place = Arc::clone(&sandbox.places).acquire_owned().await;
     let (guest, limits) = (Guest::new(asking), asking.limits);
-    let engine = sandbox.engine.clone();
+    let (engine, measured) = (sandbox.engine.clone(), Arc::clone(&sandbox.measured));
     let runtime = tokio::runtime::Handle::current();
     let asked = tokio::task::spawn_blocking(move || {
         // Whoever gives up waiting leaves the guest at work, and its place taken.
@@ -221,6 +222,7 @@ where
             let mut store = store(&engine, guest);
             let answer = tokio::time::timeout(limits.time + PARKED_MAX, question(&mut store)).await;
             store.data().tell_of_dropped_lines();
+            measured.used(store.data().memory_used);
             match answer {
                 Ok(Ok(value)) => Ok(value),
                 Ok(Err(error)) => Err(fault(&error, store.data())),

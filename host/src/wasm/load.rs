@@ -2,6 +2,7 @@
 //! and a component that fails one is not there at all.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use wasmtime::component::Component;
 
@@ -74,8 +75,10 @@ impl Sandbox {
             contract::Mismatch::NoComponent(why) => LoadError::NoComponent { path: path.to_owned(), why },
             contract::Mismatch::Differs(why) => other(why),
         })?;
+        let began = Instant::now();
         let component = Component::new(&self.engine, bytes)
             .map_err(|error| other(format!("the host cannot run it: {}", chain(&error))))?;
+        self.measured.compiled(began.elapsed());
         let pre = self
             .linker
             .instantiate_pre(&component)

@@ -17,6 +17,9 @@ pub struct Ledger {
     pub under_way: BTreeSet<(u32, Group, IAccount)>,
     /// Requests that must not be repeated and left, by their key, with what the host may know of them.
     pub once: BTreeMap<String, Once>,
+    /// Lanes in which a request arrived that had left under a lease that was over by then: its host stood still with the
+    /// request under way.
+    pub late: BTreeSet<(Group, IAccount)>,
     /// Since when and how often a lane was given out, and nothing was written.
     pub idle: BTreeMap<i64, (Moment, u32)>,
     /// Operations whose order has ended, and that was read.

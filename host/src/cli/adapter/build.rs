@@ -1,4 +1,4 @@
-//! `adapter build`: a component of a crate in Rust.
+//! `adapter build`: a component of an adapter's project.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,9 +11,9 @@ use crate::toolchain::{self, ToolchainError};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The folder of the adapter's crate.
-    #[arg(value_name = "CRATE")]
-    crate_folder: PathBuf,
+    /// The folder of the adapter: the one with its Cargo.toml, pyproject.toml or package.json.
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
     /// Put the component there, too.
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
@@ -22,10 +22,10 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: &Arguments) -> ExitCode {
-    let built = match built(&arguments.crate_folder).await {
+    let built = match built(&arguments.folder).await {
         Ok(built) => built,
-        Err(error @ ToolchainError::NoToolchain) => return refused(Code::Machine, chain(&error)),
-        Err(error) => return refused(Code::FileOfCommand, chain(&error)),
+        Err(error @ ToolchainError::Missing(_)) => return refused(Code::ToolMissing, chain(&error)),
+        Err(error) => return refused(Code::BuildFails, chain(&error)),
     };
     // What cannot be loaded is not handed over.
     let adapter = match load(&built).await {

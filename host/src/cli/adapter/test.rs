@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::super::door::word;
 use super::super::output::Format;
 use super::case::{Case, Failure, files};
-use super::{load, refused};
+use super::{load, refused, update};
 use crate::explain::Code;
 use crate::wasm::Adapter;
 
@@ -26,8 +26,23 @@ pub struct Arguments {
     /// Write what came of each case for a build server, too.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Write into each case what is answered now, as what it expects. See what that changed before you keep it.
+    #[arg(long, conflicts_with = "junit")]
+    update: bool,
     #[command(flatten)]
     format: Format,
+}
+
+/// The cases in a folder; without any there is nothing to do.
+pub fn cases(folder: &Path) -> Result<Vec<PathBuf>, ExitCode> {
+    match files(folder) {
+        Ok(files) if !files.is_empty() => Ok(files),
+        Ok(_) => {
+            let why = format!("{} has no case: no file ends in `.json`", folder.display());
+            Err(refused(Code::FileOfCommand, why))
+        }
+        Err(error) => Err(refused(Code::FileOfCommand, format!("cannot read {}: {error}", folder.display()))),
+    }
 }
 
 /// What came of a case.
@@ -43,23 +58,15 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
         Ok(adapter) => adapter,
         Err(code) => return code,
     };
-    let cases = match files(&arguments.cases) {
-        Ok(cases) if !cases.is_empty() => cases,
-        Ok(_) => {
-            return refused(
-                Code::FileOfCommand,
-                format!("{} has no case: no file ends in `.json`", arguments.cases.display()),
-            );
-        }
-        Err(error) => {
-            return refused(
-                Code::FileOfCommand,
-                format!("cannot read {}: {error}", arguments.cases.display()),
-            );
-        }
+    let files = match cases(&arguments.cases) {
+        Ok(files) => files,
+        Err(code) => return code,
     };
-    let mut tried = Vec::with_capacity(cases.len());
-    for case in &cases {
+    if arguments.update {
+        return update::run(&adapter, &files, arguments.format).await;
+    }
+    let mut tried = Vec::with_capacity(files.len());
+    for case in &files {
         tried.push(Tried::of(case, &adapter).await);
     }
     if let Some(file) = &arguments.junit

@@ -2,6 +2,7 @@
 
 mod looks;
 mod operations;
+mod recorded;
 mod resync;
 mod status;
 
@@ -60,6 +61,7 @@ pub fn routes(door: Door) -> Router {
         .route("/status", get(status::status))
         .route("/operations", get(operations::list))
         .route("/operations/{id}", get(operations::show))
+        .route("/operations/{id}/case", get(recorded::case))
         .route("/operations/{id}/{wish}", post(operations::act))
         .route("/groups/{group}/{wish}", post(operations::group))
         .route("/events", get(looks::events))

@@ -16,6 +16,14 @@ use crate::universe::{Host, State};
 
 pub struct Hand(pub Host);
 
+const LOG_IN: &str = "log-in";
+
+/// Whether that request is written down as leaving, under the lease that holds.
+fn is_marked(operation: &Operation, epoch: u64, key: &str) -> bool {
+    matches!(&operation.stage, Stage::OnItsWay { request, epoch: under, .. }
+        if request.idempotency_key(&operation.id) == key && *under == epoch)
+}
+
 /// How one request fares on its way.
 enum Way {
     NotSent,
@@ -75,22 +83,11 @@ impl Hand {
     fn leaves(&self, group: &Group, request: &Request, key: &str) -> Option<Sending<'_>> {
         let host = &self.0;
         let mut state = host.state();
-        let id = key.split('.').next().unwrap_or_default();
-        let found = {
-            let tables = host.universe.journal.tables();
-            let seq = tables.by_id.get(&punchdown::domain::OperationId(id.to_owned()));
-            let row = seq.and_then(|seq| Some((*seq, tables.operations.get(seq)?)));
-            row.map(|(seq, row)| {
-                let lane = &tables.lanes[&row.lane];
-                (row.operation.clone(), lane.epoch, lane.open.first() == Some(&seq))
-            })
-        };
-        let Some((operation, epoch, is_head)) = found else {
+        let Some((operation, epoch, is_head)) = self.stands(key) else {
             state.break_promise(Promise::WrittenBeforeSent, format!("{key} is of no operation"));
             return None;
         };
-        let is_marked = matches!(&operation.stage, Stage::OnItsWay { request: marked, epoch: under, .. }
-            if marked.idempotency_key(&operation.id) == key && *under == epoch);
+        let is_marked = is_marked(&operation, epoch, key);
         state.hold(Promise::WrittenBeforeSent, is_marked && is_head, || {
             let stage = operation.stage.word();
             format!("{key} leaves, and its operation is {stage}, head: {is_head}, the lane's epoch {epoch}")
@@ -107,6 +104,16 @@ impl Hand {
         Some(Sending { host, place })
     }
 
+    /// Whose request it is as the journal has it, its lane's epoch, and whether it is the head of that.
+    fn stands(&self, key: &str) -> Option<(Operation, u64, bool)> {
+        let tables = self.0.universe.journal.tables();
+        let id = punchdown::domain::OperationId(key.split('.').next().unwrap_or_default().to_owned());
+        let seq = tables.by_id.get(&id)?;
+        let row = tables.operations.get(seq)?;
+        let lane = &tables.lanes[&row.lane];
+        Some((row.operation.clone(), lane.epoch, lane.open.first() == Some(seq)))
+    }
+
     fn settle(&self, request: &Request, key: &str, settled: bool) {
         if request.delivery == Delivery::AtMostOnce {
             let mut state = self.0.state();
@@ -119,6 +126,11 @@ impl Hand {
     /// It arrives, and does what it says.
     fn arrives(&self, group: &Group, request: &Request, key: &str, session: &SessionValues) -> Response {
         let mut state = self.0.state();
+        if let Some((operation, epoch, _)) = self.stands(key).filter(|_| request.label != LOG_IN)
+            && !is_marked(&operation, epoch, key)
+        {
+            state.ledger.late.insert((group.clone(), operation.lane.i_account));
+        }
         let answer = system::take(&mut state, &self.0.universe, group, request, key, session);
         state.note(format!("{group} takes {} {} of {key}: {}", request.method, request.path, answer.status));
         answer
@@ -218,7 +230,7 @@ impl Outbound for Hand {
     ) -> Result<Response, SendError> {
         let (host, key) = (&self.0, marks.key.as_str());
         host.gate().await;
-        if request.label == "log-in" {
+        if request.label == LOG_IN {
             return self.fares(group, request, key, session).await;
         }
         host.state().note(format!("host {} sends {key}", host.number));
