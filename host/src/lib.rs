@@ -14,7 +14,7 @@
 //!  3   http                             the doors
 //!  2   store  billing  espf  world      each answers one port
 //!      outbound  wasm  engine           (engine: uses ports, answers none)
-//!      toolchain                        makes components of adapter crates
+//!      toolchain                        makes components of adapters' projects
 //!  1   ports  secret  telemetry  web    the questions we may ask the world; the instruments
 //!      explain                         what can be wrong, by code, in words
 //!      crash                           what is left when the process dies: nothing of what it held

@@ -11,6 +11,8 @@ use crate::harness::{PROGRAM, folder, workspace};
 
 mod bad_input;
 mod journeys;
+mod last_words;
+mod sdks;
 mod tools;
 
 const LANGUAGES: [&str; 3] = ["rust", "python", "typescript"];
@@ -38,6 +40,21 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
+/// Whether a missing tool is a failure.
+fn all_of_it() -> bool {
+    std::env::var("PUNCHDOWN_TESTS").is_ok_and(|which| which == "all")
+}
+
+/// Whether a tool is on this machine; a line that says so where it is not. Under `PUNCHDOWN_TESTS=all` that is a failure.
+fn is_there(tool: &str) -> bool {
+    let found = Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
+    assert!(found || !all_of_it(), "no {tool} on this machine");
+    if !found {
+        eprintln!("skipped: {tool}");
+    }
+    found
+}
+
 /// A new project; the folder goes away with the test.
 pub fn begun(home: &Path, name: &str, kind: &str, language: &str) -> PathBuf {
     let project = home.join(name);
@@ -52,8 +69,7 @@ pub fn built(project: &Path) -> Option<PathBuf> {
     let to = project.with_extension("wasm");
     let output = adapter(&[&"build", &project, &"--to", &to]);
     let said = said(&output);
-    let must_be_there = std::env::var("PUNCHDOWN_TESTS").is_ok_and(|which| which == "all");
-    if said.contains("E0309") && !must_be_there {
+    if said.contains("E0309") && !all_of_it() {
         eprintln!("skipped: {said}");
         return None;
     }
