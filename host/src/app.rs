@@ -1,30 +1,39 @@
 //! Who is connected to whom: the only file that names concrete parts together.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::billing::PortaBilling;
-use crate::config::{GroupSettings, Problem, Problems, Settings};
+use crate::config::{GroupSettings, Problems, Settings};
 use crate::domain::Group;
 use crate::engine::Engine;
 use crate::espf::{Espf, Groups};
 use crate::explain::Code;
 use crate::http::{self, Listener, ListenerSettings, NotifySettings};
 use crate::outbound::{self, Targets};
-use crate::ports::{Journal, JournalError, Ports, World};
+use crate::ports::{Journal, JournalError, Ports, Reloads, World};
+use crate::reload::{self, Reload, load_adapter};
 use crate::secret::Vault;
 use crate::store;
 use crate::telemetry::{ListenerName, Metrics};
 use crate::wasm::{Catalog, Sandbox, Serving};
 use crate::world::SystemWorld;
 
+/// The adapters of a configuration, where they run, and the file that names them.
+pub struct Loaded {
+    pub catalog: Catalog,
+    pub sandbox: Sandbox,
+    pub file: PathBuf,
+}
+
 /// A host that has everything it needs, and has not begun.
 pub struct App {
     engine: Engine,
+    reload: Arc<Reload>,
     listeners: Vec<Listener>,
     services: Groups,
     /// Cancelled when the journal cannot go on.
@@ -115,7 +124,7 @@ pub async fn load_adapters(
     groups: &[GroupSettings],
     secrets: &Vault,
     file: &Path,
-) -> Result<Catalog, StartError> {
+) -> Result<Loaded, StartError> {
     let sandbox = Sandbox::new().map_err(|error| StartError::Sandbox(format!("{error:#}")))?;
     let sandbox = sandbox.striking(secrets.clone());
     let (mut serving, mut found) = (Vec::new(), Vec::new());
@@ -126,7 +135,7 @@ pub async fn load_adapters(
         }
     }
     if found.is_empty() {
-        return Ok(Catalog::new(serving));
+        return Ok(Loaded { catalog: Catalog::new(serving), sandbox, file: file.to_owned() });
     }
     found.sort();
     let (whole, secrets) = (Vec::new(), secrets.clone());
@@ -143,63 +152,13 @@ pub async fn with_adapters(mut problems: Problems) -> StartError {
     problems.into()
 }
 
-async fn load_adapter(
-    sandbox: &Sandbox,
-    group: &GroupSettings,
-    secrets: &Vault,
-) -> Result<Serving, Vec<Problem>> {
-    let section = format!("groups.{}", group.group());
-    let problem = |code: Code, key: &str, message: String| {
-        let key = format!("{section}.{key}");
-        Problem { place: group.place, key, message, help: None, code }
-    };
-    let adapter = sandbox
-        .load_within(&group.adapter, group.limits)
-        .await
-        .map_err(|error| vec![problem(error.code(), "adapter", error.to_string())])?;
-    let refused = adapter
-        .check_config(&group.config)
-        .await
-        .map_err(|trouble| vec![problem(Code::AdapterStopped, "config", trouble.message)])?;
-    let description = adapter.description();
-    let name = &description.name;
-    let mut found: Vec<Problem> = refused
-        .into_iter()
-        .map(|refused| {
-            let key = format!("config{}", refused.at.replace('/', "."));
-            let message = format!("adapter {name} says: {}", secrets.strike(&refused.message));
-            problem(Code::AdapterConfig, &key, message)
-        })
-        .collect();
-    for secret in description.secrets.iter().filter(|secret| !group.target.secrets.contains_key(*secret)) {
-        found.push(problem(
-            Code::AdapterSecret,
-            &format!("secrets.{secret}"),
-            format!("adapter {name} needs the secret `{secret}`"),
-        ));
-    }
-    if group.engine.registers_with.is_some() && !adapter.registers() {
-        found.push(problem(
-            Code::AdapterConfig,
-            "notify.register",
-            format!("adapter {name} has no interface `registration`: it cannot register with its system"),
-        ));
-    }
-    if !found.is_empty() {
-        return Err(found);
-    }
-    let notify_at = group.notify.as_ref().and_then(|notify| notify.at.clone());
-    tracing::info!(group = %group.group(), adapter = name, version = description.version, digest = %adapter.digest(), "adapter loaded");
-    Ok(Serving { adapter, config: group.config.clone(), notify_at, limits: group.limits })
-}
-
 impl App {
     /// Opens the journal, connects the parts and binds the doors. Nothing runs yet.
     ///
     /// # Errors
     /// When any of it cannot be had.
-    pub async fn build(settings: Settings, catalog: Catalog) -> Result<Self, StartError> {
-        Self::build_with(settings, catalog, |ports| ports).await
+    pub async fn build(settings: Settings, loaded: Loaded) -> Result<Self, StartError> {
+        Self::build_with(settings, loaded, |ports| ports).await
     }
 
     /// As [`App::build`], over ports that `wrap` has in its hands: a test can break a promise
@@ -209,7 +168,7 @@ impl App {
     /// As [`App::build`].
     pub async fn build_with(
         settings: Settings,
-        catalog: Catalog,
+        Loaded { catalog, sandbox, file }: Loaded,
         wrap: impl FnOnce(Ports) -> Ports,
     ) -> Result<Self, StartError> {
         let notify = notify_settings(&settings);
@@ -223,7 +182,7 @@ impl App {
         let ports = wrap(Ports {
             journal: Box::new(journal),
             billing: Box::new(billing),
-            adapters: Box::new(catalog),
+            adapters: Box::new(catalog.clone()),
             outbound: Box::new(outbound),
             status_api: Box::new(status_api),
             world: Box::new(SystemWorld),
@@ -245,7 +204,10 @@ impl App {
         let events = http::events(&intake, settings.events, settings.nsps);
         let elsewhere = http::elsewhere(notify.clone());
         let notifications = http::notifications(&intake, notify);
-        let admin = http::admin(&intake, engine.operators(), settings.admin_tokens);
+        let reload = Reload::new(&file, sandbox, catalog, Arc::clone(&metrics), Arc::clone(&world));
+        let reload = Arc::new(reload);
+        let reloads: Arc<dyn Reloads> = Arc::clone(&reload) as Arc<dyn Reloads>;
+        let admin = http::admin(&intake, engine.operators(), settings.admin_tokens, reloads);
         let mut rooms = vec![(ListenerName::Admin, settings.admin, admin)];
         if let Some(own) = settings.notifications {
             rooms.push((ListenerName::Notifications, own, notifications));
@@ -259,17 +221,23 @@ impl App {
             let (metrics, world) = (Arc::clone(&metrics), Arc::clone(&world));
             listeners.push(Listener { name, socket, settings, router, metrics, world });
         }
-        Ok(Self { engine, listeners, services, journal_failed })
+        Ok(Self { engine, reload, listeners, services, journal_failed })
     }
 
     pub fn journal_failed(&self) -> CancellationToken {
         self.journal_failed.clone()
     }
 
+    /// What takes over what lies on disk.
+    pub fn reload(&self) -> Arc<Reload> {
+        Arc::clone(&self.reload)
+    }
+
     /// Runs until `stop`. The doors close first, so that nothing new comes while the rest finishes.
     pub async fn run(self, stop: CancellationToken) {
         let engine_stop = CancellationToken::new();
         let engine = tokio::spawn(self.engine.run(engine_stop.clone()));
+        tokio::spawn(reload::watch(self.reload, stop.clone()));
         let (services, stopping) = (self.services, stop.clone());
         tokio::spawn(async move { stopping.run_until_cancelled(services.check()).await });
         let listeners = self.listeners.into_iter().map(|listener| tokio::spawn(listener.serve(stop.clone())));
@@ -285,9 +253,9 @@ impl App {
 fn metrics(settings: &Settings, catalog: &Catalog) -> Metrics {
     let metrics = Metrics::new();
     metrics.expect_groups(settings.groups.iter().map(|group| group.group().clone()));
-    for (group, adapter) in catalog.served() {
+    for (group, Serving { adapter, .. }) in catalog.served() {
         let description = adapter.description();
-        metrics.serves(group, &description.name, &description.version, adapter.digest());
+        metrics.serves(&group, &description.name, &description.version, adapter.digest());
     }
     for group in &settings.groups {
         if let Some(validity) = group.target.certificate() {

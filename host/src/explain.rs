@@ -49,7 +49,7 @@ codes! {
     CaseFails = "E0307",
     BuildFails = "E0308",
     ToolMissing = "E0309",
-    ProjectThere = "E0310",
+    ThereAlready = "E0310",
     TargetUnusable = "E0401",
     JournalLocked = "E0501",
     JournalKey = "E0502",

@@ -9,7 +9,7 @@
 //!
 //! ```text
 //!  6   cli  fuzz                        what a person can ask for; what the fuzz targets ask
-//!  5   app  lifecycle                   who is connected to whom; when it starts and stops
+//!  5   app  lifecycle  reload           who is connected to whom; when it starts and stops; what is taken over meanwhile
 //!  4   config                           what the operator wrote, made complete
 //!  3   http                             the doors
 //!  2   store  billing  espf  world      each answers one port
@@ -48,6 +48,7 @@ pub mod config;
 
 pub mod app;
 pub mod lifecycle;
+pub mod reload;
 
 pub mod cli;
 #[cfg(any(test, feature = "fuzz"))]

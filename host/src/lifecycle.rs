@@ -6,13 +6,15 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, StartError, load_adapters, with_adapters};
 use crate::config::{self, Settings};
-use crate::ports::{Journal, Ports};
+use crate::ports::{Journal, Ports, Reloads as _};
+use crate::reload::Reload;
 use crate::telemetry;
 
 /// The configuration, or something that it names, is not as it must be.
@@ -51,7 +53,7 @@ pub async fn serve_over(file: &Path, wrap: impl FnOnce(Ports) -> Ports) -> ExitC
     }
     raise_file_limit(&settings);
     let app = match load_adapters(&settings.groups, &settings.secrets, file).await {
-        Ok(catalog) => App::build_with(settings, catalog, wrap).await,
+        Ok(loaded) => App::build_with(settings, loaded, wrap).await,
         Err(error) => Err(error),
     };
     match app {
@@ -99,6 +101,7 @@ async fn run(app: App) -> ExitCode {
     let journal_failed = app.journal_failed();
     // Before anybody is told that we are ready: he may have us stop at once.
     let mut signals = Signals::listen();
+    tokio::spawn(reload_when_told(app.reload(), stop.clone()));
     let mut running = tokio::spawn(app.run(stop.clone()));
     // The doors are bound: whoever calls from now on is answered.
     tell_manager("READY=1");
@@ -123,6 +126,18 @@ async fn run(app: App) -> ExitCode {
         () = signals.told_to_stop() => tracing::warn!("stopped at once; what was under way is found again"),
     }
     ExitCode::SUCCESS
+}
+
+/// `SIGHUP` says that something on disk is another one.
+async fn reload_when_told(reload: Arc<Reload>, stop: CancellationToken) {
+    let Ok(mut told) = signal(SignalKind::hangup()) else { return };
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            _ = told.recv() => drop(reload.reload("SIGHUP").await),
+        }
+    }
 }
 
 /// Tells whoever manages this service how it is, if he wants to hear it: systemd's `Type=notify`. Nothing

@@ -9,6 +9,7 @@ mod lack;
 mod look;
 mod marks;
 mod question;
+mod reloads;
 mod resyncs;
 mod suspects;
 
@@ -35,6 +36,7 @@ pub use look::{
 };
 pub use marks::Marks;
 pub use question::Question;
+pub use reloads::{Outcome, Refusal, Reloaded, Reloads, Taken};
 pub use resyncs::{Adopted, Compared, Resyncs};
 pub use suspects::{Mark, Suspects};
 
@@ -213,7 +215,17 @@ pub trait Adapters: Send + Sync {
     /// Names, beside the host's own, whose values nobody is shown.
     fn secret_fields(&self, group: &Group) -> Vec<String>;
 
+    /// Whether that one can still be asked about operations of the group: it serves now, or served before.
+    fn keeps(&self, group: &Group, digest: &Digest) -> bool;
+
     async fn provision(&self, question: Question) -> Result<(Progress, Digest), AdapterError>;
+
+    /// The same of one that the host [`keeps`](Self::keeps).
+    async fn provision_by(
+        &self,
+        digest: &Digest,
+        question: Question,
+    ) -> Result<(Progress, Digest), AdapterError>;
 
     async fn read_notification(&self, group: &Group, raw: &Notification) -> Result<Reading, AdapterError>;
 

@@ -64,6 +64,18 @@ impl Adapters for Deadly {
         self.adapters.provision(question).await
     }
 
+    fn keeps(&self, group: &Group, digest: &Digest) -> bool {
+        self.adapters.keeps(group, digest)
+    }
+
+    async fn provision_by(
+        &self,
+        digest: &Digest,
+        question: Question,
+    ) -> Result<(Progress, Digest), AdapterError> {
+        self.adapters.provision_by(digest, question).await
+    }
+
     async fn read_notification(&self, group: &Group, raw: &Notification) -> Result<Reading, AdapterError> {
         if let Body::Text(text) = &raw.body
             && let Some((_, event)) = text.split_once("\"eventId\":\"")

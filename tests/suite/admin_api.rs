@@ -13,6 +13,7 @@ use crate::harness::{
     workspace,
 };
 use crate::operators::{asked, operations, said};
+use crate::reload::edition;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -194,6 +195,20 @@ async fn see_a_case(stage: &Stage, compared: &mut Compared) {
     compared.see("punchdown adapter record", &printed(stage, &record, 0).await);
 }
 
+/// Another edition serves, its configuration is refused then, and one setting waits.
+async fn see_a_reload(stage: &Stage, compared: &mut Compared) {
+    let adapter = oms_adapter().expect("a component");
+    let other = stage.directory.join("other.wasm");
+    std::fs::write(&other, edition(&adapter, 2)).expect("written");
+    rewrite(stage, &adapter.display().to_string(), &other.display().to_string());
+    compared.see("GET /admin/v1/reload", &printed(stage, &["reload"], 0).await);
+    with_settings(stage, "groups.HSS", "deadline = \"47m\"");
+    rewrite(stage, "specification = \"mobile-line\"", "specification = 7");
+    compared.see("GET /admin/v1/reload", &printed(stage, &["reload"], 1).await);
+    rewrite(stage, "specification = 7", "specification = \"mobile-line\"");
+    rewrite(stage, "deadline = \"47m\"\n", "");
+}
+
 async fn try_an_adapter(stage: &Stage, adapter: &str, compared: &mut Compared) {
     let cases = workspace().join("adapters/oms-tmf641/cases");
     let (case, cases) = (cases.join("new-account.json").display().to_string(), cases.display().to_string());
@@ -258,6 +273,7 @@ async fn every_field_of_every_answer_is_documented_and_there() {
     busy(&stage, &front).await;
     look_at_all(&stage, &mut compared).await;
     do_what_can_be_done(&stage, &mut compared).await;
+    see_a_reload(&stage, &mut compared).await;
     stage.stop_host().await.expect("it stops");
     ask_without_a_host(&stage, &adapter.display().to_string(), &mut compared).await;
     assert_eq!(compared.seen, compared.page, "what was seen, and what the page says");

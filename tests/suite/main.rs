@@ -40,6 +40,7 @@ mod pages;
 mod poison;
 mod portabilling;
 mod registrations;
+mod reload;
 mod resync;
 mod retention;
 mod rotation;

@@ -117,19 +117,26 @@ fn plain_javascript_without_any_sdk_keeps_the_contract() {
     assert_eq!((&told["held"], &told["failed"]), (&3.into(), &0.into()), "{told}");
 }
 
-/// What is built already is not built again, and a changed line is.
+/// What is built already is not built again, though its own component lies beside it; a changed line is.
 #[test]
 fn what_is_unchanged_is_not_built_again() {
-    let home = folder();
-    let project = begun(home.path(), "twice", "hss", "rust");
-    if built(&project).is_none() {
-        return;
+    for (language, source) in
+        [("rust", "src/lib.rs"), ("python", "adapter.py"), ("typescript", "src/adapter.ts")]
+    {
+        let home = folder();
+        let project = begun(home.path(), "twice", "hss", language);
+        if built(&project).is_none() {
+            continue;
+        }
+        let to = project.join("twice.wasm");
+        for _ in 0..2 {
+            let again = said(&adapter(&[&"build", &project, &"--to", &to]));
+            assert!(again.contains("twice is unchanged"), "{language}: {again}");
+        }
+        let source = project.join(source);
+        let text = std::fs::read_to_string(&source).expect("a source");
+        std::fs::write(&source, text + "\n").expect("written");
+        let changed = said(&adapter(&[&"build", &project]));
+        assert!(changed.contains("building twice with"), "{language}: {changed}");
     }
-    let again = said(&adapter(&[&"build", &project]));
-    assert!(again.contains("twice is unchanged"), "{again}");
-    let source = project.join("src/lib.rs");
-    let text = std::fs::read_to_string(&source).expect("a source");
-    std::fs::write(&source, text + "// A line more.\n").expect("written");
-    let changed = said(&adapter(&[&"build", &project]));
-    assert!(changed.contains("building twice with"), "{changed}");
 }

@@ -14,6 +14,7 @@ pub mod judge;
 mod looks;
 mod operation;
 mod output;
+mod reload;
 mod resync;
 #[cfg(feature = "simulators")]
 mod sim;
@@ -71,6 +72,8 @@ enum Command {
     /// See what a component is, ask it its golden cases; let one that serves be asked again.
     #[command(subcommand)]
     Adapter(adapter::Command),
+    /// Have a running host take over adapters and their configuration as they lie on disk, and say what came of it.
+    Reload(reload::Arguments),
     /// Hold PortaBilling's accounts against what was last done for them, and drive what differs.
     Resync(resync::Arguments),
     /// Copy the journal, bring a copy back, look it through, ask it, change its key.
@@ -125,6 +128,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Operation(command) => operation::run(&command).await,
         Command::Target(command) => operation::target(&command).await,
         Command::Adapter(command) => adapter::run(&command).await,
+        Command::Reload(arguments) => reload::run(&arguments).await,
         Command::Resync(arguments) => resync::run(&arguments).await,
         Command::Event(command) => looks::event(&command).await,
         Command::Notification(command) => looks::notification(&command).await,

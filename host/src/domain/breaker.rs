@@ -11,6 +11,8 @@ use super::{Decision, Happening, Operation, Received, Stage, Timestamp, Trouble,
 
 /// A probe that was not heard of for so long is no more; another one may go.
 const PROBE_MAX: Duration = Duration::from_secs(60);
+/// A clock that shows less than before is set right all the time; one that shows so much less was set back.
+const SET_BACK_MIN: Duration = Duration::from_secs(5);
 /// So many of the times in which requests were held back are remembered.
 const SPANS_MAX: usize = 16;
 
@@ -93,8 +95,9 @@ impl Open {
     /// Whether a probe may go. What was said or begun later than now says that the clock was set back: nobody waits
     /// until it has caught up.
     fn admits(&self, now: Timestamp) -> bool {
-        let rests = (self.said_at..self.probe_at).contains(&now);
-        let probes = self.probing_since.is_some_and(|since| (since..since + PROBE_MAX).contains(&now));
+        let is_since = |then: Timestamp| now + SET_BACK_MIN >= then;
+        let rests = is_since(self.said_at) && now < self.probe_at;
+        let probes = self.probing_since.is_some_and(|since| is_since(since) && now < since + PROBE_MAX);
         !rests && !probes
     }
 }

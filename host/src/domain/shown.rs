@@ -76,6 +76,12 @@ const PEOPLE: [&str; 9] = [
     "surname",
 ];
 
+/// What else says who somebody is and where he lives: whoever is to take over a case needs none of it.
+const PLACES_AND_NUMBERS: [&str; 20] = [
+    "address", "baddr1", "baddr2", "baddr3", "baddr4", "baddr5", "bcc", "birthday", "city", "cont1", "cont2",
+    "faxnum", "iccid", "imsi", "login", "midinit", "msisdn", "phone1", "phone2", "zip",
+];
+
 /// What must not be shown of one group's data.
 #[derive(Clone, Debug, Default)]
 pub struct Veil(BTreeSet<String>);
@@ -84,6 +90,12 @@ impl Veil {
     /// With the names that an adapter adds to our own.
     pub fn new(secret_fields: &[String]) -> Self {
         Self(secret_fields.iter().map(|name| plain(name)).collect())
+    }
+
+    /// Whether what stands under that name says who somebody is.
+    pub fn names_somebody(name: &str) -> bool {
+        let name = plain(name);
+        PEOPLE.contains(&name.as_str()) || PLACES_AND_NUMBERS.contains(&name.as_str())
     }
 
     pub fn hides(&self, name: &str) -> bool {
@@ -144,7 +156,7 @@ impl Veil {
         without_sql(&text).unwrap_or(text)
     }
 
-    /// A text without what it calls a secret, and all else in it whole.
+    /// A text that is no document without what it calls a secret, and all else in it whole.
     pub fn without_secrets(&self, text: &str) -> String {
         self.masked(text, DEPTH_MAX, TEXTS_MAX)
     }

@@ -24,8 +24,9 @@ const COMPARED_AGAIN_AFTER: Duration = Duration::from_secs(30);
 /// A log-in that was refused is not tried again sooner, or the account is locked out.
 const LOGIN_REFUSED_PAUSE: Duration = Duration::from_secs(60);
 
-/// A request leaves so soon after its mark was written, or not by that mark.
-pub const LEAVES_WITHIN: Duration = Duration::from_secs(30);
+/// A request leaves so soon after its mark was written, or not by that mark: so much is left of a step beside the
+/// longest time-out of a target.
+pub const LEAVES_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a step leaves to the next one of its lane.
 pub struct Last {
@@ -196,10 +197,10 @@ async fn ask(operation: &Operation, core: &Core, session: &mut Option<Arc<Sessio
         return Outcome::Refused(trouble);
     }
     let answer = async {
-        if is_taken_over(operation, core) {
-            takeover::check(core, operation, &question).await?;
+        match takeover::by_whom(core, operation, &question).await? {
+            Some(digest) => core.ports.adapters.provision_by(&digest, question).await,
+            None => core.ports.adapters.provision(question).await,
         }
-        core.ports.adapters.provision(question).await
     };
     let answer = core.asked(&subject, AdapterQuestion::Provision, answer).await;
     let left_with = session.take();
@@ -211,12 +212,6 @@ async fn ask(operation: &Operation, core: &Core, session: &mut Option<Arc<Sessio
         Err(AdapterError::Fault(trouble)) => Outcome::Refused(trouble),
         Err(missing @ AdapterError::NotLoaded(_)) => hold(core, &missing),
     }
-}
-
-/// Another adapter decided last.
-fn is_taken_over(operation: &Operation, core: &Core) -> bool {
-    let serving = core.ports.adapters.needs(&operation.lane.group).map(|needs| needs.digest);
-    operation.by.is_some() && operation.by != serving
 }
 
 /// What the request needs is there before it is marked as on its way.

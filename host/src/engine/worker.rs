@@ -87,6 +87,8 @@ async fn steps(
             core.did_not_leave(&settings.group).await;
         }
         let sign = sign(&held.operation, &step, &outcome);
+        // Before anything else is waited for: the lease is counted from here, or from later.
+        let written = Moment::of(&**world);
         let now = core.now().await;
         let burnt_none = core.held_before(&step, &held.operation, ahead).await;
         ahead = core.clocks.set_ahead();
@@ -95,7 +97,7 @@ async fn steps(
         let change = apply(operation, outcome, &settings.policy, now, world.chance());
         tell(&core.metrics, stood, &change, now);
         let news = !change.statuses.is_empty();
-        last.written = Moment::of(&**world);
+        last.written = written;
         held = journal.save(lease, change, now).await?;
         if let Some(sign) = sign {
             core.heard(settings, sign).await;

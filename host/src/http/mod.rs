@@ -36,6 +36,7 @@ use axum::routing::any;
 
 use crate::domain::{Group, shortened};
 use crate::engine::{Intake, Operators, REGISTRATION_MARK};
+use crate::ports::Reloads;
 use crate::telemetry::{Limit, ListenerName};
 
 pub use admin::AdminToken;
@@ -157,8 +158,13 @@ fn too_much() -> Response {
 }
 
 /// The operators' listener.
-pub fn admin(intake: &Intake, operators: Operators, tokens: Vec<AdminToken>) -> Router {
-    admin::routes(admin::Door { intake: intake.clone(), operators, tokens })
+pub fn admin(
+    intake: &Intake,
+    operators: Operators,
+    tokens: Vec<AdminToken>,
+    reloads: Arc<dyn Reloads>,
+) -> Router {
+    admin::routes(admin::Door { intake: intake.clone(), operators, tokens, reloads })
 }
 
 /// The ESPF deletes an event that is answered 4xx. A wrong address is ours to mend, so the

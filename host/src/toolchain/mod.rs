@@ -98,6 +98,22 @@ pub fn examine(language: Language) -> Vec<Tool> {
     }
 }
 
+/// Folders that are made on the way, in every language.
+pub const MADE: [&str; 5] = ["__pycache__", "build", "dist", "node_modules", "target"];
+/// Beside them what no component is made of.
+const NO_SOURCES: [&str; 2] = ["cases", "venv"];
+const NO_SOURCE_ENDS: [&str; 3] = ["md", "wasm", "xml"];
+
+/// As projects are called in all their languages: what is made of one has that name.
+pub fn is_name(name: &str) -> bool {
+    let is_part = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
+    name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name.len() <= NAME_BYTES_MAX
+        && name.chars().all(is_part)
+}
+
+const NAME_BYTES_MAX: usize = 64;
+
 /// The project of an adapter, once it is known what this machine can do for it.
 trait Adapter {
     /// Its name.
@@ -129,14 +145,28 @@ pub fn build_adapter(dir: &Path, say: &mut dyn FnMut(&str)) -> Result<PathBuf, T
         Language::Typescript => Box::new(typescript::Project::read(&dir, say)?),
     };
     let (package, about) = (adapter.package(), adapter.about());
-    let component = components.join(format!("{package}-{}.wasm", digest(adapter.inputs(), about)?));
-    if component.is_file() {
-        say(&format!("{package} is unchanged"));
-        return Ok(component);
+    if !is_name(package) {
+        let path = dir.join(language.manifest()).display().to_string();
+        let why =
+            format!("`{package}` is no name: letters, digits, `-`, `_` and `.`, at most {NAME_BYTES_MAX}");
+        return Err(ToolchainError::Project { path, why });
     }
-    say(&format!("building {package} with {about}"));
-    write_whole(&component, &adapter.component(&target_dir)?)?;
-    Ok(component)
+    loop {
+        let sources = digest(adapter.inputs(), about)?;
+        let component = components.join(format!("{package}-{sources}.wasm"));
+        if component.is_file() {
+            say(&format!("{package} is unchanged"));
+            return Ok(component);
+        }
+        say(&format!("building {package} with {about}"));
+        let built = adapter.component(&target_dir)?;
+        // Whoever saved meanwhile may have had either built.
+        if digest(adapter.inputs(), about)? == sources {
+            write_whole(&component, &built)?;
+            return Ok(component);
+        }
+        say("its sources changed meanwhile");
+    }
 }
 
 /// One build at a time, whoever asks: the second finds the work of the first.
@@ -154,16 +184,16 @@ fn add_files(dir: &Path, files: &mut BTreeSet<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default();
-        if name == "target"
-            || name == "node_modules"
-            || name == "__pycache__"
-            || name.as_encoded_bytes().starts_with(b".")
-        {
+        let is_made = MADE.iter().chain(&NO_SOURCES).any(|made| name == *made);
+        if is_made || name.as_encoded_bytes().starts_with(b".") {
             continue;
         }
         if path.is_dir() {
             add_files(&path, files)?;
-        } else {
+        } else if !path
+            .extension()
+            .is_some_and(|extension| NO_SOURCE_ENDS.iter().any(|end| extension == *end))
+        {
             files.insert(path);
         }
     }
@@ -173,6 +203,8 @@ fn add_files(dir: &Path, files: &mut BTreeSet<PathBuf>) -> io::Result<()> {
 /// Sixteen hexadecimal digits of all that a component is made of.
 fn digest(inputs: &BTreeSet<PathBuf>, toolchain: &str) -> Result<String, ToolchainError> {
     let mut sha256 = Sha256::new();
+    // Modules become components by this program.
+    sha256.update(env!("CARGO_PKG_VERSION"));
     sha256.update(toolchain);
     for path in inputs {
         let content = fs::read(path).map_err(cannot("read", path))?;

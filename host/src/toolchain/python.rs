@@ -65,7 +65,7 @@ impl Project {
             return Err(wrong(format!("`{unknown}` is no optional interface: {}", OPTIONAL.join(", "))));
         }
         let python = python()?;
-        let tool = have_tool(say)?;
+        let tool = have_tool(&python, say)?;
         let mut inputs = BTreeSet::new();
         add_files(dir, &mut inputs).map_err(cannot("read", dir))?;
         let about = format!("{TOOL} {VERSION} on Python {python}");
@@ -156,21 +156,30 @@ fn python() -> Result<String, ToolchainError> {
     Ok(version)
 }
 
-/// Where tools of ours are kept, for all projects of this user.
-fn tools_dir() -> PathBuf {
-    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
-    let home = || env::var_os("HOME").map_or_else(env::temp_dir, PathBuf::from).join(".cache");
-    cache.unwrap_or_else(home).join("punchdown/tools")
+/// Where tools of ours are kept, for all projects of this user. A folder that others may write is none.
+fn tools_dir() -> Result<PathBuf, ToolchainError> {
+    let of = |variable: &str| env::var_os(variable).map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let cache = of("XDG_CACHE_HOME").or_else(|| Some(of("HOME")?.join(".cache")));
+    let cache = cache.ok_or_else(|| {
+        ToolchainError::Missing("nobody says where tools may be kept: set HOME or XDG_CACHE_HOME".to_owned())
+    })?;
+    Ok(cache.join("punchdown/tools"))
+}
+
+/// An environment belongs to the Python that made it.
+fn environment(tools: &Path, python: &str) -> PathBuf {
+    let minor: Vec<_> = python.split('.').take(2).collect();
+    tools.join(format!("{TOOL}-{VERSION}-python{}", minor.join(".")))
 }
 
 /// Installed once, whoever asks; the second waits for the first.
-fn have_tool(say: &mut dyn FnMut(&str)) -> Result<PathBuf, ToolchainError> {
-    let tools = tools_dir();
+fn have_tool(python: &str, say: &mut dyn FnMut(&str)) -> Result<PathBuf, ToolchainError> {
+    let tools = tools_dir()?;
     fs::create_dir_all(&tools).map_err(cannot("make", &tools))?;
     let lock_path = tools.join(".lock");
     let lock = File::create(&lock_path).map_err(cannot("make", &lock_path))?;
     lock.lock().map_err(cannot("lock", &lock_path))?;
-    let environment = tools.join(format!("{TOOL}-{VERSION}"));
+    let environment = environment(&tools, python);
     let (tool, whole) = (environment.join("bin").join(TOOL), environment.join(".whole"));
     if whole.is_file() {
         return Ok(tool);
@@ -186,16 +195,15 @@ fn have_tool(say: &mut dyn FnMut(&str)) -> Result<PathBuf, ToolchainError> {
 }
 
 pub fn examine() -> Vec<Tool> {
-    let (found, mend) = match python() {
+    let python = python();
+    let there = python.as_ref().ok().zip(tools_dir().ok()).map(|(python, tools)| environment(&tools, python));
+    let installed = match there.filter(|environment| environment.join(".whole").is_file()) {
+        Some(environment) => format!("{VERSION}, in {}", environment.display()),
+        None => "installed by the first build".to_owned(),
+    };
+    let (found, mend) = match python {
         Ok(version) => (Some(format!("Python {version}, with venv")), None),
         Err(missing) => (None, Some(missing.to_string())),
-    };
-    let tool = tools_dir().join(format!("{TOOL}-{VERSION}"));
-    let is_there = tool.join(".whole").is_file();
-    let installed = if is_there {
-        format!("{VERSION}, in {}", tool.display())
-    } else {
-        "installed by the first build".to_owned()
     };
     vec![Tool { name: "python3", found, mend }, Tool { name: TOOL, found: Some(installed), mend: None }]
 }

@@ -45,7 +45,7 @@ impl Project {
         add_files(dir, &mut inputs).map_err(cannot("read", dir))?;
         let about = format!("{MAKES_COMPONENTS} {version} on Node {node}");
         // A scope has a slash, and a component's file has none.
-        let package = manifest.name.replace(['@', '/'], "");
+        let package = manifest.name.rsplit('/').next().unwrap_or_default().to_owned();
         Ok(Self { dir: dir.to_owned(), package, about, inputs })
     }
 }

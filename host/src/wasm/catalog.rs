@@ -1,8 +1,10 @@
-//! Which adapter serves which group.
+//! Which adapter serves which group. Another one takes its place while questions are asked; the one before stays for
+//! the operations that it has begun.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
@@ -12,6 +14,8 @@ use crate::ports::{AdapterError, Adapters, Needs, Question, Register, Run};
 
 /// Questions that a group may ask at the same time: computing is all they do.
 const QUESTIONS_PER_GROUP: usize = 4;
+/// Those that served a group before and are kept.
+const RETIRED_MAX: usize = 4;
 
 /// An adapter in the service of a group.
 #[derive(Clone)]
@@ -22,31 +26,97 @@ pub struct Serving {
     pub limits: Limits,
 }
 
+/// What a group has: one that serves, and those that did, the last one first.
+#[derive(Clone)]
+struct Of {
+    serving: Serving,
+    retired: VecDeque<Serving>,
+    slots: Arc<Semaphore>,
+}
+
+impl Of {
+    fn new(serving: Serving) -> Self {
+        Self { serving, retired: VecDeque::new(), slots: Arc::new(Semaphore::new(QUESTIONS_PER_GROUP)) }
+    }
+
+    fn by(&self, digest: &Digest) -> Option<&Serving> {
+        std::iter::once(&self.serving).chain(&self.retired).find(|it| it.adapter.digest() == digest)
+    }
+
+    /// The same component with other limits or another configuration is no other adapter.
+    fn replaced(&self, serving: Serving) -> Self {
+        let mut retired = self.retired.clone();
+        retired.retain(|it| it.adapter.digest() != serving.adapter.digest());
+        if self.serving.adapter.digest() != serving.adapter.digest() {
+            retired.push_front(self.serving.clone());
+            retired.truncate(RETIRED_MAX);
+        }
+        Self { serving, retired, slots: Arc::clone(&self.slots) }
+    }
+}
+
+/// All who have it see the same.
+#[derive(Clone, Default)]
+pub struct Catalog(Arc<Inner>);
+
 #[derive(Default)]
-pub struct Catalog {
-    groups: BTreeMap<Group, (Serving, Arc<Semaphore>)>,
+struct Inner {
+    groups: ArcSwap<BTreeMap<Group, Of>>,
+    /// Who replaces has his turn alone.
+    turn: Mutex<()>,
 }
 
 impl Catalog {
     pub fn new(groups: impl IntoIterator<Item = (Group, Serving)>) -> Self {
-        let of_group = |(group, serving)| (group, (serving, Arc::new(Semaphore::new(QUESTIONS_PER_GROUP))));
-        Self { groups: groups.into_iter().map(of_group).collect() }
+        let groups = groups.into_iter().map(|(group, serving)| (group, Of::new(serving)));
+        Self(Arc::new(Inner { groups: ArcSwap::from_pointee(groups.collect()), turn: Mutex::default() }))
+    }
+
+    /// From now on these serve these groups. A question that is asked already is answered by whom it was put to.
+    pub fn replace(&self, serving: impl IntoIterator<Item = (Group, Serving)>) {
+        let _turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut groups = BTreeMap::clone(&self.0.groups.load());
+        for (group, serving) in serving {
+            let of = match groups.get(&group) {
+                Some(of) => of.replaced(serving),
+                None => Of::new(serving),
+            };
+            groups.insert(group, of);
+        }
+        self.0.groups.store(Arc::new(groups));
     }
 
     /// Every group with what serves it.
-    pub fn served(&self) -> impl Iterator<Item = (&Group, &Adapter)> {
-        self.groups.iter().map(|(group, (serving, _))| (group, &serving.adapter))
+    pub fn served(&self) -> Vec<(Group, Serving)> {
+        let groups = self.0.groups.load();
+        groups.iter().map(|(group, of)| (group.clone(), of.serving.clone())).collect()
     }
 
-    fn serving(&self, group: &Group) -> Result<&(Serving, Arc<Semaphore>), AdapterError> {
-        self.groups.get(group).ok_or_else(|| AdapterError::NotLoaded(group.clone()))
+    /// Those that served a group before and are still here, the last one first.
+    pub fn retired(&self, group: &Group) -> Vec<Adapter> {
+        let groups = self.0.groups.load();
+        groups.get(group).into_iter().flat_map(|of| of.retired.iter().map(|it| it.adapter.clone())).collect()
     }
+
+    fn of(&self, group: &Group) -> Result<Of, AdapterError> {
+        self.0.groups.load().get(group).cloned().ok_or_else(|| AdapterError::NotLoaded(group.clone()))
+    }
+}
+
+async fn provision(
+    serving: &Serving,
+    slots: &Semaphore,
+    question: &Question,
+) -> Result<(Progress, Digest), AdapterError> {
+    let _slot = slots.acquire().await;
+    let progress = serving.adapter.provision(question, serving.limits).await;
+    Ok((progress.map_err(AdapterError::Fault)?, serving.adapter.digest().clone()))
 }
 
 #[async_trait]
 impl Adapters for Catalog {
     fn needs(&self, group: &Group) -> Option<Needs> {
-        let (serving, _) = self.groups.get(group)?;
+        let Of { serving, .. } = self.of(group).ok()?;
         Some(Needs {
             digest: serving.adapter.digest().clone(),
             queries: serving.adapter.description().queries.clone(),
@@ -58,33 +128,45 @@ impl Adapters for Catalog {
     }
 
     fn secret_fields(&self, group: &Group) -> Vec<String> {
-        let serving = self.groups.get(group);
-        serving.map(|(serving, _)| serving.adapter.description().secret_fields.clone()).unwrap_or_default()
+        let of = self.of(group);
+        of.map(|of| of.serving.adapter.description().secret_fields.clone()).unwrap_or_default()
+    }
+
+    fn keeps(&self, group: &Group, digest: &Digest) -> bool {
+        self.of(group).is_ok_and(|of| of.by(digest).is_some())
     }
 
     async fn provision(&self, question: Question) -> Result<(Progress, Digest), AdapterError> {
-        let (serving, slots) = self.serving(&question.group)?;
-        let _slot = slots.acquire().await;
-        let progress = serving.adapter.provision(&question, serving.limits).await;
-        Ok((progress.map_err(AdapterError::Fault)?, serving.adapter.digest().clone()))
+        let of = self.of(&question.group)?;
+        provision(&of.serving, &of.slots, &question).await
+    }
+
+    async fn provision_by(
+        &self,
+        digest: &Digest,
+        question: Question,
+    ) -> Result<(Progress, Digest), AdapterError> {
+        let of = self.of(&question.group)?;
+        let serving = of.by(digest).ok_or_else(|| AdapterError::NotLoaded(question.group.clone()))?;
+        provision(serving, &of.slots, &question).await
     }
 
     async fn read_notification(&self, group: &Group, raw: &Notification) -> Result<Reading, AdapterError> {
-        let (serving, slots) = self.serving(group)?;
+        let Of { serving, slots, .. } = self.of(group)?;
         let _slot = slots.acquire().await;
         let reading = serving.adapter.read_notification(&serving.config, raw, serving.limits).await;
         reading.map_err(AdapterError::Fault)
     }
 
     async fn log_in(&self, run: Run) -> Result<Errand, AdapterError> {
-        let (serving, slots) = self.serving(&run.group)?;
+        let Of { serving, slots, .. } = self.of(&run.group)?;
         let _slot = slots.acquire().await;
         let errand = serving.adapter.log_in(&serving.config, &run, serving.limits).await;
         errand.map_err(AdapterError::Fault)
     }
 
     async fn register(&self, run: Run, how: Register) -> Result<Errand, AdapterError> {
-        let (serving, slots) = self.serving(&run.group)?;
+        let Of { serving, slots, .. } = self.of(&run.group)?;
         let _slot = slots.acquire().await;
         let errand = serving.adapter.register(&serving.config, &run, how, serving.limits).await;
         errand.map_err(AdapterError::Fault)

@@ -9,12 +9,18 @@ const FLOORS: &[&[&str]] = &[
     &["store", "billing", "espf", "world", "outbound", "wasm", "engine", "toolchain"],
     &["http"],
     &["config"],
-    &["app", "lifecycle"],
+    &["app", "lifecycle", "reload"],
     &["cli", "fuzz"],
 ];
 
 /// Those on floor 1 that the others of floor 1 may use: the questions are asked in these words.
-const BELOW_ITS_FLOOR: &[(&str, &str)] = &[("ports", "secret"), ("telemetry", "ports"), ("lifecycle", "app")];
+const BELOW_ITS_FLOOR: &[(&str, &str)] = &[
+    ("ports", "secret"),
+    ("telemetry", "ports"),
+    ("app", "reload"),
+    ("lifecycle", "app"),
+    ("lifecycle", "reload"),
+];
 
 pub fn files_of(tree: &Path, ending: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::guests::{bent, file, guest};
 use crate::harness::folder;
 
-use super::{adapter, said};
+use super::{adapter, begun, said};
 
 fn life() -> Value {
     json!({
@@ -85,4 +85,40 @@ fn what_cannot_be_asked_or_answers_wrongly_says_why() {
                   (data (i32.const 4456) "\68\10\00\00" "\0b\00\00\00")"#
     };
     ask("extras", bent(home.path(), "ignores", "extras.wasm", extras), &life, &["step 1", "extras", "later"]);
+}
+
+#[test]
+fn a_case_that_cannot_be_run_is_told_with_its_code() {
+    let home = folder();
+    let case = file(home.path(), "case.json", "{\"ask\": \"provision\"}");
+    for command in ["run", "bench"] {
+        let cases: &dyn AsRef<std::ffi::OsStr> = if command == "run" { &case } else { &home.path() };
+        let output = adapter(&[&command, &guest(home.path(), "ignores"), cases]);
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("E0307") && said.contains("case"), "{said}");
+    }
+}
+
+/// A stranger's project is only read.
+#[test]
+fn a_project_that_cannot_be_built_says_why_and_harms_nothing() {
+    let home = folder();
+    let project = begun(home.path(), "stranger", "hss", "python");
+    let bystander = home.path().join("bystander");
+    std::fs::create_dir(&bystander).expect("a folder");
+    let manifest = std::fs::read_to_string(project.join("pyproject.toml")).expect("a manifest");
+    for name in [bystander.display().to_string(), "..".to_owned(), String::new()] {
+        let other = manifest.replace("name = \"stranger\"", &format!("name = \"{name}\""));
+        file(&project, "pyproject.toml", other);
+        let output = adapter(&[&"build", &project]);
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{name}: {said}");
+        assert!(said.contains("E0308") || said.contains("E0309"), "{name}: {said}");
+        assert!(bystander.is_dir(), "{name}");
+    }
+    let mut bare = std::process::Command::new(crate::harness::PROGRAM);
+    let bare =
+        bare.args(["adapter", "build"]).arg(&project).env("PATH", "/nowhere").output().expect("it runs");
+    assert!(said(&bare).contains("E0309") && said(&bare).contains("python3"), "{}", said(&bare));
 }

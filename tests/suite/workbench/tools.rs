@@ -24,7 +24,7 @@ fn a_case_is_run_step_by_step_with_its_requests_for_curl() {
     for part in [
         "1  send look, repeatable",
         "curl -X POST 'http://127.0.0.1:9/services' -H 'content-type: text/xml; charset=utf-8'",
-        "# @@session@@ stands for session.id",
+        "# \"@@session@@\" stands for \"session.id\"",
         "2  send add, at-most-once",
         "3  finish",
         "reports  [{\"status\":\"ok\"}]",

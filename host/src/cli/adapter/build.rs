@@ -24,8 +24,7 @@ pub struct Arguments {
 pub async fn run(arguments: &Arguments) -> ExitCode {
     let built = match built(&arguments.folder).await {
         Ok(built) => built,
-        Err(error @ ToolchainError::Missing(_)) => return refused(Code::ToolMissing, chain(&error)),
-        Err(error) => return refused(Code::BuildFails, chain(&error)),
+        Err(error) => return unbuilt(&error),
     };
     // What cannot be loaded is not handed over.
     let adapter = match load(&built).await {
@@ -38,6 +37,14 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
         return refused(Code::FileOfCommand, format!("cannot write {}: {error}", to.display()));
     }
     inspect::show(&adapter, arguments.to.as_ref().unwrap_or(&built), arguments.format)
+}
+
+/// Says why there is no component.
+pub fn unbuilt(error: &ToolchainError) -> ExitCode {
+    match error {
+        ToolchainError::Missing(_) => refused(Code::ToolMissing, chain(error)),
+        _ => refused(Code::BuildFails, chain(error)),
+    }
 }
 
 /// Builds on a thread for blocking work, and says on standard error which way is taken.

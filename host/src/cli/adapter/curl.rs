@@ -8,7 +8,7 @@ use crate::domain::{Body, Request};
 pub fn curl(request: &Request, target: &str) -> String {
     let mut line = format!(
         "curl -X {} {}",
-        request.method,
+        plain_or_quoted(&request.method),
         quoted(&format!("{}{}", target.trim_end_matches('/'), request.path))
     );
     for header in &request.headers {
@@ -24,9 +24,15 @@ pub fn curl(request: &Request, target: &str) -> String {
         }
     }
     for fill in &request.fills {
-        let _ = write!(line, "\n# {} stands for {}", fill.mark, fill.source);
+        // In quotes of its own: a line break would end the comment.
+        let _ = write!(line, "\n# {:?} stands for {:?}", fill.mark, fill.source);
     }
     line
+}
+
+fn plain_or_quoted(word: &str) -> String {
+    let is_plain = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_plain { word.to_owned() } else { quoted(word) }
 }
 
 /// As a shell takes it to the letter.
@@ -58,7 +64,7 @@ mod tests {
         assert_eq!(
             curl(&request, "https://target.example/"),
             "curl -X POST 'https://target.example/lines?of=O'\\''Neil' -H 'content-type: application/json' \
-             --data-raw '{\"key\":\"@@key@@\"}'\n# @@key@@ stands for secret.key"
+             --data-raw '{\"key\":\"@@key@@\"}'\n# \"@@key@@\" stands for \"secret.key\""
         );
     }
 }

@@ -2,6 +2,7 @@
 //! the requests.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -13,12 +14,13 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::super::door::{Door, encoded};
-use super::build::built;
-use super::case::{Asked, Case, Failure, files};
+use super::build::{built, unbuilt};
+use super::case::{Asked, Case, Failure};
 use super::curl::curl;
-use super::{refused, sandbox};
+use super::test::cases;
+use super::{load_in, refused, sandbox};
 use crate::explain::Code;
-use crate::telemetry::chain;
+use crate::toolchain::MADE;
 use crate::wasm::{Adapter, Sandbox};
 
 #[derive(clap::Args)]
@@ -40,9 +42,6 @@ pub struct Arguments {
 const SETTLES_IN: Duration = Duration::from_millis(300);
 /// Where a request would go.
 const TARGET: &str = "https://target.example";
-/// What is made by the build itself.
-const MADE: [&str; 5] = ["target", "node_modules", "dist", "__pycache__", ".git"];
-
 /// The requests of each case, step by step.
 type Requests = BTreeMap<String, Vec<String>>;
 
@@ -69,12 +68,8 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
                     return if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE };
                 }
             }
-            Err(why) => {
-                eprint!("{}", Code::BuildFails.tell(why, &[]));
-                if arguments.once {
-                    return ExitCode::FAILURE;
-                }
-            }
+            Err(Told) if arguments.once => return ExitCode::FAILURE,
+            Err(Told) => {}
         }
         println!("waiting for a change in {}; Ctrl-C ends", arguments.folder.display());
         if changed.recv().await.is_none() {
@@ -85,9 +80,10 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
 
 /// Says that something changed; one word that was not heard yet is enough.
 fn watch(folder: &Path, changes: mpsc::Sender<()>) -> notify::Result<impl Sized> {
+    let root = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let watched = root.clone();
     let hear = move |heard: DebounceEventResult| {
-        let by_hand =
-            |path: &PathBuf| !path.components().any(|part| MADE.iter().any(|made| part.as_os_str() == *made));
+        let by_hand = |path: &PathBuf| is_by_hand(path.strip_prefix(&root).unwrap_or(path));
         let events = heard.unwrap_or_default();
         let is_a_change =
             events.iter().any(|event| !event.kind.is_access() && event.paths.iter().any(by_hand));
@@ -96,19 +92,32 @@ fn watch(folder: &Path, changes: mpsc::Sender<()>) -> notify::Result<impl Sized>
         }
     };
     let mut watching = new_debouncer(SETTLES_IN, None, hear)?;
-    watching.watch(folder, RecursiveMode::Recursive)?;
+    watching.watch(&watched, RecursiveMode::Recursive)?;
     Ok(watching)
 }
 
+/// What a build makes in its own folder sets off no other one.
+fn is_by_hand(place: &Path) -> bool {
+    let is_made =
+        |part: &OsStr| MADE.iter().any(|made| part == *made) || part.as_encoded_bytes().starts_with(b".");
+    !place.iter().any(is_made) && place.extension().is_none_or(|extension| extension != "wasm")
+}
+
+/// What was wrong was said already.
+struct Told;
+
 /// One build, and all that is asked of it: the requests of each case, and whether all of them hold.
-async fn round(arguments: &Arguments, sandbox: &Sandbox) -> Result<(Requests, bool), String> {
+async fn round(arguments: &Arguments, sandbox: &Sandbox) -> Result<(Requests, bool), Told> {
     let began = Instant::now();
-    let component = built(&arguments.folder).await.map_err(|error| chain(&error))?;
-    let adapter = sandbox.load(&component).await.map_err(|error| error.to_string())?;
+    let component = built(&arguments.folder).await.map_err(|error| {
+        unbuilt(&error);
+        Told
+    })?;
+    let adapter = load_in(sandbox, &component).await.map_err(|_| Told)?;
     let description = adapter.description();
     println!("{} {}, built in {:.1} s", description.name, description.version, began.elapsed().as_secs_f64());
     let (mut requests, mut failed) = (Requests::new(), 0);
-    let cases = files(&arguments.folder.join("cases")).unwrap_or_default();
+    let cases = cases(&arguments.folder.join("cases")).map_err(|_| Told)?;
     for file in &cases {
         let told = Case::read(file);
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();

@@ -38,14 +38,15 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         return refused(Code::FileOfCommand, why);
     }
     if folder.exists() {
-        return refused(Code::ProjectThere, format!("{} is there already", folder.display()));
+        return refused(Code::ThereAlready, format!("{} is there already", folder.display()));
     }
     let files = files(arguments.kind, arguments.lang, &name);
-    for (place, content) in &files {
-        if let Err(error) = write(&folder.join(place), content) {
-            let why = format!("cannot write {}: {error}", folder.join(place).display());
-            return refused(Code::FileOfCommand, why);
-        }
+    // Whole under its name, or not at all.
+    let unfinished = folder.with_file_name(format!(".{name}.unfinished"));
+    let written = files.iter().try_for_each(|(place, content)| write(&unfinished.join(place), content));
+    if let Err(error) = written.and_then(|()| std::fs::rename(&unfinished, folder)) {
+        let _ = std::fs::remove_dir_all(&unfinished);
+        return refused(Code::FileOfCommand, format!("cannot write {}: {error}", folder.display()));
     }
     let told = json!({
         "name": name,

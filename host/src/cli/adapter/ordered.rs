@@ -13,11 +13,14 @@ impl Ordered {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref())
     }
 
-    /// In the place that it has; a new one comes first but for what says what all of it is about.
+    /// In the place that it has; a new one comes before what follows from it, or last.
     pub fn set(&mut self, name: &str, value: Box<RawValue>) {
         match self.0.iter_mut().find(|(known, _)| known == name) {
             Some((_, old)) => *old = value,
-            None => self.0.insert(0, (name.to_owned(), value)),
+            None => {
+                let follows = self.0.iter().position(|(known, _)| known == "then");
+                self.0.insert(follows.unwrap_or(self.0.len()), (name.to_owned(), value));
+            }
         }
     }
 

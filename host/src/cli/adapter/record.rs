@@ -1,5 +1,6 @@
 //! `adapter record`: what happened to an operation of a running host, as a golden case.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -30,7 +31,7 @@ pub struct Arguments {
 
 pub async fn run(arguments: &Arguments) -> ExitCode {
     if arguments.to.exists() {
-        return refused(Code::ProjectThere, format!("{} is there already", arguments.to.display()));
+        return refused(Code::ThereAlready, format!("{} is there already", arguments.to.display()));
     }
     let adapter = match load(&arguments.adapter).await {
         Ok(adapter) => adapter,
@@ -45,7 +46,7 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
         Ok(case) => case,
         Err(why) => return refused(Code::CaseFails, format!("{}: {why}", arguments.operation)),
     };
-    if let Err(error) = std::fs::write(&arguments.to, format!("{case:#}\n")) {
+    if let Err(error) = write_new(&arguments.to, &format!("{case:#}\n")) {
         return refused(Code::FileOfCommand, format!("cannot write {}: {error}", arguments.to.display()));
     }
     let steps = case["steps"].as_array().map_or(0, Vec::len);
@@ -56,6 +57,11 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
             "wrote {file}, {steps} steps; names and numbers are replaced: read it before you hand it on\n"
         )
     })
+}
+
+/// Over nothing, whatever has come there meanwhile.
+fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
+    std::fs::File::create_new(path)?.write_all(text.as_bytes())
 }
 
 /// The case with what the adapter answers at each step.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, DirEntry, File, include_dir};
 
-use crate::toolchain::Language;
+use crate::toolchain::{Language, MADE};
 
 static SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../sdk");
 static BLANK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../adapters/blank");
@@ -14,8 +14,6 @@ const CONTRACT: &str = include_str!("../../../../wit/adapter.wit");
 /// Nothing else of a folder belongs to a project.
 const KINDS_OF_FILES: [&str; 12] =
     ["gitignore", "in", "js", "json", "md", "mjs", "mts", "py", "rs", "toml", "ts", "typed"];
-/// What is made on the way.
-const LEFT_OUT: [&str; 4] = ["__pycache__", "dist", "node_modules", "target"];
 /// What the SDKs are tested by.
 const TESTS_OF_SDKS: [&str; 2] = ["test", "tests"];
 
@@ -89,7 +87,7 @@ impl Project {
     fn take_in(&mut self, dir: &'static Dir<'static>, from: &Path, to: &Path, is_sdk: bool) {
         for entry in dir.entries() {
             let name = entry.path().file_name().and_then(OsStr::to_str).unwrap_or_default();
-            let is_left_out = LEFT_OUT.contains(&name) || (is_sdk && TESTS_OF_SDKS.contains(&name));
+            let is_left_out = MADE.contains(&name) || (is_sdk && TESTS_OF_SDKS.contains(&name));
             match entry {
                 DirEntry::Dir(_) if is_left_out => {}
                 DirEntry::Dir(below) => self.take_in(below, from, to, is_sdk),
@@ -127,6 +125,12 @@ fn named(place: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
+    /// `{{word}}`, behind its beginning.
+    fn is_a_mark(text: &str) -> bool {
+        let word = text.split_once("}}").map(|(word, _)| word);
+        word.is_some_and(|word| !word.is_empty() && word.chars().all(|char| char.is_ascii_lowercase()))
+    }
+
     #[test]
     fn every_kind_is_whole_in_every_language() {
         for (kind, language) in
@@ -147,9 +151,9 @@ mod tests {
             let cases = files.iter().filter(|(place, _)| place.starts_with("cases"));
             assert!(cases.count() >= 10, "{of}");
             assert!(files.iter().any(|(place, _)| place.starts_with("sdk")), "{of} has no SDK");
-            let unfilled = files.iter().find(|(_, text)| {
-                text.windows(2).any(|two| two == b"{{") && text.windows(8).any(|it| it == b"{{name}}")
-            });
+            let is_own = |place: &PathBuf| !place.starts_with("sdk") && !place.starts_with("wit");
+            let holds_a_mark = |text: &[u8]| String::from_utf8_lossy(text).split("{{").skip(1).any(is_a_mark);
+            let unfilled = files.iter().find(|(place, text)| is_own(place) && holds_a_mark(text));
             assert_eq!(unfilled.map(|(place, _)| place), None, "{of}");
         }
     }

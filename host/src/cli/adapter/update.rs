@@ -56,7 +56,14 @@ async fn case(adapter: &Adapter, file: &Path) -> Result<bool, Failure> {
         return Ok(false);
     }
     let text = std::fs::read_to_string(file)?;
-    std::fs::write(file, rewritten(&text, changed)?)?;
+    let unfinished = file.with_extension("unfinished");
+    std::fs::write(&unfinished, rewritten(&text, changed)?)?;
+    let held = Case::read(&unfinished)?.hold(adapter).await;
+    if let Err(why) = held {
+        std::fs::remove_file(&unfinished)?;
+        return Err(format!("what is answered now cannot be what is expected: {why}").into());
+    }
+    std::fs::rename(&unfinished, file)?;
     Ok(true)
 }
 
@@ -108,6 +115,8 @@ fn short(value: &Value) -> Value {
                     said.map(|(name, member)| match (name.as_str(), member) {
                         // Text in the contract.
                         ("i-account", Value::Number(number)) => (name.clone(), number.to_string().into()),
+                        // Somebody's own documents.
+                        ("payload" | "value", _) => (name.clone(), member.clone()),
                         _ => (name.clone(), short(member)),
                     })
                     .collect()

@@ -3,6 +3,7 @@
 mod looks;
 mod operations;
 mod recorded;
+mod reload;
 mod resync;
 mod status;
 
@@ -20,13 +21,14 @@ use subtle::ConstantTimeEq as _;
 
 use super::header;
 use crate::engine::{Intake, Operators, Refused};
-use crate::ports::JournalError;
+use crate::ports::{JournalError, Reloads};
 use crate::secret::Secret;
 
 pub struct Door {
     pub intake: Intake,
     pub operators: Operators,
     pub tokens: Vec<AdminToken>,
+    pub reloads: Arc<dyn Reloads>,
 }
 
 /// What lets an operator in.
@@ -71,6 +73,7 @@ pub fn routes(door: Door) -> Router {
         .route("/notifications", get(looks::notifications))
         .route("/notifications/{id}", get(looks::notification))
         .route("/accounts/{i_account}", get(looks::account))
+        .route("/reload", get(reload::last).post(reload::now))
         .route("/resync", get(resync::show).post(resync::begin))
         .route("/resync/stop", post(resync::stop))
         .route("/resync/differing", get(resync::differing))

@@ -191,12 +191,15 @@ def look(flow: Flow, standing: Applied[Standing], imsi: str) -> dict[str, Any] |
     found = response.json()
     if not response.is_success or not isinstance(found, list):
         flow.again("look-failed", f"look: {response.status}")
-    return next((one for one in found if text_member(one, "imsi") == imsi), None)
+    ours = next((one for one in found if text_member(one, "imsi") == imsi), None)
+    if ours is not None and text_member(ours, "id") is None:
+        flow.park("not-understood", "the subscriber has no id that is a text")
+    return ours
 
 
-def at(method: str, found: Any) -> Request:
+def at(method: str, found: dict[str, Any]) -> Request:
     """A request to the subscriber that was found."""
-    return Request.new(method, "/subscribers").segment(text_member(found, "id") or "")
+    return Request.new(method, "/subscribers").segment(found["id"])
 
 
 def judged(flow: Flow, label: str, response: Response) -> str | None:

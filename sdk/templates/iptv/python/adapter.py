@@ -241,12 +241,15 @@ def look(flow: Flow, login: str) -> dict[str, Any] | None:
     found = response.json()
     if not response.is_success or not isinstance(found, list):
         later(flow, "look", response)
-    return next((one for one in found if text_member(one, "login") == login), None)
+    ours = next((one for one in found if text_member(one, "login") == login), None)
+    if ours is not None and text_member(ours, "id") is None:
+        flow.park("not-understood", "the customer has no id that is a text")
+    return ours
 
 
-def at(method: str, found: Any) -> Request:
+def at(method: str, found: dict[str, Any]) -> Request:
     """A request to the customer that was found."""
-    return Request.new(method, "/customers").segment(text_member(found, "id") or "")
+    return Request.new(method, "/customers").segment(found["id"])
 
 
 def with_session(request: Request) -> Request:

@@ -66,7 +66,9 @@ class Order:
 
     @classmethod
     def read(cls, shown: Any) -> Order | None:
-        order = text_member(shown, "id") or text_member(shown, "orderId")  # As a notification calls it.
+        order = text_member(shown, "id")
+        if order is None:
+            order = text_member(shown, "orderId")  # As a notification calls it.
         state = text_member(shown, "state")
         if order is None or state is None:
             return None
@@ -250,8 +252,14 @@ def find(flow: Flow, external_id: str) -> Order | None:
     orders = response.json()
     if not response.is_success or not isinstance(orders, list):
         flow.again("look-failed", f"find: {response.status}")
-    ours = (order for order in orders if text_member(order, "externalId") == external_id)
-    return Order.read(next(ours, None))
+    ours = next((order for order in orders if text_member(order, "externalId") == external_id), None)
+    if ours is None:
+        return None
+    # It is there: what cannot be read must not be ordered once more.
+    order = Order.read(ours)
+    if order is None:
+        flow.park("not-understood", "the order has no id and state that are texts")
+    return order
 
 
 def is_trouble_of_the_group(response: Response) -> bool:

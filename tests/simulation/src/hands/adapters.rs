@@ -62,6 +62,18 @@ impl Adapters for Hand {
         Ok((flow::provision(self.0.universe.group(&question.group), &question), digest))
     }
 
+    fn keeps(&self, _group: &Group, _digest: &Digest) -> bool {
+        false
+    }
+
+    async fn provision_by(
+        &self,
+        _digest: &Digest,
+        question: Question,
+    ) -> Result<(Progress, Digest), AdapterError> {
+        Err(AdapterError::NotLoaded(question.group))
+    }
+
     async fn read_notification(&self, group: &Group, raw: &Notification) -> Result<Reading, AdapterError> {
         self.0.gate().await;
         tokio::task::yield_now().await;

@@ -126,10 +126,13 @@ impl Hand {
     /// It arrives, and does what it says.
     fn arrives(&self, group: &Group, request: &Request, key: &str, session: &SessionValues) -> Response {
         let mut state = self.0.state();
-        if let Some((operation, epoch, _)) = self.stands(key).filter(|_| request.label != LOG_IN)
-            && !is_marked(&operation, epoch, key)
-        {
-            state.ledger.late.insert((group.clone(), operation.lane.i_account));
+        if let Some((operation, epoch, _)) = self.stands(key).filter(|_| request.label != LOG_IN) {
+            let lane = (group.clone(), operation.lane.i_account);
+            // What arrives under the lease that holds is the newest word.
+            match is_marked(&operation, epoch, key) {
+                true => drop(state.ledger.late.remove(&lane)),
+                false => drop(state.ledger.late.insert(lane)),
+            }
         }
         let answer = system::take(&mut state, &self.0.universe, group, request, key, session);
         state.note(format!("{group} takes {} {} of {key}: {}", request.method, request.path, answer.status));

@@ -1,46 +1,20 @@
 //! Somebody else's names, numbers and secrets, the same ones wherever the same stood. The form stays: so many digits, an
-//! address with an `@`; and the first third of a number, which says whose network it is.
+//! address with an `@`; and the first third of a number, which says whose network it is. Bodies of bytes stay as they are.
 
 use std::collections::BTreeMap;
 
-use serde_json::{Number, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::domain::Veil;
 
-/// What is shorter stands for too much else.
-const CHARS_MIN: usize = 4;
-/// Of a number that is nobody's name.
+/// A word of so many letters is found in other texts, too; a shorter one stands for too much else.
+const LETTERS_MIN: usize = 4;
+/// The same of a number.
 const DIGITS_MIN: usize = 7;
-
-/// Members whose texts say who somebody is or where he lives, as PortaBilling names them and other systems do.
-const NAMES: [&str; 26] = [
-    "address",
-    "baddr1",
-    "baddr2",
-    "baddr3",
-    "baddr4",
-    "baddr5",
-    "bcc",
-    "birthday",
-    "city",
-    "companyname",
-    "cont1",
-    "cont2",
-    "email",
-    "faxnum",
-    "firstname",
-    "h323_password",
-    "iccid",
-    "imsi",
-    "lastname",
-    "login",
-    "midinit",
-    "msisdn",
-    "name_on_card",
-    "password",
-    "phone1",
-    "phone2",
-];
+/// What is longer has no length that anybody counts on.
+const KEPT_LENGTH_MAX: usize = 64;
+/// Members that say what happened when, and hold nobody's data.
+const STRUCTURE: [&str; 8] = ["ask", "at", "began", "i-account", "label", "received-at", "status", "wanted"];
 
 /// What is replaced, by what.
 pub struct Persons<'a> {
@@ -48,125 +22,153 @@ pub struct Persons<'a> {
     veil: &'a Veil,
 }
 
+/// What a member's name says of its value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Under {
+    Nothing,
+    Somebody,
+    Secret,
+}
+
 impl<'a> Persons<'a> {
     /// Whoever a case speaks of.
     pub fn of(case: &Value, veil: &'a Veil) -> Self {
         let mut persons = Self { others: BTreeMap::new(), veil };
-        persons.look_for_secrets(case);
-        let operation = &case["operation"];
-        let subscriber = &operation["subscriber"];
-        for name in ["msisdn", "imsi", "iccid"] {
+        let subscriber = &case["operation"]["subscriber"];
+        for name in ["account-id", "msisdn", "imsi", "iccid"] {
             persons.know(subscriber[name].as_str().unwrap_or_default());
         }
-        let account_id = subscriber["account-id"].as_str().unwrap_or_default();
-        persons.know(account_id.split('@').next().unwrap_or_default());
-        for part in
-            [&subscriber["documents"], &operation["event"]["variables"], &operation["event"]["enclosed"]]
-        {
-            persons.look(part, false);
-        }
-        persons.look(&operation["applied"], false);
+        persons.look(case, Under::Nothing);
         persons
     }
 
-    /// Those that stand under the name of one: in documents, in texts that hold one, in headers.
-    fn look_for_secrets(&mut self, value: &Value) {
-        for secret in self.veil.secrets_in(value) {
-            self.know_secret(&secret);
+    fn under(&self, name: &str) -> Under {
+        match () {
+            () if self.veil.hides(name) => Under::Secret,
+            () if Veil::names_somebody(name) => Under::Somebody,
+            () => Under::Nothing,
         }
+    }
+
+    /// What a member is under: its own name, or for the value of a header or a field the name beside it.
+    fn of_member(&self, members: &Map<String, Value>, name: &str) -> Under {
+        let beside = ["name", "key", "id", "field"].iter().filter_map(|it| members.get(*it)?.as_str());
+        let named = beside.map(|name| self.under(name)).find(|under| *under != Under::Nothing);
+        match self.under(name) {
+            Under::Nothing if name.ends_with("value") => named.unwrap_or(Under::Nothing),
+            under => under,
+        }
+    }
+
+    fn look(&mut self, value: &Value, under: Under) {
         match value {
             Value::Object(members) => {
-                let name = members.get("name").and_then(Value::as_str).unwrap_or_default();
-                if let Some(value) =
-                    members.get("value").and_then(Value::as_str).filter(|_| self.veil.hides(name))
-                {
-                    self.know_secret(value);
-                }
-                members.values().for_each(|member| self.look_for_secrets(member));
-            }
-            Value::Array(values) => values.iter().for_each(|value| self.look_for_secrets(value)),
-            Value::String(text) => {
-                if let Some(inside) = document_of(text) {
-                    self.look_for_secrets(&inside);
+                for (name, member) in members.iter().filter(|(name, _)| !STRUCTURE.contains(&name.as_str())) {
+                    let of_member = self.of_member(members, name);
+                    self.look(member, if of_member == Under::Nothing { under } else { of_member });
                 }
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
-    }
-
-    /// As long as it was: a key of a card has its length.
-    fn know_secret(&mut self, secret: &str) {
-        let (number, length) = (self.others.len() + 1, secret.chars().count());
-        self.others.entry(secret.to_owned()).or_insert_with(|| format!("{number:0length$}"));
-    }
-
-    fn look(&mut self, value: &Value, is_named: bool) {
-        match value {
-            Value::Object(members) => {
-                for (name, member) in members {
-                    let is_named = NAMES.binary_search(&name.to_ascii_lowercase().as_str()).is_ok();
-                    self.look(member, is_named);
-                }
-            }
-            Value::Array(values) => values.iter().for_each(|value| self.look(value, is_named)),
-            Value::String(text) if is_named || is_number(text) || text.contains('@') => self.know(text),
-            Value::Number(number) if is_named || number.to_string().len() > DIGITS_MIN => {
-                self.know(&number.to_string());
-            }
-            Value::String(_) | Value::Number(_) | Value::Null | Value::Bool(_) => {}
-        }
-    }
-
-    fn know(&mut self, text: &str) {
-        if text.chars().count() < CHARS_MIN || self.others.contains_key(text) {
-            return;
-        }
-        let number = self.others.len() + 1;
-        let other = if is_number(text) {
-            let kept = text.len() / 3;
-            let rest = text.len() - kept;
-            format!("{}{number:0rest$}", &text[..kept])
-        } else if text.contains('@') {
-            format!("person-{number}@example.com")
-        } else {
-            format!("person-{number}")
-        };
-        self.others.insert(text.to_owned(), other);
-    }
-
-    /// All of a document in other words. The longest go first: one may stand in another.
-    pub fn replaced(&self, document: Value) -> Value {
-        let mut words: Vec<_> = self.others.iter().collect();
-        words.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
-        self.replaced_by(document, &words)
-    }
-
-    fn replaced_by(&self, document: Value, words: &[(&String, &String)]) -> Value {
-        match document {
-            Value::String(text) => {
-                let text = in_other_words(&text, words);
-                // A text that is no document may call something a secret all the same.
-                if document_of(&text).is_some() {
-                    text.into()
-                } else {
-                    self.veil.without_secrets(&text).into()
-                }
-            }
+            Value::Array(values) => values.iter().for_each(|value| self.look(value, under)),
+            Value::String(text) => match document_of(text) {
+                Some(inside) => self.look(&inside, under),
+                None if under != Under::Nothing || is_number(text) || is_address(text) => self.know(text),
+                None => {}
+            },
             Value::Number(number) => {
-                let other = words.iter().find(|(text, _)| **text == number.to_string());
-                let other = other.and_then(|(_, other)| other.trim_start_matches('0').parse::<Number>().ok());
-                other.unwrap_or(number).into()
+                let text = number.to_string();
+                if under != Under::Nothing || is_number(&text) {
+                    self.know(&text);
+                }
             }
-            Value::Array(values) => values.into_iter().map(|value| self.replaced_by(value, words)).collect(),
+            Value::Null | Value::Bool(_) => {}
+        }
+    }
+
+    /// Of an account ID and its like the part before the `@` is the name, and what follows says of what kind it is.
+    fn know(&mut self, text: &str) {
+        let (name, realm) = text.split_once('@').unwrap_or((text, ""));
+        if realm.contains('.') && !is_number(name) {
+            let number = self.others.len() + 1;
+            self.others.entry(text.to_owned()).or_insert_with(|| format!("person-{number}@example.com"));
+        }
+        if !name.is_empty() && !self.others.contains_key(name) {
+            let other = another(name, self.others.len() + 1);
+            self.others.insert(name.to_owned(), other);
+        }
+    }
+
+    pub fn replaced(&self, case: Value) -> Value {
+        let everywhere = |text: &&String| match is_digits(text) {
+            true => text.len() >= DIGITS_MIN,
+            false => text.chars().count() >= LETTERS_MIN,
+        };
+        // The longest go first: one may stand in another.
+        let mut words: Vec<_> = self.others.iter().filter(|(text, _)| everywhere(text)).collect();
+        words.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
+        self.within(case, Under::Nothing, &words)
+    }
+
+    fn within(&self, value: Value, under: Under, words: &[(&String, &String)]) -> Value {
+        match value {
             Value::Object(members) => {
-                let members = members.into_iter();
-                members
-                    .map(|(name, value)| (in_other_words(&name, words), self.replaced_by(value, words)))
-                    .collect()
+                let unders: Vec<_> = members.keys().map(|name| self.of_member(&members, name)).collect();
+                let replaced = members.into_iter().zip(unders).map(|((name, value), of_member)| {
+                    let under = if of_member == Under::Nothing { under } else { of_member };
+                    let value = match STRUCTURE.contains(&name.as_str()) {
+                        true => value,
+                        false => self.within(value, under, words),
+                    };
+                    (name, value)
+                });
+                Value::Object(replaced.collect())
             }
+            Value::Array(values) => {
+                values.into_iter().map(|value| self.within(value, under, words)).collect()
+            }
+            Value::String(text) => self.text(&text, under, words),
+            Value::Number(number) => match self.others.get(&number.to_string()) {
+                Some(other) if under != Under::Nothing || other.len() >= DIGITS_MIN => as_number(other),
+                _ => Value::Number(number),
+            },
             plain @ (Value::Null | Value::Bool(_)) => plain,
         }
     }
+
+    fn text(&self, text: &str, under: Under, words: &[(&String, &String)]) -> Value {
+        if let Some(inside) = document_of(text) {
+            return self.within(inside, under, words).to_string().into();
+        }
+        if under != Under::Nothing
+            && let Some(other) = self.others.get(text)
+        {
+            return other.clone().into();
+        }
+        // What is no document may call something a secret all the same.
+        self.veil.without_secrets(&in_other_words(text, words)).into()
+    }
+}
+
+/// As long as it was, where somebody may count on that.
+fn another(name: &str, number: usize) -> String {
+    let length = name.chars().count();
+    if length > KEPT_LENGTH_MAX {
+        return format!("person-{number}");
+    }
+    match name.strip_prefix('+').unwrap_or(name) {
+        digits if is_digits(digits) => {
+            let kept = if length >= DIGITS_MIN { length / 3 } else { 0 };
+            let rest = length - kept;
+            format!("{}{number:0rest$}", &name[..kept])
+        }
+        // A key of a card stays one.
+        key if key.bytes().all(|byte| byte.is_ascii_hexdigit()) => format!("{number:0length$}"),
+        _ => format!("person-{number}"),
+    }
+}
+
+fn as_number(text: &str) -> Value {
+    let digits = text.trim_start_matches('0');
+    digits.parse::<Number>().map_or_else(|_| text.into(), Value::Number)
 }
 
 /// The document that a text is.
@@ -178,16 +180,44 @@ fn document_of(text: &str) -> Option<Value> {
 /// Where it stands as it is, and as an address writes it.
 fn in_other_words(text: &str, words: &[(&String, &String)]) -> String {
     words.iter().fold(text.to_owned(), |text, (word, other)| {
-        let text = text.replace(word.as_str(), other);
-        let encoded = word.replace('@', "%40");
-        if encoded == **word { text } else { text.replace(&encoded, &other.replace('@', "%40")) }
+        let text = replace_word(&text, word, other);
+        [("%20", "%2B"), ("+", "%2B")].iter().fold(text, |text, (space, plus)| {
+            let written = |word: &str| word.replace('+', plus).replace(' ', space).replace('@', "%40");
+            let encoded = written(word);
+            if encoded == **word { text } else { replace_word(&text, &encoded, &written(other)) }
+        })
     })
+}
+
+/// A number wherever it stands; a name where no letter goes on.
+fn replace_word(text: &str, word: &str, other: &str) -> String {
+    if is_digits(word) {
+        return text.replace(word, other);
+    }
+    let mut replaced = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(word) {
+        let (before, after) = (&rest[..at], &rest[at + word.len()..]);
+        let goes_on = before.ends_with(char::is_alphanumeric) || after.starts_with(char::is_alphanumeric);
+        replaced.push_str(before);
+        replaced.push_str(if goes_on { word } else { other });
+        rest = after;
+    }
+    replaced + rest
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// As a number is written that somebody is known by: a telephone's, a card's.
 fn is_number(text: &str) -> bool {
     let digits = text.strip_prefix('+').unwrap_or(text);
-    digits.len() >= DIGITS_MIN && digits.bytes().all(|byte| byte.is_ascii_digit())
+    digits.len() >= DIGITS_MIN && is_digits(digits)
+}
+
+fn is_address(text: &str) -> bool {
+    text.contains('@') && !text.contains("@@") && !text.contains(char::is_whitespace)
 }
 
 #[cfg(test)]
@@ -196,46 +226,90 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn the_names_are_in_order() {
-        assert!(NAMES.is_sorted(), "they are searched");
+    fn replaced(case: &Value) -> (Value, String) {
+        let veil = Veil::new(&["session-key".to_owned()]);
+        let other = Persons::of(case, &veil).replaced(case.clone());
+        let text = other.to_string();
+        (other, text)
     }
 
-    #[test]
-    fn the_same_person_has_the_same_other_name_everywhere() {
-        let case = json!({
+    fn case() -> Value {
+        json!({
             "operation": {
+                "began": "2026-01-31T08:00:00.000Z",
+                "i-account": "189",
                 "subscriber": {
                     "account-id": "15550001111@msisdn",
                     "msisdn": "15550001111",
                     "imsi": "001010000000001",
                     "documents": { "account_info": {
-                        "firstname": "Ada", "lastname": "Lovelace", "email": "ada@example.net",
-                        "product_name": "Mobile Gold", "i_account": 189, "phone1": 15550002222_u64,
-                    } },
+                        "id": "15550001111@msisdn", "firstname": "Ada", "last_name": "Lovelace",
+                        "email": "ada@example.net", "product_name": "Mobile Gold", "i_account": 189,
+                        "phone1": 15550002222_u64, "zip": 1010, "pin1": "4711", "h323_password": "2026",
+                        "ki": "465B5CE8B199B49FAA5F0A2EE238A6BC",
+                    }, "custom_fields": [{ "name": "PIN", "db_value": "" }, { "name": "password", "db_value": "geheim" }] },
                 },
                 "event": { "variables": {}, "enclosed": {} },
             },
             "steps": [{ "then": {
-                "body": "<name>Lovelace</name> 15550001111 ada%40example.net",
+                "at": "2026-01-31T08:00:01.000Z",
+                "path": "/people/ada%40example.net?number=15550001111&of=Mobile%20Gold",
+                "text": "<name>Lovelace</name> Lovelaces 15550001111",
                 "number": 15550002222_u64,
-                "headers": [{ "name": "session-key", "value": "k-4711-k-4711" }],
-                "text": "{\"session_key\":\"k-4711-k-4711\",\"password\":\"open sesame, please\"}",
+                "headers": [{ "name": "session-key", "value": "k-4711-k-4712" }, { "name": "set-cookie", "value": "" }],
+                "body": "{\"session_key\":\"k-4711-k-4712\",\"pin\":4811,\"people\":[{\"surname\":\"Hopper\",\"phone\":\"15559998888\"}]}",
             } }],
-        });
-        let veil = Veil::new(&["session-key".to_owned()]);
-        let other = Persons::of(&case, &veil).replaced(case);
-        let text = other.to_string();
-        for gone in
-            ["Lovelace", "15550001111", "001010000000001", "ada@", "ada%40", "15550002222", "4711", "sesame"]
-        {
+        })
+    }
+
+    #[test]
+    fn the_same_person_has_the_same_other_name_everywhere() {
+        let (other, text) = replaced(&case());
+        for gone in [
+            "Ada",
+            "Lovelace<",
+            "ada@",
+            "ada%40",
+            "15550001111",
+            "001010000000001",
+            "15550002222",
+            "4711",
+            "4811",
+            "geheim",
+            "465B5CE8",
+            "Hopper",
+            "15559998888",
+            "\"zip\":1010",
+            "\"2026\"",
+        ] {
             assert!(!text.contains(gone), "{gone} stands in {text}");
         }
-        for kept in ["Mobile Gold", "189", "@msisdn", "00101"] {
+        for kept in [
+            "Mobile Gold",
+            "Mobile%20Gold",
+            "189",
+            "@msisdn",
+            "00101",
+            "2026-01-31T08:00:01.000Z",
+            "Lovelaces",
+        ] {
             assert!(text.contains(kept), "{kept} is missing in {text}");
         }
-        let msisdn = other["operation"]["subscriber"]["msisdn"].as_str().expect("a text");
-        let body = other["steps"][0]["then"]["body"].as_str().expect("a text");
-        assert!(msisdn.len() == 11 && body.contains(msisdn) && body.contains("%40example.com"), "{text}");
+        let subscriber = &other["operation"]["subscriber"];
+        let msisdn = subscriber["msisdn"].as_str().expect("a text");
+        assert_eq!(msisdn.len(), 11, "{text}");
+        assert_eq!(subscriber["account-id"], format!("{msisdn}@msisdn"));
+        assert_eq!(subscriber["documents"]["account_info"]["id"], format!("{msisdn}@msisdn"));
+        assert!(other["steps"][0]["then"]["path"].as_str().expect("a text").contains(msisdn), "{text}");
+        let ki = subscriber["documents"]["account_info"]["ki"].as_str().expect("a text");
+        assert!(ki.len() == 32 && ki.bytes().all(|byte| byte.is_ascii_hexdigit()), "a key stays one: {ki}");
+    }
+
+    #[test]
+    fn nothing_is_too_long_or_too_short() {
+        let digits = "7".repeat(70_000);
+        let (_, text) = replaced(&json!({ "password": digits, "pin": "", "token": "", "steps": [digits] }));
+        assert!(!text.contains("7777"), "{} characters", text.len());
+        assert!(text.contains("\"pin\":\"\""), "an empty one stays: {text}");
     }
 }

@@ -202,7 +202,11 @@ function look(flow: Flow, standing: Applied<Standing>, imsi: string): Json | und
   if (!response.isSuccess || !Array.isArray(found)) {
     return flow.again("look-failed", `look: ${response.status}`);
   }
-  return found.find((one) => member(one, "imsi") === imsi);
+  const ours = found.find((one) => member(one, "imsi") === imsi);
+  if (ours !== undefined && textOf(ours, "id") === undefined) {
+    return flow.park("not-understood", "the subscriber has no id that is a text");
+  }
+  return ours;
 }
 
 /** A request to the subscriber that was found. */

@@ -253,7 +253,11 @@ function look(flow: Flow, login: string): Json | undefined {
   if (!response.isSuccess || !Array.isArray(found)) {
     return later(flow, "look", response);
   }
-  return found.find((one) => member(one, "login") === login);
+  const ours = found.find((one) => member(one, "login") === login);
+  if (ours !== undefined && textOf(ours, "id") === undefined) {
+    return flow.park("not-understood", "the customer has no id that is a text");
+  }
+  return ours;
 }
 
 /** A request to the customer that was found. */

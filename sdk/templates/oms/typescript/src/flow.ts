@@ -203,7 +203,12 @@ function find(flow: Flow, externalId: string): Order | undefined {
   if (!response.isSuccess || !Array.isArray(orders)) {
     return flow.again("look-failed", `find: ${response.status}`);
   }
-  return readOrder(orders.find((one) => textOf(one, "externalId") === externalId));
+  const found = orders.find((one) => textOf(one, "externalId") === externalId);
+  if (found === undefined) {
+    return undefined;
+  }
+  // It is there: what cannot be read must not be ordered once more.
+  return readOrder(found) ?? flow.park("not-understood", "the order has no id and state that are texts");
 }
 
 /** Nothing was done, and it is not the account's fault. */

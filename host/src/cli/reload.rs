@@ -1,0 +1,50 @@
+//! `reload`: has a running host take over what lies on disk, and says what came of it.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::door::{Door, word};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Only say what came of the last time.
+    #[arg(long)]
+    last: bool,
+    #[command(flatten)]
+    door: Door,
+}
+
+pub async fn run(arguments: &Arguments) -> ExitCode {
+    let method = if arguments.last { Method::GET } else { Method::POST };
+    let answer = match arguments.door.ask(method, "reload", None).await {
+        Ok(answer) => answer,
+        Err(code) => return code,
+    };
+    let is_well = answer["problems"].as_array().is_none_or(Vec::is_empty);
+    arguments.door.print(Ok(answer), text);
+    if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn text(told: &Value) -> String {
+    let mut text =
+        format!("generation {}, {}, by {}\n", told["generation"], word(&told["at"]), word(&told["because"]));
+    for group in told["groups"].as_array().into_iter().flatten() {
+        let digest: String = word(&group["digest"]).chars().take(19).collect();
+        let [name, outcome, adapter, version] =
+            ["group", "outcome", "adapter", "version"].map(|it| word(&group[it]));
+        let _ = writeln!(text, "{name:<12} {outcome:<10} {adapter} {version} {digest}");
+    }
+    for problem in told["problems"].as_array().into_iter().flatten() {
+        let [code, message, file, line, key] =
+            ["code", "message", "file", "line", "key"].map(|it| word(&problem[it]));
+        let _ =
+            writeln!(text, "error[{code}]: {message}\n  --> {file}:{line} {key}\n  = what served goes on");
+    }
+    for key in told["waits_for_restart"].as_array().into_iter().flatten() {
+        let _ = writeln!(text, "{} changed on disk, and waits for a restart", word(key));
+    }
+    text
+}

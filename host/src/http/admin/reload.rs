@@ -1,0 +1,52 @@
+//! Another try at taking over what lies on disk, and what came of the last one.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+
+use super::Door;
+use crate::ports::{Refusal, Reloaded};
+
+pub async fn last(State(door): State<Arc<Door>>) -> Json<Value> {
+    Json(told(&door.reloads.last().await))
+}
+
+pub async fn now(State(door): State<Arc<Door>>) -> Json<Value> {
+    Json(told(&door.reloads.reload("an operator").await))
+}
+
+fn told(reloaded: &Reloaded) -> Value {
+    let groups = reloaded.groups.iter().map(|(group, taken)| {
+        let retired = taken.retired.iter().map(ToString::to_string);
+        json!({
+            "group": group.0,
+            "outcome": taken.outcome.word(),
+            "adapter": taken.adapter,
+            "version": taken.version,
+            "digest": taken.digest.to_string(),
+            "retired": retired.collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "generation": reloaded.generation,
+        "at": reloaded.at.to_string(),
+        "because": reloaded.because,
+        "groups": groups.collect::<Vec<_>>(),
+        "problems": reloaded.refused.iter().map(problem).collect::<Vec<_>>(),
+        "waits_for_restart": reloaded.waits,
+    })
+}
+
+fn problem(refusal: &Refusal) -> Value {
+    json!({
+        "code": refusal.code,
+        "key": refusal.key,
+        "file": refusal.file,
+        "line": refusal.line,
+        "column": refusal.column,
+        "message": refusal.message,
+        "help": refusal.help,
+    })
+}

@@ -1,0 +1,126 @@
+//! Sets a reload off when a file has changed. What a watcher says is a hint: what counts is the files' bytes, and
+//! they are looked at without any hint, too.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode};
+use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, new_debouncer};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::Reload;
+use crate::config;
+use crate::domain::Digest;
+use crate::ports::Reloads as _;
+
+/// Whoever writes a file does it in several goes.
+const SETTLES_IN: Duration = Duration::from_millis(300);
+/// A file that is other bytes after so long is still being written.
+const STANDS_FOR: Duration = Duration::from_millis(200);
+/// Without any hint: some file systems give none.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// What each file held; `None`: it could not be read.
+type Seen = BTreeMap<PathBuf, Option<Digest>>;
+
+/// Looks until `stop`.
+pub async fn watch(reload: Arc<Reload>, stop: CancellationToken) {
+    let (hints, mut hinted) = mpsc::channel(1);
+    let mut seen = look(&reload.file).await;
+    let mut watching = Watching::new(hints, &seen);
+    while !stop.is_cancelled() {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            _ = hinted.recv() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+        let now = settled(&reload.file).await;
+        if now != seen {
+            reload.reload("a changed file").await;
+            seen = now;
+        }
+        // A folder that was made anew is another one, though it has the old one's name.
+        watching.again(&seen);
+    }
+}
+
+/// The configuration, and the adapters that it names.
+async fn look(file: &Path) -> Seen {
+    let mut files = vec![file.to_owned()];
+    files.extend(
+        match config::load(file) {
+            Ok(settings) => settings.groups,
+            Err(problems) => problems.whole,
+        }
+        .into_iter()
+        .map(|group| group.adapter),
+    );
+    let mut seen = Seen::new();
+    for file in files {
+        let bytes = tokio::fs::read(&file).await.ok();
+        seen.insert(file, bytes.map(|bytes| Digest::of(&bytes)));
+    }
+    seen
+}
+
+/// As they are once nobody writes any more.
+async fn settled(file: &Path) -> Seen {
+    let mut before = look(file).await;
+    loop {
+        tokio::time::sleep(STANDS_FOR).await;
+        let now = look(file).await;
+        if now == before {
+            return now;
+        }
+        before = now;
+    }
+}
+
+/// The folders that are watched: a file that is renamed into its place is another file.
+struct Watching {
+    debouncer: Option<Debouncer<RecommendedWatcher, RecommendedCache>>,
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Watching {
+    fn new(hints: mpsc::Sender<()>, seen: &Seen) -> Self {
+        let hear = move |heard: DebounceEventResult| {
+            // What could not be heard may have been anything. What is only read is no change: we read, too.
+            let is_a_change = heard.map_or(true, |events| events.iter().any(|event| !event.kind.is_access()));
+            if is_a_change {
+                let _ = hints.try_send(());
+            }
+        };
+        let debouncer = new_debouncer(SETTLES_IN, None, hear)
+            .map_err(|error| tracing::warn!(%error, "files cannot be watched; they are looked at every 30 seconds"))
+            .ok();
+        let mut watching = Self { debouncer, folders: BTreeSet::new() };
+        watching.again(seen);
+        watching
+    }
+
+    fn again(&mut self, seen: &Seen) {
+        let Some(debouncer) = &mut self.debouncer else { return };
+        for folder in std::mem::take(&mut self.folders) {
+            let _ = debouncer.unwatch(&folder);
+        }
+        let folders = seen.keys().flat_map(|file| folders_of(file)).collect::<BTreeSet<_>>();
+        for folder in folders {
+            match debouncer.watch(&folder, RecursiveMode::NonRecursive) {
+                Ok(()) => drop(self.folders.insert(folder)),
+                Err(error) => tracing::debug!(folder = %folder.display(), %error, "a folder is not watched"),
+            }
+        }
+    }
+}
+
+/// That in which its name stands, and that in which the file itself does, where links lead there.
+fn folders_of(file: &Path) -> Vec<PathBuf> {
+    let named = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let real = file.canonicalize().ok().and_then(|real| Some(real.parent()?.to_owned()));
+    std::iter::once(named.to_owned()).chain(real).collect()
+}

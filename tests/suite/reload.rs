@@ -1,0 +1,206 @@
+//! Adapters and their configuration are taken over while the host runs: what is good serves from the next question on,
+//! what is no good changes nothing, and what was begun is brought to its end.
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use punchdown::cli::stage::Stage;
+use punchdown_kit::oms::Settings;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::guests::{bent, guest};
+use crate::harness::{PROGRAM, folder, new_accounts, oms_adapter, stage_of, told, until};
+use crate::operators::{asked, operations, said};
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// A host whose adapter lies where this test alone writes.
+async fn running(folder: &Path, adapter_config: &str) -> Option<(Stage, PathBuf)> {
+    let adapter = folder.join("oms.wasm");
+    std::fs::copy(oms_adapter()?, &adapter).expect("copied");
+    let mut stage = stage_of(PROGRAM, folder, &adapter, Settings::default(), "", adapter_config).await;
+    stage.open_accounts(9);
+    stage.start_host().await.expect("the host starts");
+    Some((stage, adapter))
+}
+
+/// The same component under another digest: a section that says nothing more.
+pub fn edition(component: &Path, number: u8) -> Vec<u8> {
+    edition_of(&std::fs::read(component).expect("a component"), number)
+}
+
+fn edition_of(component: &[u8], number: u8) -> Vec<u8> {
+    let mut bytes = component.to_vec();
+    bytes.extend([0, 9, 7, b'e', b'd', b'i', b't', b'i', b'o', b'n', number]);
+    bytes
+}
+
+/// As Kubernetes does it: the name stays, and leads elsewhere.
+fn put_link(path: &Path, bytes: &[u8], number: u8) {
+    let behind = path.with_file_name(format!("behind-{number}"));
+    std::fs::create_dir_all(&behind).expect("a folder");
+    std::fs::write(behind.join("oms.wasm"), bytes).expect("written");
+    let link = path.with_extension("link");
+    symlink(behind.join("oms.wasm"), &link).expect("a link");
+    std::fs::rename(link, path).expect("renamed");
+}
+
+/// Whole under its name, or not at all.
+fn put(path: &Path, bytes: &[u8]) {
+    let unfinished = path.with_extension("unfinished");
+    std::fs::write(&unfinished, bytes).expect("written");
+    std::fs::rename(unfinished, path).expect("renamed");
+}
+
+async fn reloaded(stage: &Stage) -> Value {
+    asked(stage, &["reload", "--last"]).await
+}
+
+async fn provisioned(stage: &Stage, account: u64) {
+    until("OK", SOON, async || told(stage, account).last().is_some_and(|word| word == "OK")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_adapter_serves_as_soon_as_it_lies_there() {
+    let folder = folder();
+    let Some((stage, adapter)) = running(folder.path(), "").await else { return };
+    let espf = stage.espf(0.0);
+    espf.emit("Account/New", json!({ "i_account": 1 }));
+    provisioned(&stage, 1).await;
+    let before = reloaded(&stage).await;
+    assert_eq!((&before["generation"], &before["because"]), (&1.into(), &"start".into()), "{before}");
+
+    put(&adapter, &edition(&adapter, 2));
+    until("another one serves", SOON, async || reloaded(&stage).await["generation"] == 2).await;
+    let after = reloaded(&stage).await;
+    let (old, new) = (&before["groups"][0]["digest"], &after["groups"][0]["digest"]);
+    assert_ne!(old, new, "{after}");
+    assert_eq!(after["groups"][0]["outcome"], "swapped", "{after}");
+    assert_eq!(after["groups"][0]["retired"], json!([old]), "{after}");
+    assert_eq!(after["because"], "a changed file", "{after}");
+
+    espf.emit("Account/New", json!({ "i_account": 2 }));
+    provisioned(&stage, 2).await;
+    let id = operations(&stage, &["--account", "2"]).await[0]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(asked(&stage, &["operation", "show", &id]).await["adapter"], *new);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_good_changes_nothing_and_says_why() {
+    let folder = folder();
+    let Some((stage, adapter)) = running(folder.path(), "").await else { return };
+    let good = std::fs::read(&adapter).expect("a component");
+    let espf = stage.espf(0.0);
+    let stops = |text: String| text.replace("(i32.const 1024))", "(unreachable))");
+    let stops = bent(folder.path(), "ignores", "stops.wasm", stops);
+    for (account, bytes, code) in [
+        (1, b"not a component".to_vec(), "E0302"),
+        (2, good[..good.len() / 2].to_vec(), "E0302"),
+        (3, std::fs::read(stops).expect("a guest"), "E0304"),
+    ] {
+        put(&adapter, &bytes);
+        let output = said(&stage, &["reload"]).await;
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains(&format!("error[{code}]")) && text.contains("what served goes on"), "{text}");
+        espf.emit("Account/New", json!({ "i_account": account }));
+        provisioned(&stage, account).await;
+    }
+    put(&adapter, &good);
+    let output = said(&stage, &["reload"]).await;
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(reloaded(&stage).await["generation"], 1, "it was the same one throughout");
+}
+
+/// Its order was taken by the one; the other would never have sent it, and decides what is new.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_begun_is_brought_to_its_end_by_what_began_it() {
+    let folder = folder();
+    let Some((stage, adapter)) = running(folder.path(), "poll-seconds = 1").await else { return };
+    stage.oms.hold_completion(true);
+    let espf = stage.espf(0.0);
+    espf.emit("Account/New", json!({ "i_account": 1 }));
+    until("IN_PROGRESS", SOON, async || told(&stage, 1).last().is_some_and(|word| word == "IN_PROGRESS"))
+        .await;
+
+    put(&adapter, &std::fs::read(guest(folder.path(), "ignores")).expect("a guest"));
+    let output = said(&stage, &["reload"]).await;
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(reloaded(&stage).await["groups"][0]["adapter"], "guest");
+    espf.emit("Account/New", json!({ "i_account": 2 }));
+    let state = async |account: &str| operations(&stage, &["--account", account]).await[0]["state"].clone();
+    until("the other one decides", SOON, async || state("2").await == "ignored").await;
+
+    stage.oms.hold_completion(false);
+    provisioned(&stage, 1).await;
+    assert_eq!(state("1").await, "done");
+    assert_eq!(stage.oms.ledger().orders.len(), 1, "nothing was sent again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_configuration_of_an_adapter_is_taken_over_and_the_rest_waits() {
+    let folder = folder();
+    let Some((stage, _)) = running(folder.path(), "").await else { return };
+    let config = std::fs::read_to_string(&stage.config).expect("a configuration");
+    let espf = stage.espf(0.0);
+    let bad = config.replace("specification = \"mobile-line\"", "specification = 7");
+    put(&stage.config, bad.as_bytes());
+    let output = said(&stage, &["reload"]).await;
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("E0305") && text.contains("groups.HSS.config.specification"), "{text}");
+
+    let other = config.replace("specification = \"mobile-line\"", "specification = \"mobile-line-2\"");
+    let other = other.replacen("[groups.HSS]", "[groups.HSS]\ndeadline = \"47m\"", 1);
+    put(&stage.config, other.as_bytes());
+    let pid = stage.host_pid().expect("a host").to_string();
+    let hangup = Command::new("kill").args(["-HUP", &pid]).status().await.expect("it runs");
+    assert!(hangup.success());
+    until("it is taken over", SOON, async || reloaded(&stage).await["generation"] == 2).await;
+    let told = reloaded(&stage).await;
+    assert_eq!(told["waits_for_restart"], json!(["groups.HSS.deadline"]), "{told}");
+    espf.emit("Account/New", json!({ "i_account": 1 }));
+    provisioned(&stage, 1).await;
+    let order = stage.oms.ledger().orders.remove(0);
+    assert!(format!("{order:?}").contains("mobile-line-2"), "{order:?}");
+}
+
+/// Editions, half files, texts and links, one after the other, while three hundred accounts are provisioned.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_reloads_harms_no_operation() {
+    const ACCOUNTS: u64 = 300;
+    let folder = folder();
+    let Some((stage, adapter)) = running(folder.path(), "").await else { return };
+    stage.open_accounts(ACCOUNTS);
+    let good = std::fs::read(&adapter).expect("a component");
+    let espf = stage.espf(0.0);
+    new_accounts(&espf, ACCOUNTS);
+    let all_are_well =
+        async || (1..=ACCOUNTS).all(|account| told(&stage, account).last().is_some_and(|it| it == "OK"));
+    let (began, mut round) = (Instant::now(), 0_u8);
+    while !all_are_well().await {
+        assert!(began.elapsed() < Duration::from_secs(120), "in vain: {}", reloaded(&stage).await);
+        round = round.wrapping_add(1);
+        let newer = edition_of(&good, round);
+        match round % 5 {
+            0 => put(&adapter, b"not a component"),
+            1 => std::fs::write(&adapter, &newer[..newer.len() / 2]).expect("written"),
+            2 => put_link(&adapter, &newer, round),
+            3 => std::fs::write(&adapter, &newer).expect("written"),
+            _ => put(&adapter, &newer),
+        }
+        if round % 7 == 0 {
+            let _ = said(&stage, &["reload"]).await;
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    assert!(reloaded(&stage).await["generation"].as_u64().expect("a number") > 1, "nothing was taken over");
+    for event in espf.ledger().events {
+        assert!(event.answers.iter().all(|answer| answer == "200"), "{event:?}");
+    }
+    let orders = stage.oms.ledger().orders;
+    assert_eq!(orders.len() as u64, ACCOUNTS, "one order for each");
+    let failed = operations(&stage, &["--problems"]).await;
+    assert_eq!(failed, Vec::<Value>::new());
+}
