@@ -54,8 +54,10 @@ fn put(path: &Path, bytes: &[u8]) {
     std::fs::rename(unfinished, path).expect("renamed");
 }
 
+/// Whatever came of the last time: the exit code says whether all was well.
 async fn reloaded(stage: &Stage) -> Value {
-    asked(stage, &["reload", "--last"]).await
+    let output = said(stage, &["reload", "--last", "-o", "json"]).await;
+    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 async fn provisioned(stage: &Stage, account: u64) {
