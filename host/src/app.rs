@@ -176,6 +176,9 @@ impl App {
         let world: Arc<dyn World> = Arc::new(SystemWorld);
         // What `check` would refuse makes no journal.
         let Outside { billing, services, outbound } = Outside::of(&settings, &world)?;
+        let registers =
+            settings.groups.iter().map(|group| (group.group().clone(), group.engine.registers_with.clone()));
+        let registers = registers.collect();
         let journal = store::open(&settings.store)?;
         let journal_failed = journal.failed();
         let status_api = Espf::new(settings.espf, billing.session())?;
@@ -204,7 +207,8 @@ impl App {
         let events = http::events(&intake, settings.events, settings.nsps);
         let elsewhere = http::elsewhere(notify.clone());
         let notifications = http::notifications(&intake, notify);
-        let reload = Reload::new(&file, sandbox, catalog, Arc::clone(&metrics), Arc::clone(&world));
+        let reload =
+            Reload::new(&file, sandbox, catalog, Arc::clone(&metrics), Arc::clone(&world), registers);
         let reload = Arc::new(reload);
         let reloads: Arc<dyn Reloads> = Arc::clone(&reload) as Arc<dyn Reloads>;
         let admin = http::admin(&intake, engine.operators(), settings.admin_tokens, reloads);

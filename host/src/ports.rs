@@ -218,9 +218,7 @@ pub trait Adapters: Send + Sync {
     /// Whether that one can still be asked about operations of the group: it serves now, or served before.
     fn keeps(&self, group: &Group, digest: &Digest) -> bool;
 
-    async fn provision(&self, question: Question) -> Result<(Progress, Digest), AdapterError>;
-
-    /// The same of one that the host [`keeps`](Self::keeps).
+    /// What one decides that the host [`keeps`](Self::keeps).
     async fn provision_by(
         &self,
         digest: &Digest,

@@ -32,12 +32,14 @@ pub struct Reload {
     catalog: Catalog,
     metrics: Arc<Metrics>,
     world: Arc<dyn World>,
+    /// With which system each group is registered: that is read at a start.
+    registers: BTreeMap<Group, Option<String>>,
     running: Mutex<Running>,
 }
 
 struct Running {
-    /// The configuration without what is taken over, by which it runs until the next start.
-    fixed: BTreeMap<String, toml::Value>,
+    /// The configuration without what is taken over, by which it runs until the next start; `None`: nobody can say.
+    fixed: Option<BTreeMap<String, toml::Value>>,
     last: Reloaded,
 }
 
@@ -49,6 +51,7 @@ impl Reload {
         catalog: Catalog,
         metrics: Arc<Metrics>,
         world: Arc<dyn World>,
+        registers: BTreeMap<Group, Option<String>>,
     ) -> Self {
         let begun = Reloaded {
             generation: 1,
@@ -59,28 +62,31 @@ impl Reload {
             waits: Vec::new(),
         };
         let running = Mutex::new(Running { fixed: fixed(file), last: begun });
-        Self { file: file.to_owned(), sandbox, catalog, metrics, world, running }
+        Self { file: file.to_owned(), sandbox, catalog, metrics, world, registers, running }
     }
 
     /// The adapters of what lies on disk that differ from what serves, each loaded and asked about its configuration.
     async fn candidates(&self, groups: &[GroupSettings], secrets: &Vault) -> Candidates {
-        let sandbox = self.sandbox.clone().striking(secrets.clone());
         let serving: BTreeMap<_, _> = self.catalog.served().into_iter().collect();
         let mut found = Candidates::default();
         for group in groups {
             // A group that was not there at the start waits for the next one.
             let Some(now) = serving.get(group.group()) else { continue };
             let on_disk = tokio::fs::read(&group.adapter).await.ok().map(|bytes| Digest::of(&bytes));
-            let notify_at = group.notify.as_ref().and_then(|notify| notify.at.clone());
             let is_same = on_disk.as_ref() == Some(now.adapter.digest())
                 && now.config.text() == group.config.text()
-                && now.limits == group.limits
-                && now.notify_at == notify_at;
+                && now.limits == group.limits;
             if is_same {
                 continue;
             }
-            match load_adapter(&sandbox, group, secrets).await {
-                Ok(serving) => found.good.push((group.group().clone(), serving)),
+            // The doors are those of the start.
+            let mut group = group.clone();
+            group.engine.registers_with = self.registers.get(group.group()).cloned().flatten();
+            match load_adapter(&self.sandbox, &group, secrets).await {
+                Ok(serving) => {
+                    let serving = Serving { notify_at: now.notify_at.clone(), ..serving };
+                    found.good.push((group.group().clone(), serving));
+                }
                 Err(problems) => {
                     found.outcomes.insert(group.group().clone(), Outcome::Refused);
                     found.problems.extend(problems);
@@ -156,10 +162,10 @@ struct Candidates {
 impl Reloads for Reload {
     async fn reload(&self, because: &str) -> Reloaded {
         let mut running = self.running.lock().await;
+        let fixed = fixed(&self.file);
         let (groups, secrets, mut problems) = match config::load(&self.file) {
             Ok(settings) => (settings.groups, settings.secrets, Vec::new()),
-            // Sections that are good in themselves are taken over beside one that is not.
-            Err(Problems { found, whole, secrets, .. }) => (whole, secrets, found),
+            Err(problems) => without_problems(problems),
         };
         let mut candidates = self.candidates(&groups, &secrets).await;
         problems.append(&mut candidates.problems);
@@ -171,13 +177,26 @@ impl Reloads for Reload {
         let changed = !candidates.good.is_empty();
         // Here, and not before, anything is another one.
         self.catalog.replace(candidates.good);
+        let problems: Vec<_> = problems.into_iter().map(|problem| refusal(problem, &self.file)).collect();
+        let waits =
+            running.fixed.as_ref().zip(fixed).map(|(before, now)| waits(before, &now)).unwrap_or_default();
+        if !changed && running.last.refused == problems && running.last.waits == waits {
+            // Nothing new: what was said of the last time stands.
+            let outcomes = taken(&self.catalog, &candidates.outcomes);
+            return Reloaded {
+                groups: outcomes,
+                because: because.to_owned(),
+                at: self.world.now(),
+                ..running.last.clone()
+            };
+        }
         running.last = Reloaded {
             generation: running.last.generation + u64::from(changed),
             at: self.world.now(),
             because: because.to_owned(),
             groups: taken(&self.catalog, &candidates.outcomes),
-            refused: problems.into_iter().map(|problem| refusal(problem, &self.file)).collect(),
-            waits: waits(&running.fixed, &fixed(&self.file)),
+            refused: problems,
+            waits,
         };
         tell(&running.last);
         running.last.clone()
@@ -186,6 +205,19 @@ impl Reloads for Reload {
     async fn last(&self) -> Reloaded {
         self.running.lock().await.last.clone()
     }
+}
+
+/// Sections in which nothing is wrong are taken over beside one in which something is; of a file that is not what it
+/// must be as a whole, nothing.
+fn without_problems(problems: Problems) -> (Vec<GroupSettings>, Vault, Vec<Problem>) {
+    let Problems { found, mut whole, secrets, .. } = problems;
+    let is_whole = found.iter().all(|problem| !matches!(problem.code, Code::Syntax | Code::FileUnreadable));
+    whole.retain(|group| {
+        let section = format!("groups.{}", group.group());
+        let is_in_it = |key: &str| key == section || key.starts_with(&format!("{section}."));
+        is_whole && !found.iter().any(|problem| is_in_it(&problem.key))
+    });
+    (whole, secrets, found)
 }
 
 fn taken(catalog: &Catalog, outcomes: &BTreeMap<Group, Outcome>) -> Vec<(Group, Taken)> {
@@ -228,13 +260,11 @@ fn tell(reloaded: &Reloaded) {
 }
 
 /// The settings by which a host runs until it is started again, each by its key.
-fn fixed(file: &Path) -> BTreeMap<String, toml::Value> {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
+fn fixed(file: &Path) -> Option<BTreeMap<String, toml::Value>> {
+    let table = std::fs::read_to_string(file).ok()?.parse::<toml::Table>().ok()?;
     let mut found = BTreeMap::new();
-    if let Ok(table) = text.parse::<toml::Table>() {
-        leaves(&toml::Value::Table(table), "", &mut found);
-    }
-    found
+    leaves(&toml::Value::Table(table), "", &mut found);
+    Some(found)
 }
 
 fn leaves(value: &toml::Value, key: &str, found: &mut BTreeMap<String, toml::Value>) {

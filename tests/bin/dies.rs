@@ -56,14 +56,6 @@ impl Adapters for Deadly {
         self.adapters.secret_fields(group)
     }
 
-    async fn provision(&self, question: Question) -> Result<(Progress, Digest), AdapterError> {
-        self.die_of(&format!("account {}", question.i_account));
-        while self.names(&format!("slow {}", question.i_account)) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        self.adapters.provision(question).await
-    }
-
     fn keeps(&self, group: &Group, digest: &Digest) -> bool {
         self.adapters.keeps(group, digest)
     }
@@ -73,6 +65,10 @@ impl Adapters for Deadly {
         digest: &Digest,
         question: Question,
     ) -> Result<(Progress, Digest), AdapterError> {
+        self.die_of(&format!("account {}", question.i_account));
+        while self.names(&format!("slow {}", question.i_account)) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         self.adapters.provision_by(digest, question).await
     }
 

@@ -9,7 +9,7 @@ use punchdown::domain::{
     AccountId, Event, EventIdentity, Group, IAccount, Json, LaidDown, OperationId, Progress, Reason, Service,
     Subscriber, Timestamp, Trouble, Wanted,
 };
-use punchdown::ports::{AdapterError, Adapters as _, Question};
+use punchdown::ports::{AdapterError, Question};
 use punchdown::secret::{Secret, Vault};
 use punchdown::toolchain::{component_from_module, embed_contract};
 use punchdown::wasm::{Adapter, Catalog, Limits, Sandbox, Serving};

@@ -196,12 +196,7 @@ async fn ask(operation: &Operation, core: &Core, session: &mut Option<Arc<Sessio
     if let Some(trouble) = core.fatal(&subject) {
         return Outcome::Refused(trouble);
     }
-    let answer = async {
-        match takeover::by_whom(core, operation, &question).await? {
-            Some(digest) => core.ports.adapters.provision_by(&digest, question).await,
-            None => core.ports.adapters.provision(question).await,
-        }
-    };
+    let answer = takeover::decide(core, operation, question);
     let answer = core.asked(&subject, AdapterQuestion::Provision, answer).await;
     let left_with = session.take();
     if let (Ok((Progress { decision: Decision::Renew(_), .. }, _)), Some(ended)) = (&answer, left_with) {
@@ -244,6 +239,8 @@ async fn send(operation: &Operation, request: &Request, core: &Core, last: &mut 
     }
     // Whoever stood still may have lost the lane meanwhile, and somebody else sends.
     if last.written.ago(world) > LEAVES_WITHIN {
+        let (id, i_account) = (&operation.id, operation.lane.i_account);
+        tracing::warn!(operation = %id, %group, %i_account, code = "stood-still", "a request does not leave by its mark; it is marked again");
         let trouble = Trouble::new("stood-still", "the host stood still between its mark and the request");
         return Outcome::Held { trouble, until: world.now() };
     }

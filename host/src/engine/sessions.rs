@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 
 use super::Core;
 use super::errands::{Failed, Name};
-use crate::domain::{Group, Reason, Request, Standing, Timestamp, Trouble, renewed_after};
+use crate::domain::{Digest, Group, Reason, Request, Standing, Timestamp, Trouble, renewed_after};
 use crate::ports::{Denial, Lack, SessionValues, Withheld};
 use crate::secret::{Kept, Secret};
 use crate::telemetry::AdapterQuestion;
@@ -30,6 +30,8 @@ pub struct Sessions(BTreeMap<Group, Mutex<State>>);
 
 #[derive(Default)]
 struct State {
+    /// The adapter that logs in. Another one may want other words of a session, or none.
+    by: Option<Digest>,
     current: Option<Arc<Session>>,
     withheld: Withheld,
     /// Sessions that ended when they were new, one after the other.
@@ -73,10 +75,13 @@ impl Core {
 
     /// The one that runs, or a new one; `None` when the group's adapter cannot log in.
     pub(super) async fn group_session(&self, group: &Group) -> Result<Option<Arc<Session>>, Lack> {
-        if !self.ports.adapters.needs(group).is_some_and(|needs| needs.logs_in) {
+        let Some(needs) = self.ports.adapters.needs(group).filter(|needs| needs.logs_in) else {
             return Ok(None);
-        }
+        };
         let mut state = self.sessions.0[group].lock().await;
+        if state.by.as_ref() != Some(&needs.digest) {
+            *state = State { by: Some(needs.digest), ..State::default() };
+        }
         let now = self.ports.world.now();
         let is_good = |session: &&Arc<Session>| session.renew_at.is_none_or(|at| now < at);
         if let Some(session) = state.current.as_ref().filter(is_good).map(Arc::clone) {

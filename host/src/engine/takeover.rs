@@ -2,41 +2,53 @@
 //! it is there.
 
 use super::Core;
-use crate::domain::{Asked, Decision, Digest, Operation, Reason, Request, Trouble};
+use crate::domain::{Asked, Decision, Digest, Operation, Progress, Reason, Request, Trouble};
 use crate::ports::{AdapterError, Question};
 
-/// Who is to decide: one that served before, or `None`: the one that serves now.
+/// The next decision, and whose it is. Whoever is to decide is named once, so that one who takes over meanwhile decides
+/// nothing that he was not asked about.
 ///
 /// # Errors
-/// When neither can: a fault with the request that differs, or what the adapter itself brought.
-pub async fn by_whom(
+/// When neither the one that serves nor the one that decided last can: a fault with the request that differs, or what
+/// the adapter itself brought.
+pub async fn decide(
     core: &Core,
     operation: &Operation,
-    question: &Question,
-) -> Result<Option<Digest>, AdapterError> {
+    question: Question,
+) -> Result<(Progress, Digest), AdapterError> {
     let (adapters, group) = (&core.ports.adapters, &operation.lane.group);
-    let serving = adapters.needs(group).map(|needs| needs.digest);
-    let Some(before) = operation.by.as_ref().filter(|before| Some(*before) != serving.as_ref()) else {
-        return Ok(None);
+    let needs = adapters.needs(group).ok_or_else(|| AdapterError::NotLoaded(group.clone()))?;
+    let Some(before) = operation.by.as_ref().filter(|before| **before != needs.digest) else {
+        return adapters.provision_by(&needs.digest, question).await;
     };
-    match check(core, operation, question).await {
-        Ok(()) => Ok(None),
+    let asked = async {
+        check(core, operation, &question, &needs.digest).await?;
+        adapters.provision_by(&needs.digest, question.clone()).await
+    };
+    match asked.await {
         // Whatever the new one makes of it, what began it is still there.
-        Err(AdapterError::Fault(_)) if adapters.keeps(group, before) => Ok(Some(before.clone())),
-        Err(why) => Err(why),
+        Err(AdapterError::Fault(_)) if adapters.keeps(group, before) => {
+            adapters.provision_by(before, question).await
+        }
+        answer => answer,
     }
 }
 
-/// Asks it once for every request already sent, with the history cut before it. One that would
+/// Asks one once for every request already sent, with the history cut before it. One that would
 /// have asked for something else might send again what was sent.
 ///
 /// # Errors
 /// A fault with the request that differs; or what the adapter itself brought.
-async fn check(core: &Core, operation: &Operation, question: &Question) -> Result<(), AdapterError> {
+async fn check(
+    core: &Core,
+    operation: &Operation,
+    question: &Question,
+    digest: &Digest,
+) -> Result<(), AdapterError> {
     for (at, done) in operation.moves.iter().enumerate() {
         let Asked::Send { request, .. } = &done.asked else { continue };
         let asked = Question { history: question.history[..at].to_vec(), ..question.clone() };
-        let (progress, by) = core.ports.adapters.provision(asked).await?;
+        let (progress, by) = core.ports.adapters.provision_by(digest, asked).await?;
         let same = matches!(&progress.decision, Decision::Send(other) if other.asks_the_same_as(request));
         if !same {
             let began = done.by.to_string();

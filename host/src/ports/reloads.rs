@@ -49,7 +49,7 @@ impl Outcome {
 }
 
 /// One thing that is wrong, with its place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// What `explain` says more about.
     pub code: &'static str,

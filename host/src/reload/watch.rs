@@ -20,6 +20,8 @@ use crate::ports::Reloads as _;
 const SETTLES_IN: Duration = Duration::from_millis(300);
 /// A file that is other bytes after so long is still being written.
 const STANDS_FOR: Duration = Duration::from_millis(200);
+/// So often it is looked at again.
+const LOOKS_MAX: u32 = 25;
 /// Without any hint: some file systems give none.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
@@ -29,16 +31,18 @@ type Seen = BTreeMap<PathBuf, Option<Digest>>;
 /// Looks until `stop`.
 pub async fn watch(reload: Arc<Reload>, stop: CancellationToken) {
     let (hints, mut hinted) = mpsc::channel(1);
-    let mut seen = look(&reload.file).await;
+    let mut seen = settled(&reload.file).await;
+    // What changed while the host began.
+    reload.reload("a changed file").await;
     let mut watching = Watching::new(hints, &seen);
     while !stop.is_cancelled() {
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            _ = hinted.recv() => {}
+            Some(()) = hinted.recv() => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
-        let now = settled(&reload.file).await;
+        let Some(now) = stop.run_until_cancelled(settled(&reload.file)).await else { return };
         if now != seen {
             reload.reload("a changed file").await;
             seen = now;
@@ -67,10 +71,10 @@ async fn look(file: &Path) -> Seen {
     seen
 }
 
-/// As they are once nobody writes any more.
+/// As they are once nobody writes any more. One that is written all the time does not hold up the others for ever.
 async fn settled(file: &Path) -> Seen {
     let mut before = look(file).await;
-    loop {
+    for _ in 0..LOOKS_MAX {
         tokio::time::sleep(STANDS_FOR).await;
         let now = look(file).await;
         if now == before {
@@ -78,6 +82,7 @@ async fn settled(file: &Path) -> Seen {
         }
         before = now;
     }
+    before
 }
 
 /// The folders that are watched: a file that is renamed into its place is another file.
@@ -110,9 +115,9 @@ impl Watching {
         }
         let folders = seen.keys().flat_map(|file| folders_of(file)).collect::<BTreeSet<_>>();
         for folder in folders {
-            match debouncer.watch(&folder, RecursiveMode::NonRecursive) {
-                Ok(()) => drop(self.folders.insert(folder)),
-                Err(error) => tracing::debug!(folder = %folder.display(), %error, "a folder is not watched"),
+            // One that is not there is looked at all the same.
+            if debouncer.watch(&folder, RecursiveMode::NonRecursive).is_ok() {
+                self.folders.insert(folder);
             }
         }
     }

@@ -2,8 +2,7 @@
 //! compares. No label holds an account, an IMSI, an address or an event's id.
 
 use std::fmt;
-use std::sync::PoisonError;
-use std::sync::RwLock;
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
@@ -20,6 +19,7 @@ use super::labels::{
     StatusPost, class, result,
 };
 use super::listeners::Listeners;
+use super::serving::Serving;
 use super::words::{AdapterQuestion, HeldBy};
 use crate::domain::resync::Found;
 use crate::domain::{Digest, EventSource, Group, Kind, Response, State, Status, Timestamp};
@@ -54,7 +54,7 @@ pub struct Metrics {
     provision: Family<GroupOutcome, Histogram>,
     stages: Family<GroupStage, Histogram>,
     retries: Family<GroupKind, Counter>,
-    adapters: Family<ServingAdapter, Gauge>,
+    adapters: Serving,
     adapter_calls: Family<AdapterCall, Counter>,
     adapter_seconds: Family<OfGroup, Histogram>,
     requests: Family<GroupResult, Counter>,
@@ -127,7 +127,7 @@ impl Metrics {
             provision: Family::new_with_constructor(provision_seconds as fn() -> Histogram),
             stages: Family::new_with_constructor(stage_seconds as fn() -> Histogram),
             retries: Family::default(),
-            adapters: Family::default(),
+            adapters: Serving::default(),
             adapter_calls: Family::default(),
             adapter_seconds: Family::new_with_constructor(call_seconds as fn() -> Histogram),
             requests: Family::default(),
@@ -170,7 +170,7 @@ impl Metrics {
         all.register_with_unit("provision", "From the event to the end of its operation", Unit::Seconds, self.provision.clone());
         all.register_with_unit("stage", "How long operations stood in a stage", Unit::Seconds, self.stages.clone());
         all.register("retries", "Attempts that are made again", self.retries.clone());
-        all.register("adapter_info", "1 for the adapter that serves a group", self.adapters.clone());
+        all.register("adapter_info", "1 for the adapter that serves a group", self.adapters.family.clone());
         all.register("adapter_calls", "Questions to adapters", self.adapter_calls.clone());
         all.register_with_unit("adapter_call", "Time of a question to an adapter", Unit::Seconds, self.adapter_seconds.clone());
         all.register("requests", "Requests to targets", self.requests.clone());
@@ -256,12 +256,10 @@ impl Metrics {
         }
     }
 
-    /// The adapter that serves a group.
+    /// The adapter that serves a group; the one before does no more.
     pub fn serves(&self, group: &Group, adapter: &str, version: &str, digest: &Digest) {
         let (adapter, version, digest) = (adapter.to_owned(), version.to_owned(), digest.to_string());
-        self.adapters
-            .get_or_create(&ServingAdapter { group: group.0.clone(), adapter, version, digest })
-            .set(1);
+        self.adapters.is_now(ServingAdapter { group: group.0.clone(), adapter, version, digest });
     }
 
     /// When the certificate by which a group's target knows us ends.

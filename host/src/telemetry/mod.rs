@@ -3,6 +3,7 @@
 mod labels;
 mod listeners;
 mod metrics;
+mod serving;
 mod words;
 
 use std::io::IsTerminal as _;

@@ -74,16 +74,18 @@ impl Toolchain {
 pub fn examine() -> Vec<Tool> {
     let here = Path::new(".");
     let rustc = output(command("rustc", here).arg("--version")).ok();
-    let has_library = has_target_library(here);
-    let by_debian = !has_library && has_debian_packages(here);
-    let way = match (has_library, by_debian) {
-        (true, _) => Some(format!("{TARGET} of that compiler")),
-        (false, true) => Some(DEBIAN_PACKAGES.join(", ")),
-        (false, false) => None,
+    let may_ask_rustup = rustup_may_add() && output(command("rustup", here).arg("--version")).is_ok();
+    let way = match () {
+        () if has_target_library(here) => Some(format!("{TARGET} of that compiler")),
+        () if may_ask_rustup => Some("added by rustup at the first build".to_owned()),
+        () if has_debian_packages(here) => Some(DEBIAN_PACKAGES.join(", ")),
+        () if may_install() => Some("installed by the first build".to_owned()),
+        () => None,
     };
-    let mend = (way.is_none() && !may_install()).then(|| missing().to_string());
-    let way = way.or_else(|| may_install().then(|| "installed by the first build".to_owned()));
-    let no_rust = rustc.is_none().then(|| "install Rust: https://rustup.rs".to_owned());
+    // Debian's packages bring a compiler of their own.
+    let no_rust = rustc.is_none() && !has_debian_packages(here) && !may_install();
+    let no_rust = no_rust.then(|| "install Rust: https://rustup.rs".to_owned());
+    let mend = way.is_none().then(|| missing().to_string());
     vec![
         Tool { name: "rustc", found: rustc.map(|version| version.trim().to_owned()), mend: no_rust },
         Tool { name: "library for WebAssembly", found: way, mend },
@@ -104,8 +106,12 @@ fn has_target_library(dir: &Path) -> bool {
 }
 
 /// Not where the machine's owner does not want rustup to fetch anything, as the variable says.
+fn rustup_may_add() -> bool {
+    env::var_os("RUSTUP_AUTO_INSTALL").is_none_or(|allowed| allowed != "0")
+}
+
 fn rustup_adds_it(dir: &Path, say: &mut dyn FnMut(&str)) -> bool {
-    if env::var_os("RUSTUP_AUTO_INSTALL").is_some_and(|allowed| allowed == "0") {
+    if !rustup_may_add() {
         return false;
     }
     say(&format!("adding {TARGET} by rustup"));

@@ -86,6 +86,15 @@ impl Catalog {
         self.0.groups.store(Arc::new(groups));
     }
 
+    /// What the one decides that serves now.
+    ///
+    /// # Errors
+    /// As [`Adapters::provision_by`].
+    pub async fn provision(&self, question: Question) -> Result<(Progress, Digest), AdapterError> {
+        let of = self.of(&question.group)?;
+        provision(&of.serving, &of.slots, &question).await
+    }
+
     /// Every group with what serves it.
     pub fn served(&self) -> Vec<(Group, Serving)> {
         let groups = self.0.groups.load();
@@ -127,18 +136,15 @@ impl Adapters for Catalog {
         })
     }
 
+    /// Of those before it, too: what they have begun is still shown.
     fn secret_fields(&self, group: &Group) -> Vec<String> {
-        let of = self.of(group);
-        of.map(|of| of.serving.adapter.description().secret_fields.clone()).unwrap_or_default()
+        let Ok(of) = self.of(group) else { return Vec::new() };
+        let all = std::iter::once(&of.serving).chain(&of.retired);
+        all.flat_map(|it| it.adapter.description().secret_fields.clone()).collect()
     }
 
     fn keeps(&self, group: &Group, digest: &Digest) -> bool {
         self.of(group).is_ok_and(|of| of.by(digest).is_some())
-    }
-
-    async fn provision(&self, question: Question) -> Result<(Progress, Digest), AdapterError> {
-        let of = self.of(&question.group)?;
-        provision(&of.serving, &of.slots, &question).await
     }
 
     async fn provision_by(

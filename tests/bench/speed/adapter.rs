@@ -8,7 +8,7 @@ use ::punchdown::domain::{
     AccountId, Event, EventIdentity, Group, IAccount, Json, LaidDown, OperationId, Service, Subscriber,
     Timestamp, Wanted,
 };
-use ::punchdown::ports::{Adapters as _, Question};
+use ::punchdown::ports::Question;
 use ::punchdown::wasm::{Catalog, Limits, Sandbox, Serving};
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Store};

@@ -293,13 +293,18 @@ impl Work {
         let events = self.espf.ledger().events;
         assert!(events.iter().all(|event| event.state == State::Acknowledged), "no event was thrown away");
         let mut orders = BTreeMap::<String, u64>::new();
+        let mut names = std::collections::BTreeSet::new();
         for order in stage.oms.ledger().orders {
+            assert!(names.insert(order.external_id.clone()), "ordered twice by one operation: {order:?}");
             *orders.entry(order.account.unwrap_or_default()).or_default() += 1;
         }
         for i_account in self.served() {
             let ids = [Account::mobile(i_account).id, i_account.to_string()];
             let made: u64 = ids.iter().filter_map(|id| orders.remove(id)).sum();
-            assert_eq!(made, 1, "orders of account {i_account}");
+            // A resync may have come before the event of a customer whom a kill held up: then both have an operation.
+            let (turn, place) = (i_account / ACCOUNTS_A_TURN, i_account % ACCOUNTS_A_TURN);
+            let most = if turn % 2 == 0 && place > 0 { 2 } else { 1 };
+            assert!((1..=most).contains(&made), "{made} orders of account {i_account}");
         }
         assert!(orders.is_empty(), "of accounts that are not there: {orders:?}");
         // Who cannot look never sends what may have arrived, so there is one request for an event, or none.

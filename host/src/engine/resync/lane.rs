@@ -135,7 +135,8 @@ impl Core {
             return None;
         }
         let question = Question::about(operation, operation.laid_down.clone()?, history);
-        let answer = self.ports.adapters.provision(question);
+        let serving = self.ports.adapters.needs(group)?.digest;
+        let answer = self.ports.adapters.provision_by(&serving, question);
         match self.asked(&subject, AdapterQuestion::Provision, answer).await {
             Ok((progress, _)) => Some(progress),
             Err(error) => {

@@ -54,24 +54,25 @@ impl Adapters for Hand {
         Vec::new()
     }
 
-    async fn provision(&self, question: Question) -> Result<(Progress, Digest), AdapterError> {
-        self.0.gate().await;
-        tokio::task::yield_now().await;
-        self.0.gate().await;
-        let digest = self.asked(&question.group)?;
-        Ok((flow::provision(self.0.universe.group(&question.group), &question), digest))
-    }
-
     fn keeps(&self, _group: &Group, _digest: &Digest) -> bool {
         false
     }
 
     async fn provision_by(
         &self,
-        _digest: &Digest,
+        digest: &Digest,
         question: Question,
     ) -> Result<(Progress, Digest), AdapterError> {
-        Err(AdapterError::NotLoaded(question.group))
+        self.0.gate().await;
+        tokio::task::yield_now().await;
+        self.0.gate().await;
+        // Those that served before are gone.
+        match self.asked(&question.group)? {
+            serving if serving == *digest => {
+                Ok((flow::provision(self.0.universe.group(&question.group), &question), serving))
+            }
+            _ => Err(AdapterError::NotLoaded(question.group)),
+        }
     }
 
     async fn read_notification(&self, group: &Group, raw: &Notification) -> Result<Reading, AdapterError> {
