@@ -1,5 +1,6 @@
 //! Who is connected to whom: the only file that names concrete parts together.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -176,9 +177,7 @@ impl App {
         let world: Arc<dyn World> = Arc::new(SystemWorld);
         // What `check` would refuse makes no journal.
         let Outside { billing, services, outbound } = Outside::of(&settings, &world)?;
-        let registers =
-            settings.groups.iter().map(|group| (group.group().clone(), group.engine.registers_with.clone()));
-        let registers = registers.collect();
+        let registers = registered_with(&settings.groups);
         let journal = store::open(&settings.store)?;
         let journal_failed = journal.failed();
         let status_api = Espf::new(settings.espf, billing.session())?;
@@ -279,6 +278,11 @@ async fn warn_of_strays(journal: &dyn Journal, groups: &[GroupSettings]) {
     }
 }
 
+/// The system with which each group is to be registered, where it is to be.
+fn registered_with(groups: &[GroupSettings]) -> BTreeMap<Group, Option<String>> {
+    groups.iter().map(|group| (group.group().clone(), group.engine.registers_with.clone())).collect()
+}
+
 fn notify_settings(settings: &Settings) -> NotifySettings {
     let own = settings.notifications.as_ref();
     NotifySettings {
@@ -291,7 +295,7 @@ fn notify_settings(settings: &Settings) -> NotifySettings {
     }
 }
 
-fn notify_doors(groups: &[GroupSettings]) -> std::collections::BTreeMap<Group, http::NotifyAuth> {
+fn notify_doors(groups: &[GroupSettings]) -> BTreeMap<Group, http::NotifyAuth> {
     let door = |group: &GroupSettings| Some((group.group().clone(), group.notify.as_ref()?.auth.clone()));
     groups.iter().filter_map(door).collect()
 }
