@@ -3,7 +3,7 @@
 
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ impl Reload {
         for group in groups {
             // A group that was not there at the start waits for the next one.
             let Some(now) = serving.get(group.group()) else { continue };
-            let on_disk = tokio::fs::read(&group.adapter).await.ok().map(|bytes| Digest::of(&bytes));
+            let on_disk = digest_of(&group.adapter).await;
             let is_same = on_disk.as_ref() == Some(now.adapter.digest())
                 && now.config.text() == group.config.text()
                 && now.limits == group.limits;
@@ -95,6 +95,11 @@ impl Reload {
         }
         found
     }
+}
+
+/// What a file holds; `None`: it cannot be read.
+async fn digest_of(file: &Path) -> Option<Digest> {
+    tokio::fs::read(file).await.ok().map(|bytes| Digest::of(&bytes))
 }
 
 /// An adapter as its group is to be served by it: loaded within its limits, and asked about its configuration.
@@ -293,9 +298,7 @@ fn is_taken_over(key: &str) -> bool {
 fn waits(before: &BTreeMap<String, toml::Value>, now: &BTreeMap<String, toml::Value>) -> Vec<String> {
     let differ = before.iter().filter(|(key, value)| now.get(*key) != Some(*value)).map(|(key, _)| key);
     let new = now.keys().filter(|key| !before.contains_key(*key));
-    let mut keys: Vec<String> = differ.chain(new).cloned().collect();
-    keys.sort();
-    keys
+    differ.chain(new).cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 #[cfg(test)]

@@ -174,3 +174,28 @@ fn a_planted_violation_of_each_rule_is_found() {
     assert_eq!(undocumented_codes("").len(), Code::ALL.len());
     assert!(!shown_as_comment("# a comment\nkey = 1\n", "groups.HSS.key"));
 }
+
+#[test]
+fn no_guest_is_without_a_test() {
+    let tests = [
+        include_str!("guests.rs"),
+        include_str!("guests/refusals.rs"),
+        include_str!("changes.rs"),
+        include_str!("crash/points.rs"),
+        include_str!("doubt.rs"),
+        include_str!("resync.rs"),
+        include_str!("sessions.rs"),
+        include_str!("workbench.rs"),
+    ]
+    .concat();
+    let mut guests = 0;
+    for entry in std::fs::read_dir(workspace().join("tests/guests")).expect("the guests") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_stem().and_then(|name| name.to_str()).expect("a name");
+        let is_named =
+            [format!("\"{name}\""), format!("/guests/{name}\"")].iter().any(|it| tests.contains(it));
+        assert!(is_named, "{name} has no test");
+        guests += 1;
+    }
+    assert!(guests > 10, "{guests} guests are too few");
+}

@@ -11,7 +11,7 @@ use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, ne
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::Reload;
+use super::{Reload, digest_of};
 use crate::config;
 use crate::domain::Digest;
 use crate::ports::Reloads as _;
@@ -25,7 +25,7 @@ const LOOKS_MAX: u32 = 25;
 /// Without any hint: some file systems give none.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
-/// What each file held; `None`: it could not be read.
+/// What each file held.
 type Seen = BTreeMap<PathBuf, Option<Digest>>;
 
 /// Looks until `stop`.
@@ -65,8 +65,8 @@ async fn look(file: &Path) -> Seen {
     );
     let mut seen = Seen::new();
     for file in files {
-        let bytes = tokio::fs::read(&file).await.ok();
-        seen.insert(file, bytes.map(|bytes| Digest::of(&bytes)));
+        let digest = digest_of(&file).await;
+        seen.insert(file, digest);
     }
     seen
 }

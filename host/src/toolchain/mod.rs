@@ -114,14 +114,19 @@ pub fn is_name(name: &str) -> bool {
 
 const NAME_BYTES_MAX: usize = 64;
 
+/// What a component is made of.
+struct Sources {
+    /// The project's name.
+    package: String,
+    /// By what it is built, for people and for the digest.
+    about: String,
+    /// Every file of this machine's that goes into it.
+    inputs: BTreeSet<PathBuf>,
+}
+
 /// The project of an adapter, once it is known what this machine can do for it.
 trait Adapter {
-    /// Its name.
-    fn package(&self) -> &str;
-    /// By what it is built, for people and for the digest.
-    fn about(&self) -> &str;
-    /// Every file of this machine's that its component is made of.
-    fn inputs(&self) -> &BTreeSet<PathBuf>;
+    fn sources(&self) -> &Sources;
     /// Builds it; what is made on the way goes below `target_dir`.
     fn component(&self, target_dir: &Path) -> Result<Vec<u8>, ToolchainError>;
 }
@@ -144,7 +149,7 @@ pub fn build_adapter(dir: &Path, say: &mut dyn FnMut(&str)) -> Result<PathBuf, T
         Language::Python => Box::new(python::Project::read(&dir, say)?),
         Language::Typescript => Box::new(typescript::Project::read(&dir, say)?),
     };
-    let (package, about) = (adapter.package(), adapter.about());
+    let Sources { package, about, inputs } = adapter.sources();
     if !is_name(package) {
         let path = dir.join(language.manifest()).display().to_string();
         let why =
@@ -152,8 +157,8 @@ pub fn build_adapter(dir: &Path, say: &mut dyn FnMut(&str)) -> Result<PathBuf, T
         return Err(ToolchainError::Project { path, why });
     }
     loop {
-        let sources = digest(adapter.inputs(), about)?;
-        let component = components.join(format!("{package}-{sources}.wasm"));
+        let digested = digest(inputs, about)?;
+        let component = components.join(format!("{package}-{digested}.wasm"));
         if component.is_file() {
             say(&format!("{package} is unchanged"));
             return Ok(component);
@@ -161,7 +166,7 @@ pub fn build_adapter(dir: &Path, say: &mut dyn FnMut(&str)) -> Result<PathBuf, T
         say(&format!("building {package} with {about}"));
         let built = adapter.component(&target_dir)?;
         // Whoever saved meanwhile may have had either built.
-        if digest(adapter.inputs(), about)? == sources {
+        if digest(inputs, about)? == digested {
             write_whole(&component, &built)?;
             return Ok(component);
         }

@@ -9,7 +9,7 @@ use std::{env, io};
 use serde::Deserialize;
 
 use super::command::{command, output};
-use super::{Adapter, Language, Tool, ToolchainError, add_files, cannot};
+use super::{Adapter, Language, Sources, Tool, ToolchainError, add_files, cannot};
 
 /// The oldest Python that its tools run on.
 const PYTHON_MIN: (u32, u32) = (3, 10);
@@ -23,11 +23,9 @@ const NOT_ITS_OWN: [&str; 4] = ["sdk", "tests", "cases", "wit"];
 
 pub struct Project {
     dir: PathBuf,
-    package: String,
+    sources: Sources,
     interfaces: Vec<String>,
     tool: PathBuf,
-    about: String,
-    inputs: BTreeSet<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -69,12 +67,13 @@ impl Project {
         let mut inputs = BTreeSet::new();
         add_files(dir, &mut inputs).map_err(cannot("read", dir))?;
         let about = format!("{TOOL} {VERSION} on Python {python}");
-        Ok(Self { dir: dir.to_owned(), package: manifest.project.name, interfaces, tool, about, inputs })
+        let sources = Sources { package: manifest.project.name, about, inputs };
+        Ok(Self { dir: dir.to_owned(), sources, interfaces, tool })
     }
 
     /// The author's own modules, away from whatever else stands in his folder.
     fn copy_sources(&self, to: &Path) -> io::Result<()> {
-        for path in &self.inputs {
+        for path in &self.sources.inputs {
             let place = path.strip_prefix(&self.dir).unwrap_or(path);
             let first = place.iter().next().unwrap_or_default();
             let is_source = path.extension().is_some_and(|extension| extension == "py");
@@ -104,20 +103,12 @@ impl Project {
 }
 
 impl Adapter for Project {
-    fn package(&self) -> &str {
-        &self.package
-    }
-
-    fn about(&self) -> &str {
-        &self.about
-    }
-
-    fn inputs(&self) -> &BTreeSet<PathBuf> {
-        &self.inputs
+    fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     fn component(&self, target_dir: &Path) -> Result<Vec<u8>, ToolchainError> {
-        let build = target_dir.join("python").join(&self.package);
+        let build = target_dir.join("python").join(&self.sources.package);
         let (sources, world, made) = (build.join("app"), build.join("world.wit"), build.join("adapter.wasm"));
         match fs::remove_dir_all(&build) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

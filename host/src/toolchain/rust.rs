@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::command::{command, output};
 use super::component::component_from_module;
-use super::{Adapter, Language, Tool, ToolchainError, add_files, cannot, workspace_root};
+use super::{Adapter, Language, Sources, Tool, ToolchainError, add_files, cannot, workspace_root};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-22"];
@@ -154,9 +154,8 @@ fn have_debian_packages(dir: &Path, say: &mut dyn FnMut(&str)) -> Result<(), Too
 pub struct AdapterCrate {
     dir: PathBuf,
     toolchain: Toolchain,
-    package: String,
     module: String,
-    inputs: BTreeSet<PathBuf>,
+    sources: Sources,
 }
 
 #[derive(Deserialize)]
@@ -198,26 +197,19 @@ impl AdapterCrate {
         let mut targets = package.targets.iter();
         let library = targets.find(is_module).ok_or_else(no_module)?;
         let module = format!("{}.wasm", library.name.replace('-', "_"));
-        let (package, inputs) = (package.name.clone(), metadata.inputs(dir)?);
-        Ok(Self { dir: dir.to_owned(), toolchain, package, module, inputs })
+        let (package, about) = (package.name.clone(), toolchain.about.clone());
+        let sources = Sources { package, about, inputs: metadata.inputs(dir)? };
+        Ok(Self { dir: dir.to_owned(), toolchain, module, sources })
     }
 }
 
 impl Adapter for AdapterCrate {
-    fn package(&self) -> &str {
-        &self.package
-    }
-
-    fn about(&self) -> &str {
-        &self.toolchain.about
-    }
-
-    fn inputs(&self) -> &BTreeSet<PathBuf> {
-        &self.inputs
+    fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     fn component(&self, target_dir: &Path) -> Result<Vec<u8>, ToolchainError> {
-        output(&mut self.toolchain.build(&self.package, &self.dir, target_dir))?;
+        output(&mut self.toolchain.build(&self.sources.package, &self.dir, target_dir))?;
         let module = target_dir.join(TARGET).join("adapter").join(&self.module);
         component_from_module(&fs::read(&module).map_err(cannot("read", &module))?)
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::command::{command, output};
-use super::{Adapter, Language, Tool, ToolchainError, add_files, cannot};
+use super::{Adapter, Language, Sources, Tool, ToolchainError, add_files, cannot};
 
 /// The oldest Node that its tools run on.
 const NODE_MIN: u32 = 20;
@@ -18,9 +18,7 @@ const BUILD: &str = "sdk/typescript/build.mjs";
 
 pub struct Project {
     dir: PathBuf,
-    package: String,
-    about: String,
-    inputs: BTreeSet<PathBuf>,
+    sources: Sources,
 }
 
 #[derive(Deserialize)]
@@ -46,7 +44,7 @@ impl Project {
         let about = format!("{MAKES_COMPONENTS} {version} on Node {node}");
         // A scope has a slash, and a component's file has none.
         let package = manifest.name.rsplit('/').next().unwrap_or_default().to_owned();
-        Ok(Self { dir: dir.to_owned(), package, about, inputs })
+        Ok(Self { dir: dir.to_owned(), sources: Sources { package, about, inputs } })
     }
 }
 
@@ -91,20 +89,12 @@ pub fn examine() -> Vec<Tool> {
 }
 
 impl Adapter for Project {
-    fn package(&self) -> &str {
-        &self.package
-    }
-
-    fn about(&self) -> &str {
-        &self.about
-    }
-
-    fn inputs(&self) -> &BTreeSet<PathBuf> {
-        &self.inputs
+    fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     fn component(&self, target_dir: &Path) -> Result<Vec<u8>, ToolchainError> {
-        let made = target_dir.join("typescript").join(&self.package).with_extension("wasm");
+        let made = target_dir.join("typescript").join(&self.sources.package).with_extension("wasm");
         output(command("node", &self.dir).args([BUILD, "--to"]).arg(&made))?;
         fs::read(&made).map_err(cannot("read", &made))
     }

@@ -28,12 +28,11 @@ from .flow import Diverged, Fault, Flow, Stop, Wait
 from .http import Body, Delivery, Escape, Fill, Header, Request, Response
 from .jsontext import member, text_member
 from .log_lines import Level, log
+from .notices import AccountId, Correlation, IAccount, Key, Notification, Otherwise, Reading, Signal
 from .types import (
     AS_BEFORE,
-    AccountId,
     Again,
     Answered,
-    Correlation,
     Decision,
     Description,
     Elapsed,
@@ -43,24 +42,18 @@ from .types import (
     Fail,
     Finish,
     Happening,
-    IAccount,
     Ignore,
-    Key,
     Move,
-    Notification,
     Notified,
     Operation,
-    Otherwise,
     Outcome,
     Park,
     Problem,
     Progress,
-    Reading,
     Ready,
     Renew,
     Report,
     Send,
-    Signal,
     Standing,
     Status,
     Subscriber,

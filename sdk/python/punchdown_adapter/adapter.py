@@ -8,7 +8,8 @@ from typing import Any
 
 from .errand import Errand
 from .flow import Flow
-from .types import Description, Entry, Move, Notification, Operation, Problem, Progress, Reading, Standing
+from .notices import Notification, Reading
+from .types import Description, Entry, Move, Operation, Problem, Progress, Standing
 
 
 class Adapter(ABC):

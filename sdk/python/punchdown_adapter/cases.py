@@ -22,17 +22,16 @@ from typing import Any
 from . import jsontext, written
 from .adapter import Adapter, LogIn, Register, log_in, provision, register_at, unregister
 from .flow import Fault
+from .notices import Notification, Reading
 from .types import (
     Again,
     Decision,
     Entry,
     Exchanged,
     Move,
-    Notification,
     Operation,
     Problem,
     Progress,
-    Reading,
     Renew,
     Send,
     Unknown,

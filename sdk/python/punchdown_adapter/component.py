@@ -7,27 +7,23 @@ no `wit_world`, and `export` does nothing.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from enum import Enum
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import PurePath
-from types import TracebackType
 from typing import Any, TypeVar
 
 from . import adapter as asked
 from . import jsontext, log_lines, written
 from .adapter import Adapter, LogIn, Register
-from .flow import Fault
 from .http import Body, Header, Request, Response
+from .last_words import last_words
+from .notices import AccountId, Correlation, IAccount, Key, Notification, Reading, Signal
 from .types import (
     AS_BEFORE,
-    AccountId,
     Again,
     Answered,
-    Correlation,
     Decision,
     Description,
     Elapsed,
@@ -37,23 +33,18 @@ from .types import (
     Fail,
     Finish,
     Happening,
-    IAccount,
     Ignore,
-    Key,
     Move,
-    Notification,
     Notified,
     Operation,
     Outcome,
     Park,
     Problem,
     Progress,
-    Reading,
     Ready,
     Renew,
     Report,
     Send,
-    Signal,
     Standing,
     Subscriber,
     Trouble,
@@ -180,35 +171,6 @@ def _answered(kind: Any, answer: Callable[[T], Any], ask: Callable[[], T]) -> An
     # The words are said: a traceback through the SDK would only hide them.
     sys.excepthook = lambda *_: None
     raise Stopped
-
-
-def last_words(error: BaseException) -> str:
-    """What went wrong, and the innermost line of the author's where it did."""
-    if isinstance(error, Fault):
-        said = str(error)
-    else:
-        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    at = _author_line(error.__traceback__)
-    return f"{said} ({at})" if at else said
-
-
-def _author_line(traceback: TracebackType | None) -> str | None:
-    foreign = os.path.dirname(__file__), os.path.dirname(os.__file__)
-    at = None
-    while traceback is not None:
-        file = traceback.tb_frame.f_code.co_filename
-        if not file.startswith((*foreign, "<")):
-            at = f"{_short(file)}:{traceback.tb_lineno}"
-        traceback = traceback.tb_next
-    return at
-
-
-def _short(file: str) -> str:
-    """The file as its author knows it, below the folder that it was found in."""
-    for folder in sorted(sys.path, key=len, reverse=True):
-        if folder and PurePath(file).is_relative_to(folder):
-            return str(PurePath(file).relative_to(folder))
-    return file
 
 
 class _Given:

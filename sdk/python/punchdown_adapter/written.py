@@ -12,21 +12,18 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from . import jsontext
 from .http import Body
+from .notices import AccountId, Correlation, IAccount, Key
 from .types import (
     AS_BEFORE,
-    AccountId,
     Again,
     Answered,
-    Correlation,
     Decision,
     Elapsed,
     Exchanged,
     Fail,
     Finish,
     Happening,
-    IAccount,
     Ignore,
-    Key,
     Move,
     Notified,
     Outcome,
