@@ -148,8 +148,9 @@ const TURN: Duration = Duration::from_millis(120);
 
 impl Work {
     fn new(stage: &Stage) -> Self {
+        // What is refused four times rests for ten minutes, which is longer than anybody waits here.
         for fault in [Fault::Busy, Fault::StatusRefused(503)] {
-            stage.billing.faults().strike(fault, When::Share(0.1));
+            stage.billing.faults().strike(fault, When::OnceEach(0.2));
         }
         stage.open_accounts(1);
         let token = std::fs::read_to_string(stage.directory.join("secrets/admin")).expect("a token");

@@ -1,9 +1,10 @@
 //! The faults that this PortaBilling can be told to show.
 //!
 //! A fault is laid down with the time when it strikes: the next so many calls, or
-//! a share of all calls drawn from the seed. The first that strikes is the answer;
-//! delays add up before it.
+//! a share of all calls drawn from the seed, or of those that it has not struck yet.
+//! The first that strikes is the answer; delays add up before it.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -50,6 +51,9 @@ pub enum When {
     Next(u32),
     /// This share of all calls, from 0 to 1.
     Share(f64),
+    /// This share of all calls, but each only once of an account, so that nobody is kept waiting for long: whoever
+    /// is refused often is asked again ever later.
+    OnceEach(f64),
 }
 
 /// The knobs. They can be turned while calls are under way.
@@ -76,6 +80,8 @@ struct Rule {
     call: Option<String>,
     /// The only account that it strikes.
     i_account: Option<u64>,
+    /// Calls that it struck, with their accounts.
+    has_struck: BTreeSet<(String, Option<u64>)>,
 }
 
 /// What the faults make of one call.
@@ -117,22 +123,23 @@ impl Faults {
 
     /// Lets `fault` strike whatever is called.
     pub fn strike(&self, fault: Fault, when: When) {
-        self.lay_down(Rule { fault, when, call: None, i_account: None });
+        self.lay_down(fault, when, None, None);
     }
 
     /// Lets `fault` strike one call, named as in the ledger: `Account/get_account_info`,
     /// `espf/status`.
     pub fn strike_on(&self, call: &str, fault: Fault, when: When) {
-        self.lay_down(Rule { fault, when, call: Some(call.to_owned()), i_account: None });
+        self.lay_down(fault, when, Some(call), None);
     }
 
     /// Lets `fault` strike one call where it names this account.
     pub fn strike_account(&self, i_account: u64, call: &str, fault: Fault, when: When) {
-        self.lay_down(Rule { fault, when, call: Some(call.to_owned()), i_account: Some(i_account) });
+        self.lay_down(fault, when, Some(call), Some(i_account));
     }
 
-    fn lay_down(&self, rule: Rule) {
-        lock(&self.rules).list.push(rule);
+    fn lay_down(&self, fault: Fault, when: When, call: Option<&str>, i_account: Option<u64>) {
+        let call = call.map(str::to_owned);
+        lock(&self.rules).list.push(Rule { fault, when, call, i_account, has_struck: BTreeSet::new() });
     }
 
     /// Until `hold` is called again, these calls are written down and not gone on with.
@@ -164,7 +171,7 @@ impl Faults {
         let mut struck = Struck::default();
         let rules = &mut *lock(&self.rules);
         for rule in &mut rules.list {
-            if !rule.concerns(call, i_account) || !rule.when.strikes(&mut rules.chance) {
+            if !rule.concerns(call, i_account) || !rule.strikes(call, i_account, &mut rules.chance) {
                 continue;
             }
             match &rule.fault {
@@ -198,17 +205,18 @@ impl Rule {
             && self.call.as_deref().is_none_or(|only| only == call)
             && self.i_account.is_none_or(|only| Some(only) == i_account)
     }
-}
 
-impl When {
-    fn strikes(&mut self, chance: &mut StdRng) -> bool {
-        match self {
-            Self::Next(left) => {
+    fn strikes(&mut self, call: &str, i_account: Option<u64>, chance: &mut StdRng) -> bool {
+        match &mut self.when {
+            When::Next(left) => {
                 let strikes = *left > 0;
                 *left = left.saturating_sub(1);
                 strikes
             }
-            Self::Share(share) => chance.random::<f64>() < *share,
+            When::Share(share) => chance.random::<f64>() < *share,
+            When::OnceEach(share) => {
+                chance.random::<f64>() < *share && self.has_struck.insert((call.to_owned(), i_account))
+            }
         }
     }
 }
@@ -244,5 +252,16 @@ mod tests {
 
         assert_eq!(run(), run());
         assert!(run().contains(&true) && run().contains(&false));
+    }
+
+    #[test]
+    fn a_call_of_an_account_can_be_spared_a_second_strike() {
+        let faults = Faults::new(7);
+        faults.strike(Fault::Busy, When::OnceEach(0.5));
+        let mut struck =
+            |call, i_account| (0..32).filter(|_| faults.struck(call, i_account).fault.is_some()).count();
+        assert_eq!(struck("Account/get_account_info", Some(189)), 1);
+        assert_eq!(struck("Account/get_account_info", Some(190)), 1);
+        assert_eq!(struck("Session/login", None), 1);
     }
 }
