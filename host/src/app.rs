@@ -9,26 +9,41 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::billing::PortaBilling;
-use crate::config::{GroupSettings, Problems, Settings};
+use crate::config::{GroupSettings, Notify, Problem, Problems, Settings};
 use crate::domain::Group;
 use crate::engine::Engine;
 use crate::espf::{Espf, Groups};
 use crate::explain::Code;
 use crate::http::{self, Listener, ListenerSettings, NotifySettings};
-use crate::outbound::{self, Targets};
-use crate::ports::{Journal, JournalError, Ports, Reloads, World};
-use crate::reload::{self, Reload, load_adapter};
+use crate::outbound::Targets;
+use crate::ports::{Journal, JournalError, Outbound as _, Ports, Reloads, World};
+use crate::ready::Workshop;
+use crate::reload::{self, Begun, Reload};
 use crate::secret::Vault;
 use crate::store;
 use crate::telemetry::{ListenerName, Metrics};
 use crate::wasm::{Catalog, Sandbox, Serving};
 use crate::world::SystemWorld;
 
-/// The adapters of a configuration, where they run, and the file that names them.
+/// What serves the groups of a configuration, where that was made ready, and the file that names it.
 pub struct Loaded {
+    pub workshop: Workshop,
+    pub targets: Targets,
     pub catalog: Catalog,
-    pub sandbox: Sandbox,
     pub file: PathBuf,
+    /// Why groups have none.
+    pub problems: Vec<Problem>,
+}
+
+impl Loaded {
+    /// # Errors
+    /// When something is wrong with any of them.
+    pub fn all_good(self) -> Result<Self, StartError> {
+        match self.problems.is_empty() {
+            true => Ok(self),
+            false => Err(Problems::of(&self.file, self.problems).into()),
+        }
+    }
 }
 
 /// A host that has everything it needs, and has not begun.
@@ -53,8 +68,6 @@ pub enum StartError {
     Sandbox(String),
     #[error("cannot set up TLS: {0}")]
     Tls(#[from] reqwest::Error),
-    #[error(transparent)]
-    Target(#[from] outbound::Unusable),
     #[error("{0}")]
     AtStart(JournalError),
 }
@@ -85,69 +98,63 @@ impl StartError {
             Self::Listen { .. } => Code::Listen,
             Self::Sandbox(_) => Code::Machine,
             Self::Tls(_) => Code::Tls,
-            Self::Target(_) => Code::TargetUnusable,
         })
     }
 }
 
-/// The targets of a configuration. Nothing is sent yet.
-///
-/// # Errors
-/// When one of them cannot be used as it is configured.
-pub fn targets(settings: &Settings, world: &Arc<dyn World>) -> Result<Targets, outbound::Unusable> {
-    let targets = settings.groups.iter().map(|group| (group.group().clone(), group.target.clone()));
-    Targets::new(targets, world, &settings.secrets)
-}
-
-/// The systems outside, as a host asks them. Nothing is sent yet.
+/// PortaBilling, as a host asks it. Nothing is sent yet.
 pub struct Outside {
     pub billing: PortaBilling,
     pub services: Groups,
-    pub outbound: Targets,
 }
 
 impl Outside {
     /// # Errors
-    /// When one of them cannot be asked as it is configured.
+    /// When it cannot be asked as it is configured.
     pub fn of(settings: &Settings, world: &Arc<dyn World>) -> Result<Self, StartError> {
         let billing = PortaBilling::new(settings.billing.clone(), Arc::clone(world))?;
         let reported = settings.groups.iter().flat_map(|group| group.engine.policy.reports.clone());
         let services = Groups::new(&settings.espf, billing.session(), reported.collect())?;
-        Ok(Self { billing, services, outbound: targets(settings, world)? })
+        Ok(Self { billing, services })
     }
 }
 
-/// The adapters of a configuration, loaded and asked whether they accept it.
+/// What serves the groups of a configuration: their targets, and their adapters, asked whether they accept it. Whatever
+/// is wrong with one is its group's trouble alone.
 ///
 /// # Errors
-/// All that is wrong with any of them, at once.
-pub async fn load_adapters(
+/// When no adapter can run here.
+pub async fn load_groups(
     groups: &[GroupSettings],
     secrets: &Vault,
     file: &Path,
 ) -> Result<Loaded, StartError> {
     let sandbox = Sandbox::new().map_err(|error| StartError::Sandbox(format!("{error:#}")))?;
     let sandbox = sandbox.striking(secrets.clone());
-    let (mut serving, mut found) = (Vec::new(), Vec::new());
+    let workshop = Workshop { sandbox, world: Arc::new(SystemWorld), secrets: secrets.clone() };
+    let (targets, catalog, mut problems) = (Targets::default(), Catalog::default(), Vec::new());
     for group in groups {
-        match load_adapter(&sandbox, group, secrets).await {
-            Ok(adapter) => serving.push((group.group().clone(), adapter)),
-            Err(problems) => found.extend(problems),
+        match workshop.target(group) {
+            Ok(target) => targets.replace([(group.group().clone(), target)]),
+            Err(problem) => problems.push(problem),
+        }
+        match workshop.adapter(group).await {
+            // Without a target nothing could be sent.
+            Ok(serving) if targets.identity(group.group()).is_some() => {
+                catalog.replace([(group.group().clone(), serving)]);
+            }
+            Ok(_) => {}
+            Err(found) => problems.extend(found),
         }
     }
-    if found.is_empty() {
-        return Ok(Loaded { catalog: Catalog::new(serving), sandbox, file: file.to_owned() });
-    }
-    found.sort();
-    let (whole, secrets) = (Vec::new(), secrets.clone());
-    Err(Problems { file: file.to_owned(), found, whole, secrets }.into())
+    problems.sort();
+    Ok(Loaded { workshop, targets, catalog, file: file.to_owned(), problems })
 }
 
 /// What is wrong with a configuration, and with the adapters of those groups that are good in themselves.
 pub async fn with_adapters(mut problems: Problems) -> StartError {
-    let asked = load_adapters(&problems.whole, &problems.secrets, &problems.file).await;
-    if let Err(StartError::Configuration(more)) = asked {
-        problems.found.extend(more.found);
+    if let Ok(asked) = load_groups(&problems.whole, &problems.secrets, &problems.file).await {
+        problems.found.extend(asked.problems);
     }
     problems.found.sort();
     problems.into()
@@ -169,46 +176,41 @@ impl App {
     /// As [`App::build`].
     pub async fn build_with(
         settings: Settings,
-        Loaded { catalog, sandbox, file }: Loaded,
+        Loaded { workshop, targets, catalog, file, problems }: Loaded,
         wrap: impl FnOnce(Ports) -> Ports,
     ) -> Result<Self, StartError> {
         let notify = notify_settings(&settings);
         let metrics = Arc::new(metrics(&settings, &catalog));
         let world: Arc<dyn World> = Arc::new(SystemWorld);
         // What `check` would refuse makes no journal.
-        let Outside { billing, services, outbound } = Outside::of(&settings, &world)?;
-        let registers = registered_with(&settings.groups);
+        let Outside { billing, services } = Outside::of(&settings, &world)?;
+        let registers = settings.groups.iter().map(|group| (group.group().clone(), group.engine.registers));
+        let registers = registers.collect();
         let journal = store::open(&settings.store)?;
         let journal_failed = journal.failed();
+        let groups: Vec<_> = settings.every_group().cloned().collect();
         let status_api = Espf::new(settings.espf, billing.session())?;
         let ports = wrap(Ports {
             journal: Box::new(journal),
             billing: Box::new(billing),
             adapters: Box::new(catalog.clone()),
-            outbound: Box::new(outbound),
+            outbound: Box::new(targets.clone()),
             status_api: Box::new(status_api),
             world: Box::new(SystemWorld),
         });
-        warn_of_strays(ports.journal.as_ref(), &settings.groups).await;
-        let known: Vec<Group> = settings.groups.iter().map(|group| group.group().clone()).collect();
+        let known: Vec<Group> = groups.iter().map(|group| group.group.clone()).collect();
+        warn_of_strays(ports.journal.as_ref(), &known).await;
         ports.journal.hear_only(&known).await.map_err(StartError::AtStart)?;
-        let engine = Engine::begin(
-            settings.groups.into_iter().map(|group| group.engine).collect(),
-            settings.retention,
-            settings.secrets,
-            ports,
-            Arc::clone(&metrics),
-        )
-        .await
-        .map_err(StartError::AtStart)?
-        .resyncing_at(settings.resync);
+        let engine = Engine::begin(groups, settings.retention, settings.secrets, ports, Arc::clone(&metrics))
+            .await
+            .map_err(StartError::AtStart)?
+            .resyncing_at(settings.resync);
         let intake = engine.intake();
         let events = http::events(&intake, settings.events, settings.nsps);
         let elsewhere = http::elsewhere(notify.clone());
         let notifications = http::notifications(&intake, notify);
-        let reload =
-            Reload::new(&file, sandbox, catalog, Arc::clone(&metrics), Arc::clone(&world), registers);
-        let reload = Arc::new(reload);
+        let begun = Begun { workshop, catalog, targets, registers, problems };
+        let reload = Arc::new(Reload::new(&file, begun, Arc::clone(&metrics)));
         let reloads: Arc<dyn Reloads> = Arc::clone(&reload) as Arc<dyn Reloads>;
         let admin = http::admin(&intake, engine.operators(), settings.admin_tokens, reloads);
         let mut rooms = vec![(ListenerName::Admin, settings.admin, admin)];
@@ -255,39 +257,30 @@ impl App {
 /// All series that this host can have are there from its start.
 fn metrics(settings: &Settings, catalog: &Catalog) -> Metrics {
     let metrics = Metrics::new();
-    metrics.expect_groups(settings.groups.iter().map(|group| group.group().clone()));
+    metrics.expect_groups(settings.every_group().map(|group| group.group.clone()));
     for (group, Serving { adapter, .. }) in catalog.served() {
         let description = adapter.description();
         metrics.serves(&group, &description.name, &description.version, adapter.digest());
     }
     for group in &settings.groups {
-        if let Some(validity) = group.target.certificate() {
-            metrics.certificate_ends(group.group(), validity.until);
-        }
+        metrics.certificate_ends(group.group(), group.target.certificate().map(|it| it.until));
     }
     metrics
 }
 
 /// Nobody moves the operations of a group that the configuration does not name any more.
-async fn warn_of_strays(journal: &dyn Journal, groups: &[GroupSettings]) {
+async fn warn_of_strays(journal: &dyn Journal, known: &[Group]) {
     let Ok(overview) = journal.overview().await else { return };
-    for group in
-        overview.oldest_open.keys().filter(|group| groups.iter().all(|known| known.group() != *group))
-    {
+    for group in overview.oldest_open.keys().filter(|group| !known.contains(group)) {
         tracing::warn!(%group, "operations stand open, and no section of the configuration names their group");
     }
-}
-
-/// The system with which each group is to be registered, where it is to be.
-fn registered_with(groups: &[GroupSettings]) -> BTreeMap<Group, Option<String>> {
-    groups.iter().map(|group| (group.group().clone(), group.engine.registers_with.clone())).collect()
 }
 
 fn notify_settings(settings: &Settings) -> NotifySettings {
     let own = settings.notifications.as_ref();
     NotifySettings {
         listener: own.map_or(ListenerName::Events, |_| ListenerName::Notifications),
-        groups: notify_doors(&settings.groups),
+        groups: notify_doors(settings),
         body_max: settings.events.body_max,
         body_timeout: settings.events.body_timeout,
         concurrency: own
@@ -295,9 +288,12 @@ fn notify_settings(settings: &Settings) -> NotifySettings {
     }
 }
 
-fn notify_doors(groups: &[GroupSettings]) -> BTreeMap<Group, http::NotifyAuth> {
-    let door = |group: &GroupSettings| Some((group.group().clone(), group.notify.as_ref()?.auth.clone()));
-    groups.iter().filter_map(door).collect()
+fn notify_doors(settings: &Settings) -> BTreeMap<Group, http::NotifyAuth> {
+    let served = settings.groups.iter().map(|group| (group.group(), &group.notify));
+    let unserved = settings.unserved.iter().map(|group| (&group.engine.group, &group.notify));
+    let door =
+        |(group, notify): (&Group, &Option<Notify>)| Some((group.clone(), notify.as_ref()?.auth.clone()));
+    served.chain(unserved).filter_map(door).collect()
 }
 
 async fn bind(name: ListenerName, settings: &ListenerSettings) -> Result<TcpListener, StartError> {

@@ -48,6 +48,7 @@ pub mod config;
 
 pub mod app;
 pub mod lifecycle;
+pub mod ready;
 pub mod reload;
 
 pub mod cli;

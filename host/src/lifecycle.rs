@@ -11,8 +11,8 @@ use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, StartError, load_adapters, with_adapters};
-use crate::config::{self, Settings};
+use crate::app::{App, Loaded, StartError, load_groups, with_adapters};
+use crate::config::{self, Problems, Settings};
 use crate::ports::{Journal, Ports, Reloads as _};
 use crate::reload::Reload;
 use crate::telemetry;
@@ -35,8 +35,8 @@ pub async fn serve_with(file: &Path, wrap: impl FnOnce(Box<dyn Journal>) -> Box<
 
 /// The same over all ports.
 pub async fn serve_over(file: &Path, wrap: impl FnOnce(Ports) -> Ports) -> ExitCode {
-    let settings = match config::load(file) {
-        Ok(settings) => settings,
+    let (settings, problems) = match config::load_what_is_good(file) {
+        Ok(good) => good,
         Err(problems) => return refuse(&with_adapters(problems).await),
     };
     telemetry::start_logging(&settings.log_filter);
@@ -52,14 +52,28 @@ pub async fn serve_over(file: &Path, wrap: impl FnOnce(Ports) -> Ports) -> ExitC
         );
     }
     raise_file_limit(&settings);
-    let app = match load_adapters(&settings.groups, &settings.secrets, file).await {
-        Ok(loaded) => App::build_with(settings, loaded, wrap).await,
+    let app = match load_groups(&settings.groups, &settings.secrets, file).await {
+        Ok(mut loaded) => {
+            loaded.problems.extend(problems);
+            loaded.problems.sort();
+            tell_unserved(&loaded);
+            App::build_with(settings, loaded, wrap).await
+        }
         Err(error) => Err(error),
     };
     match app {
         Ok(app) => run(app).await,
         Err(error) => refuse(&error),
     }
+}
+
+/// A group with which something is wrong has no adapter. The others are none the worse, so the host runs.
+fn tell_unserved(loaded: &Loaded) {
+    if loaded.problems.is_empty() {
+        return;
+    }
+    eprint!("{}", Problems::of(&loaded.file, loaded.problems.clone()));
+    eprintln!("The host runs. The events and notifications of these groups are stored, and wait.");
 }
 
 /// A connection is a file, and most shells and services let a process begin with 1024 of them,
@@ -87,7 +101,7 @@ pub fn refuse(error: &StartError) -> ExitCode {
 /// Whether a person must change something.
 pub fn exit_code(error: &StartError) -> ExitCode {
     match error {
-        StartError::Configuration(_) | StartError::Target(_) => ExitCode::from(EXIT_CONFIGURATION),
+        StartError::Configuration(_) => ExitCode::from(EXIT_CONFIGURATION),
         StartError::Journal(_)
         | StartError::AtStart(_)
         | StartError::Listen { .. }

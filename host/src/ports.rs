@@ -19,9 +19,9 @@ use std::time::Instant;
 use async_trait::async_trait;
 
 use crate::domain::{
-    Breaker, Chance, Change, Digest, Errand, Event, FanOut, Group, IAccount, ICustomer, Json, Listed,
-    Notification, Operation, OperationId, Progress, Reading, Registration, Request, Response, Subscriber,
-    SystemChange, Timestamp, Trouble, Wanted,
+    Breaker, Chance, Change, Digest, Errand, Event, FanOut, Group, IAccount, ICustomer, Listed, Notification,
+    Operation, OperationId, Progress, Reading, Registration, Request, Response, Subscriber, SystemChange,
+    Timestamp, Trouble, Wanted,
 };
 use crate::secret::Secret;
 
@@ -35,7 +35,7 @@ pub use look::{
     AccountTold, EventLine, Letter, Looks, NotificationLine, NotificationTold, Place, StatusTold,
 };
 pub use marks::Marks;
-pub use question::Question;
+pub use question::{Needs, Question};
 pub use reloads::{Outcome, Refusal, Reloaded, Reloads, Taken};
 pub use resyncs::{Adopted, Compared, Resyncs};
 pub use suspects::{Mark, Suspects};
@@ -212,6 +212,9 @@ pub trait Adapters: Send + Sync {
     /// The queries whose documents the group's adapter needs, and the group's own configuration.
     fn needs(&self, group: &Group) -> Option<Needs>;
 
+    /// Whether the group has an adapter: none may have been good when the host started.
+    fn serves(&self, group: &Group) -> bool;
+
     /// Names, beside the host's own, whose values nobody is shown.
     fn secret_fields(&self, group: &Group) -> Vec<String>;
 
@@ -232,19 +235,6 @@ pub trait Adapters: Send + Sync {
 
     /// The next move of a registration for notifications, or of its end.
     async fn register(&self, run: Run, how: Register) -> Result<Errand, AdapterError>;
-}
-
-#[derive(Clone, Debug)]
-pub struct Needs {
-    /// The adapter that serves the group now.
-    pub digest: Digest,
-    pub queries: Vec<String>,
-    pub config: Json,
-    pub notify_at: Option<String>,
-    /// It can log in.
-    pub logs_in: bool,
-    /// It can register for notifications.
-    pub registers: bool,
 }
 
 #[derive(Clone, Debug, thiserror::Error)]
@@ -268,6 +258,12 @@ impl AdapterError {
 /// The external systems, each by the group that has it for a target.
 #[async_trait]
 pub trait Outbound: Send + Sync {
+    /// What tells the group's target from any other: another address, another credential. `None`: it has none.
+    fn identity(&self, group: &Group) -> Option<Digest>;
+
+    /// Where the target is. `None`: there is none.
+    fn address(&self, group: &Group) -> Option<String>;
+
     /// Gets what a request needs before it may leave: its turn, and a token that is good for a
     /// while. Those that only look whether there is news have their turn last.
     async fn make_ready(&self, group: &Group, looks: bool) -> Result<(), Lack>;

@@ -11,29 +11,31 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 
 use crate::config::{self, GroupSettings, Problem, Problems};
-use crate::domain::{Digest, Group};
+use crate::domain::Group;
 use crate::explain::Code;
-use crate::ports::{Outcome, Refusal, Reloaded, Reloads, Taken, World};
+use crate::outbound::{Target, Targets};
+use crate::ports::{Outbound as _, Outcome, Refusal, Reloaded, Reloads, Taken};
+use crate::ready::{Workshop, digest_of, lacks};
 use crate::secret::Vault;
 use crate::telemetry::Metrics;
-use crate::wasm::{Catalog, Sandbox, Serving};
+use crate::wasm::{Catalog, Serving};
 
 pub use watch::watch;
 
 /// Of a group's section these are taken over; all else is read at a start.
-const TAKEN_OVER: [&str; 3] = ["adapter", "config", "limits"];
-/// How long a history may be is no limit of a question.
-const HISTORY: &str = "history";
+const TAKEN_OVER: [&str; 5] = ["adapter", "config", "limits", "target", "secrets"];
+/// But for what says how patiently operations move.
+const READ_AT_A_START: [&str; 4] = ["limits.history", "target.retry", "target.concurrency", "target.breaker"];
 
 /// Where what runs came from, and what may take its place.
 pub struct Reload {
     file: PathBuf,
-    sandbox: Sandbox,
+    workshop: Workshop,
     catalog: Catalog,
+    targets: Targets,
     metrics: Arc<Metrics>,
-    world: Arc<dyn World>,
-    /// With which system each group is registered: that is read at a start.
-    registers: BTreeMap<Group, Option<String>>,
+    /// Whether each group is to be registered with its system: that is read at a start.
+    registers: BTreeMap<Group, bool>,
     running: Mutex<Running>,
 }
 
@@ -43,50 +45,49 @@ struct Running {
     last: Reloaded,
 }
 
+/// With what a host has just begun.
+pub struct Begun {
+    pub workshop: Workshop,
+    pub catalog: Catalog,
+    pub targets: Targets,
+    /// Whether each group is to be registered with its system, of those whose sections are whole.
+    pub registers: BTreeMap<Group, bool>,
+    /// Why groups have no adapter.
+    pub problems: Vec<Problem>,
+}
+
 impl Reload {
-    /// Of a host that has just begun.
-    pub fn new(
-        file: &Path,
-        sandbox: Sandbox,
-        catalog: Catalog,
-        metrics: Arc<Metrics>,
-        world: Arc<dyn World>,
-        registers: BTreeMap<Group, Option<String>>,
-    ) -> Self {
-        let begun = Reloaded {
+    pub fn new(file: &Path, begun: Begun, metrics: Arc<Metrics>) -> Self {
+        let Begun { workshop, catalog, targets, registers, problems } = begun;
+        let last = Reloaded {
             generation: 1,
-            at: world.now(),
+            at: workshop.world.now(),
             because: "start".to_owned(),
             groups: taken(&catalog, &BTreeMap::new()),
-            refused: Vec::new(),
+            refused: problems.into_iter().map(|problem| refusal(problem, file)).collect(),
             waits: Vec::new(),
         };
-        let running = Mutex::new(Running { fixed: fixed(file), last: begun });
-        Self { file: file.to_owned(), sandbox, catalog, metrics, world, registers, running }
+        tell(&last);
+        let running = Mutex::new(Running { fixed: fixed(file), last });
+        Self { file: file.to_owned(), workshop, catalog, targets, metrics, registers, running }
     }
 
-    /// The adapters of what lies on disk that differ from what serves, each loaded and asked about its configuration.
-    async fn candidates(&self, groups: &[GroupSettings], secrets: &Vault) -> Candidates {
+    /// What lies on disk and differs from what serves, made ready.
+    async fn candidates(&self, groups: &[GroupSettings]) -> Candidates {
         let serving: BTreeMap<_, _> = self.catalog.served().into_iter().collect();
         let mut found = Candidates::default();
         for group in groups {
-            // A group that was not there at the start waits for the next one.
-            let Some(now) = serving.get(group.group()) else { continue };
-            let on_disk = digest_of(&group.adapter).await;
-            let is_same = on_disk.as_ref() == Some(now.adapter.digest())
-                && now.config.text() == group.config.text()
-                && now.limits == group.limits;
-            if is_same {
+            // A group whose section was not there at the start, or not whole, waits for the next one.
+            let Some(registers) = self.registers.get(group.group()) else {
+                found.waits.push(format!("groups.{}", group.group()));
                 continue;
-            }
+            };
             // The doors are those of the start.
             let mut group = group.clone();
-            group.engine.registers_with = self.registers.get(group.group()).cloned().flatten();
-            match load_adapter(&self.sandbox, &group, secrets).await {
-                Ok(serving) => {
-                    let serving = Serving { notify_at: now.notify_at.clone(), ..serving };
-                    found.good.push((group.group().clone(), serving));
-                }
+            group.engine.registers = *registers;
+            match self.candidate(&group, serving.get(group.group())).await {
+                Ok(candidate) if candidate.is_none() => {}
+                Ok(candidate) => found.good.push((group.group().clone(), candidate)),
                 Err(problems) => {
                     found.outcomes.insert(group.group().clone(), Outcome::Refused);
                     found.problems.extend(problems);
@@ -95,72 +96,88 @@ impl Reload {
         }
         found
     }
+
+    /// Both parts of a group are taken over, or none: an adapter may need what its target has now.
+    async fn candidate(
+        &self,
+        group: &GroupSettings,
+        now: Option<&Serving>,
+    ) -> Result<Candidate, Vec<Problem>> {
+        let is_same_target = self.targets.identity(group.group()) == Some(group.target.identity());
+        let is_same_adapter = match now {
+            Some(now) => is_same(now, group).await,
+            None => false,
+        };
+        let target = if is_same_target { None } else { Some(self.workshop.target(group)) };
+        let adapter = match now {
+            // A secret that it needs may be there no more.
+            Some(now) if is_same_adapter => match lacks(group, &now.adapter) {
+                found if found.is_empty() => Ok(None),
+                found => Err(found),
+            },
+            _ => self.workshop.adapter(group).await.map(Some),
+        };
+        match (target.transpose(), adapter) {
+            (Ok(target), Ok(mut adapter)) => {
+                if let Some((serving, now)) = adapter.as_mut().zip(now) {
+                    serving.notify_at.clone_from(&now.notify_at);
+                }
+                Ok(Candidate { target, adapter })
+            }
+            (target, adapter) => {
+                Err(target.err().into_iter().chain(adapter.err().into_iter().flatten()).collect())
+            }
+        }
+    }
+
+    /// Here, and not before, anything is another one.
+    fn swap(&self, candidates: &mut Candidates) -> bool {
+        let (mut targets, mut adapters) = (Vec::new(), Vec::new());
+        for (group, candidate) in std::mem::take(&mut candidates.good) {
+            if let Some(target) = candidate.target {
+                self.metrics.certificate_ends(&group, target.settings.certificate().map(|it| it.until));
+                targets.push((group.clone(), target));
+            }
+            if let Some(serving) = candidate.adapter {
+                let (description, digest) = (serving.adapter.description(), serving.adapter.digest());
+                self.metrics.serves(&group, &description.name, &description.version, digest);
+                adapters.push((group.clone(), serving));
+            }
+            candidates.outcomes.insert(group, Outcome::Swapped);
+        }
+        let changed = !targets.is_empty() || !adapters.is_empty();
+        self.targets.replace(targets);
+        self.catalog.replace(adapters);
+        changed
+    }
 }
 
-/// What a file holds; `None`: it cannot be read.
-async fn digest_of(file: &Path) -> Option<Digest> {
-    tokio::fs::read(file).await.ok().map(|bytes| Digest::of(&bytes))
-}
-
-/// An adapter as its group is to be served by it: loaded within its limits, and asked about its configuration.
-///
-/// # Errors
-/// All that is wrong with it.
-pub async fn load_adapter(
-    sandbox: &Sandbox,
-    group: &GroupSettings,
-    secrets: &Vault,
-) -> Result<Serving, Vec<Problem>> {
-    let section = format!("groups.{}", group.group());
-    let problem = |code: Code, key: &str, message: String| {
-        let key = format!("{section}.{key}");
-        Problem { place: group.place, key, message, help: None, code }
-    };
-    let adapter = sandbox
-        .load_within(&group.adapter, group.limits)
-        .await
-        .map_err(|error| vec![problem(error.code(), "adapter", error.to_string())])?;
-    let refused = adapter
-        .check_config(&group.config)
-        .await
-        .map_err(|trouble| vec![problem(Code::AdapterStopped, "config", trouble.message)])?;
-    let description = adapter.description();
-    let name = &description.name;
-    let mut found: Vec<Problem> = refused
-        .into_iter()
-        .map(|refused| {
-            let key = format!("config{}", refused.at.replace('/', "."));
-            let message = format!("adapter {name} says: {}", secrets.strike(&refused.message));
-            problem(Code::AdapterConfig, &key, message)
-        })
-        .collect();
-    for secret in description.secrets.iter().filter(|secret| !group.target.secrets.contains_key(*secret)) {
-        found.push(problem(
-            Code::AdapterSecret,
-            &format!("secrets.{secret}"),
-            format!("adapter {name} needs the secret `{secret}`"),
-        ));
-    }
-    if group.engine.registers_with.is_some() && !adapter.registers() {
-        found.push(problem(
-            Code::AdapterConfig,
-            "notify.register",
-            format!("adapter {name} has no interface `registration`: it cannot register with its system"),
-        ));
-    }
-    if !found.is_empty() {
-        return Err(found);
-    }
-    let notify_at = group.notify.as_ref().and_then(|notify| notify.at.clone());
-    tracing::info!(group = %group.group(), adapter = name, version = description.version, digest = %adapter.digest(), "adapter loaded");
-    Ok(Serving { adapter, config: group.config.clone(), notify_at, limits: group.limits })
+/// Whether what serves is what lies on disk.
+async fn is_same(now: &Serving, group: &GroupSettings) -> bool {
+    digest_of(&group.adapter).await.as_ref() == Some(now.adapter.digest())
+        && now.config.text() == group.config.text()
+        && now.limits == group.limits
 }
 
 #[derive(Default)]
 struct Candidates {
-    good: Vec<(Group, Serving)>,
+    good: Vec<(Group, Candidate)>,
     outcomes: BTreeMap<Group, Outcome>,
     problems: Vec<Problem>,
+    /// Sections that are read at a start alone.
+    waits: Vec<String>,
+}
+
+/// What of a group is another one.
+struct Candidate {
+    target: Option<Target>,
+    adapter: Option<Serving>,
+}
+
+impl Candidate {
+    const fn is_none(&self) -> bool {
+        self.target.is_none() && self.adapter.is_none()
+    }
 }
 
 #[async_trait]
@@ -168,36 +185,31 @@ impl Reloads for Reload {
     async fn reload(&self, because: &str) -> Reloaded {
         let mut running = self.running.lock().await;
         let fixed = fixed(&self.file);
-        let (groups, secrets, mut problems) = match config::load(&self.file) {
-            Ok(settings) => (settings.groups, settings.secrets, Vec::new()),
+        let (groups, secrets, mut problems) = match config::load_what_is_good(&self.file) {
+            Ok((settings, problems)) => (settings.groups, settings.secrets, problems),
             Err(problems) => without_problems(problems),
         };
-        let mut candidates = self.candidates(&groups, &secrets).await;
+        // Before anybody can say one of them.
+        self.workshop.secrets.learn(&secrets);
+        let mut candidates = self.candidates(&groups).await;
         problems.append(&mut candidates.problems);
-        for (group, serving) in &candidates.good {
-            candidates.outcomes.insert(group.clone(), Outcome::Swapped);
-            let (description, digest) = (serving.adapter.description(), serving.adapter.digest());
-            self.metrics.serves(group, &description.name, &description.version, digest);
-        }
-        let changed = !candidates.good.is_empty();
-        // Here, and not before, anything is another one.
-        self.catalog.replace(candidates.good);
+        let changed = self.swap(&mut candidates);
         let problems: Vec<_> = problems.into_iter().map(|problem| refusal(problem, &self.file)).collect();
-        let waits =
-            running.fixed.as_ref().zip(fixed).map(|(before, now)| waits(before, &now)).unwrap_or_default();
+        let both = running.fixed.as_ref().zip(fixed);
+        let waits = both.map(|(before, now)| waits(before, &now, &candidates.waits)).unwrap_or_default();
         if !changed && running.last.refused == problems && running.last.waits == waits {
             // Nothing new: what was said of the last time stands.
             let outcomes = taken(&self.catalog, &candidates.outcomes);
             return Reloaded {
                 groups: outcomes,
                 because: because.to_owned(),
-                at: self.world.now(),
+                at: self.workshop.world.now(),
                 ..running.last.clone()
             };
         }
         running.last = Reloaded {
             generation: running.last.generation + u64::from(changed),
-            at: self.world.now(),
+            at: self.workshop.world.now(),
             because: because.to_owned(),
             groups: taken(&self.catalog, &candidates.outcomes),
             refused: problems,
@@ -217,11 +229,7 @@ impl Reloads for Reload {
 fn without_problems(problems: Problems) -> (Vec<GroupSettings>, Vault, Vec<Problem>) {
     let Problems { found, mut whole, secrets, .. } = problems;
     let is_whole = found.iter().all(|problem| !matches!(problem.code, Code::Syntax | Code::FileUnreadable));
-    whole.retain(|group| {
-        let section = format!("groups.{}", group.group());
-        let is_in_it = |key: &str| key == section || key.starts_with(&format!("{section}."));
-        is_whole && !found.iter().any(|problem| is_in_it(&problem.key))
-    });
+    whole.retain(|group| is_whole && !found.iter().any(|problem| config::concerns(problem, group.group())));
     (whole, secrets, found)
 }
 
@@ -252,7 +260,7 @@ fn tell(reloaded: &Reloaded) {
     for (group, taken) in &reloaded.groups {
         if taken.outcome == Outcome::Swapped {
             let (adapter, version, digest) = (&taken.adapter, &taken.version, &taken.digest);
-            tracing::info!(%group, adapter, version, %digest, generation, because, "another adapter or configuration serves");
+            tracing::info!(%group, adapter, version, %digest, generation, because, "another adapter, configuration or target serves");
         }
     }
     for Refusal { code, key, line, column, message, .. } in &reloaded.refused {
@@ -288,17 +296,32 @@ fn leaves(value: &toml::Value, key: &str, found: &mut BTreeMap<String, toml::Val
 /// `groups.<group>.adapter` and its like.
 fn is_taken_over(key: &str) -> bool {
     let mut parts = key.split('.');
-    parts.next() == Some("groups")
-        && parts.next().is_some()
-        && parts.next().is_some_and(|name| TAKEN_OVER.contains(&name))
-        && !(key.ends_with(&format!(".limits.{HISTORY}")))
+    let is_of_a_group = parts.next() == Some("groups") && parts.next().is_some();
+    let rest = parts.collect::<Vec<_>>();
+    let is_read_at_a_start = |name: &&str| {
+        let name = name.split('.').collect::<Vec<_>>();
+        rest.starts_with(&name)
+    };
+    is_of_a_group
+        && rest.first().is_some_and(|name| TAKEN_OVER.contains(name))
+        && !READ_AT_A_START.iter().any(is_read_at_a_start)
 }
 
-/// The keys that are there on one side alone, or say something else.
-fn waits(before: &BTreeMap<String, toml::Value>, now: &BTreeMap<String, toml::Value>) -> Vec<String> {
+/// The keys that are there on one side alone, or say something else, and sections of which no key says so.
+fn waits(
+    before: &BTreeMap<String, toml::Value>,
+    now: &BTreeMap<String, toml::Value>,
+    sections: &[String],
+) -> Vec<String> {
     let differ = before.iter().filter(|(key, value)| now.get(*key) != Some(*value)).map(|(key, _)| key);
     let new = now.keys().filter(|key| !before.contains_key(*key));
-    differ.chain(new).cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    let mut found: BTreeSet<String> = differ.chain(new).cloned().collect();
+    for section in sections {
+        if !found.iter().any(|key| key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'))) {
+            found.insert(section.clone());
+        }
+    }
+    found.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -319,9 +342,15 @@ mod tests {
             "[events]\nlisten = \"b\"\nuser = \"u\"\n[groups.HSS]\nadapter = \"b.wasm\"\nlimits = { time = \"2s\", history = 8 }\n[groups.HSS.config]\nx = 2\n",
         );
         assert_eq!(
-            waits(&before, &now),
-            ["events.listen", "events.user", "groups.HSS.deadline", "groups.HSS.limits.history"]
+            waits(&before, &now, &["groups.HSS".to_owned(), "groups.PCRF".to_owned()]),
+            [
+                "events.listen",
+                "events.user",
+                "groups.HSS.deadline",
+                "groups.HSS.limits.history",
+                "groups.PCRF"
+            ]
         );
-        assert_eq!(waits(&now, &now), Vec::<String>::new());
+        assert_eq!(waits(&now, &now, &[]), Vec::<String>::new());
     }
 }

@@ -134,7 +134,18 @@ pub struct Vault {
 #[derive(Debug, Default)]
 struct Granted {
     good: Vec<Secret>,
+    /// Of the configuration as it was last read, beyond those that stand.
+    learned: Vec<Secret>,
     ended: VecDeque<Secret>,
+}
+
+impl Granted {
+    fn remember(&mut self, ended: Secret) {
+        if self.ended.len() == ENDED_MAX {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(ended);
+    }
 }
 
 /// A value that was given to us, as long as it is good. Dropping it says that it has ended.
@@ -178,10 +189,22 @@ impl Vault {
         if granted.good.iter().any(|good| good.is(ended.expose().as_bytes())) {
             return;
         }
-        if granted.ended.len() == ENDED_MAX {
-            granted.ended.pop_front();
+        granted.remember(ended);
+    }
+
+    /// The configuration names these now. What it named before is remembered for a while, like all that has ended.
+    pub fn learn(&self, other: &Self) {
+        let mut granted = self.granted.write().unwrap_or_else(PoisonError::into_inner);
+        let is_among =
+            |secrets: &[Secret], one: &Secret| secrets.iter().any(|it| it.is(one.expose().as_bytes()));
+        let new = other.standing.iter().filter(|secret| !is_among(&self.standing, secret));
+        let new: Vec<Secret> = new.cloned().collect();
+        let before = std::mem::replace(&mut granted.learned, new);
+        for secret in before {
+            if !is_among(&granted.learned, &secret) {
+                granted.remember(secret);
+            }
         }
-        granted.ended.push_back(ended);
     }
 
     /// A document without them.
@@ -203,7 +226,7 @@ impl Vault {
     /// The same, and without other values, with what stands for each.
     fn strike_with(&self, text: &str, others: &[(&str, &str)]) -> String {
         let granted = self.granted.read().unwrap_or_else(PoisonError::into_inner);
-        let known = self.standing.iter().chain(&granted.good).chain(&granted.ended);
+        let known = self.standing.iter().chain(&granted.learned).chain(&granted.good).chain(&granted.ended);
         let ours = known.map(|secret| (secret.expose(), STRUCK));
         strike_all(text, ours.chain(others.iter().copied()))
     }
@@ -239,6 +262,20 @@ mod tests {
         assert_eq!(vault.strike("session/1"), "(secret)", "somebody may quote it late");
         end_others();
         assert_eq!(vault.strike("session/1, newer-0"), "session/1, (secret)");
+    }
+
+    #[test]
+    fn what_a_changed_configuration_names_is_struck_and_what_it_named_is_remembered() {
+        let vault = Vault::new(["standing"].map(Secret::new).into());
+        let of = |names: &[&str]| Vault::new(names.iter().map(|name| Secret::new(*name)).collect());
+        vault.learn(&of(&["standing", "second"]));
+        assert_eq!(vault.strike("standing second third"), "(secret) (secret) third");
+        vault.learn(&of(&["third"]));
+        assert_eq!(vault.strike("standing second third"), "(secret) (secret) (secret)");
+        for number in 0..=ENDED_MAX {
+            vault.learn(&of(&[&format!("newer-{number}")]));
+        }
+        assert_eq!(vault.strike("second third"), "second third", "not for ever");
     }
 
     #[test]

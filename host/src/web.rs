@@ -23,6 +23,14 @@ pub fn client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
     builder(timeout).build()
 }
 
+/// Certificates of authorities.
+#[derive(Clone, Debug)]
+pub struct Roots {
+    /// As they stand in their file.
+    pub pem: String,
+    pub certificates: Vec<Certificate>,
+}
+
 /// So many calls in so long a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -47,7 +55,7 @@ impl Rate {
 #[derive(Clone, Debug, Default)]
 pub struct Way {
     /// In place of the system's roots.
-    pub roots: Option<Vec<Certificate>>,
+    pub roots: Option<Roots>,
     pub proxy: Option<Url>,
 }
 
@@ -58,7 +66,7 @@ pub struct Way {
 pub fn client_by(way: &Way, url: &str, timeout: Duration) -> reqwest::Result<reqwest::Client> {
     let mut client = builder(timeout);
     if let Some(roots) = &way.roots {
-        client = client.tls_certs_only(roots.clone());
+        client = client.tls_certs_only(roots.certificates.clone());
     } else if url.starts_with("http:") {
         // Nobody will ask for the system's roots, so they may be missing.
         client = client.tls_certs_only([]);

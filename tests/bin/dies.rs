@@ -52,6 +52,10 @@ impl Adapters for Deadly {
         self.adapters.needs(group)
     }
 
+    fn serves(&self, group: &Group) -> bool {
+        self.adapters.serves(group)
+    }
+
     fn secret_fields(&self, group: &Group) -> Vec<String> {
         self.adapters.secret_fields(group)
     }

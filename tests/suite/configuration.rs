@@ -6,7 +6,9 @@ use std::process::{Command, Output};
 use punchdown::config;
 use punchdown_kit::oms::Settings;
 
-use crate::harness::{PROGRAM, folder, oms_adapter, refusal, rewrite, stage, workspace};
+use crate::harness::{
+    PROGRAM, complaints, folder, oms_adapter, refusal, rewrite, stage, unserved, workspace,
+};
 
 fn run(command: &str, config: &Path) -> Output {
     Command::new(PROGRAM).args([command, "--config"]).arg(config).output().expect("it runs")
@@ -120,7 +122,9 @@ fn a_notification_door_is_as_shown_and_one_that_would_prove_nothing_is_refused()
     ] {
         let notify = notify.replace("HOOK", "{ file = \"hook\" }");
         std::fs::write(&file, with(&notify)).expect("written");
-        let said = refusal(&file);
+        let check = run("check", &file);
+        assert_eq!(check.status.code(), Some(78), "{notify}");
+        let said = complaints(&check);
         assert!(said.starts_with("1 problem in") && said.contains(words), "no `{words}` alone in\n{said}");
     }
 }
@@ -180,12 +184,12 @@ async fn a_door_that_asks_nobody_is_on_loopback_unless_that_is_said_aloud() {
     };
     // Behind a proxy the caller is somebody else, wherever the listener is.
     rewrite(&stage, "[events]\n", "[events]\ntrusted-proxies = [\"127.0.0.1\"]\n");
-    let proxied = refusal(&stage.config);
+    let proxied = unserved(&stage.config);
     assert!(unguarded(&proxied), "{proxied}");
     rewrite(&stage, "trusted-proxies = [\"127.0.0.1\"]\n", "");
     let listen = format!("listen = \"{}\"", stage.public);
     rewrite(&stage, &listen, &format!("listen = \"0.0.0.0:{}\"", stage.public.port()));
-    let far = refusal(&stage.config);
+    let far = unserved(&stage.config);
     assert!(unguarded(&far), "{far}");
 
     rewrite(&stage, "auth = \"none\"", "auth = \"none-off-loopback\"");
@@ -246,7 +250,7 @@ async fn the_adapter_has_its_say_and_a_good_configuration_is_called_good() {
     let text = std::fs::read_to_string(&stage.config).expect("a configuration");
     let bad = text.replace("specification = \"mobile-line\"", "specfication = \"mobile-line\"");
     std::fs::write(&stage.config, bad).expect("written");
-    let said = refusal(&stage.config);
+    let said = unserved(&stage.config);
     assert!(said.contains("adapter oms-tmf641 says") && said.contains("specfication"), "{said}");
 }
 

@@ -179,6 +179,37 @@ pub fn refusal(config: &Path) -> String {
     check
 }
 
+/// What `check` says of a configuration in which groups alone are not as they must be. `serve` says the same, and runs.
+pub fn unserved(config: &Path) -> String {
+    let mut command = std::process::Command::new(PROGRAM);
+    let output = command.args(["check", "--config"]).arg(config).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(78), "`check` of {}", config.display());
+    let check = complaints(&output);
+    let heard = config.with_extension("heard");
+    let file = std::fs::File::create(&heard).expect("a file");
+    let mut command = std::process::Command::new(PROGRAM);
+    let mut host = command.args(["serve", "--config"]).arg(config).stderr(file).spawn().expect("it runs");
+    let (said, began) = (|| std::fs::read(&heard).expect("what it said"), Instant::now());
+    let runs = |said: &[u8]| String::from_utf8_lossy(said).contains(UNSERVED) && host_listens(said);
+    while !runs(&said()) && host.try_wait().is_ok_and(|ended| ended.is_none()) {
+        assert!(began.elapsed() < Duration::from_secs(60), "it neither runs nor ends");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let ended = host.try_wait().expect("a process");
+    host.kill().and_then(|()| host.wait()).expect("it ends");
+    let stderr = said();
+    assert!(ended.is_none(), "it ended: {}", String::from_utf8_lossy(&stderr));
+    let serve = complaints(&std::process::Output { stderr, ..output });
+    assert_eq!(serve, format!("{check}{UNSERVED}\n"), "`serve` and `check` say the same");
+    check
+}
+
+const UNSERVED: &str = "The host runs. The events and notifications of these groups are stored, and wait.";
+
+fn host_listens(log: &[u8]) -> bool {
+    String::from_utf8_lossy(log).contains("\"message\":\"listening\"")
+}
+
 /// What a person is told; `serve` logs besides.
 pub fn complaints(output: &std::process::Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr);

@@ -66,7 +66,7 @@ fn what_init_writes_is_good_once_it_is_filled_in_and_check_names_what_is_not() {
             ("url", "https://oms.example.net/tmf-api/serviceOrdering/v4"),
         ],
     );
-    let unspecified = refusal(&here.join("punchdown.toml"));
+    let unspecified = said(&run(&["check"], &here));
     assert!(unspecified.contains("groups.HSS.config"), "{unspecified}");
     fill_in(&here, &[("specification", "mobile-line")]);
     let check = run(&["check"], &here);

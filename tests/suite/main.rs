@@ -5,6 +5,7 @@ mod harness;
 
 mod adapters;
 mod admin_api;
+mod blast;
 mod breaker;
 mod care;
 mod changes;

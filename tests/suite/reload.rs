@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use punchdown::cli::stage::Stage;
-use punchdown_kit::oms::Settings;
+use punchdown_kit::oms::{Oms, Settings};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::guests::{bent, guest};
-use crate::harness::{PROGRAM, folder, new_accounts, oms_adapter, stage_of, told, until};
+use crate::harness::{PROGRAM, folder, log, new_accounts, oms_adapter, rewrite, stage_of, told, until};
 use crate::operators::{asked, operations, said};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -55,7 +55,7 @@ fn put(path: &Path, bytes: &[u8]) {
 }
 
 /// Whatever came of the last time: the exit code says whether all was well.
-async fn reloaded(stage: &Stage) -> Value {
+pub async fn reloaded(stage: &Stage) -> Value {
     let output = said(stage, &["reload", "--last", "-o", "json"]).await;
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
@@ -168,36 +168,58 @@ async fn another_configuration_of_an_adapter_is_taken_over_and_the_rest_waits() 
     assert!(format!("{order:?}").contains("mobile-line-2"), "{order:?}");
 }
 
-/// Editions, half files, texts and links, one after the other, while three hundred accounts are provisioned.
+/// Editions, half files, texts, links and what is far too large, one after the other, and beside them a secret, another
+/// header and a configuration that is good or not, while three hundred accounts are provisioned.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_of_reloads_harms_no_operation() {
     const ACCOUNTS: u64 = 300;
+    const TOO_LARGE: usize = 80 << 20;
+    const ROUNDS_MIN: u8 = 24;
     let folder = folder();
     let Some((stage, adapter)) = running(folder.path(), "").await else { return };
     stage.open_accounts(ACCOUNTS);
     let good = std::fs::read(&adapter).expect("a component");
+    let spare = folder.path().join("secrets/spare");
+    put(&spare, b"spare-0");
+    let text = std::fs::read_to_string(&stage.config).expect("a configuration");
+    let text = format!("{text}\n[groups.HSS.secrets]\nspare = {{ file = \"secrets/spare\" }}\n");
     let espf = stage.espf(0.0);
     new_accounts(&espf, ACCOUNTS);
     let all_are_well =
         async || (1..=ACCOUNTS).all(|account| told(&stage, account).last().is_some_and(|it| it == "OK"));
     let (began, mut round) = (Instant::now(), 0_u8);
-    while !all_are_well().await {
+    while round < ROUNDS_MIN || !all_are_well().await {
         assert!(began.elapsed() < Duration::from_secs(120), "in vain: {}", reloaded(&stage).await);
         round = round.wrapping_add(1);
         let newer = edition_of(&good, round);
-        match round % 5 {
+        match round % 8 {
             0 => put(&adapter, b"not a component"),
-            1 => std::fs::write(&adapter, &newer[..newer.len() / 2]).expect("written"),
-            2 => put_link(&adapter, &newer, round),
-            3 => std::fs::write(&adapter, &newer).expect("written"),
-            _ => put(&adapter, &newer),
+            1 => put(&adapter, &newer),
+            2 => std::fs::write(&adapter, &newer[..newer.len() / 2]).expect("written"),
+            3 => put_link(&adapter, &newer, round),
+            4 => put(&adapter, &vec![0; TOO_LARGE]),
+            5 => {
+                std::fs::write(&adapter, &newer).expect("written");
+                put(&spare, format!("spare-{round}").as_bytes());
+            }
+            6 => {
+                put(&stage.config, text.replace("\"mobile-line\"", "7").as_bytes());
+                std::fs::remove_file(&spare).expect("removed");
+            }
+            _ => {
+                put(&spare, format!("spare-{round}").as_bytes());
+                put(&stage.config, text.replace("timeout = \"5s\"", "timeout = \"6s\"").as_bytes());
+            }
         }
-        if round % 7 == 0 {
+        if round % 5 == 0 {
             let _ = said(&stage, &["reload"]).await;
         }
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        tokio::time::sleep(Duration::from_millis(700)).await;
     }
-    assert!(reloaded(&stage).await["generation"].as_u64().expect("a number") > 1, "nothing was taken over");
+    assert!(
+        reloaded(&stage).await["generation"].as_u64().expect("a number") > 4,
+        "too little was taken over"
+    );
     for event in espf.ledger().events {
         assert!(event.answers.iter().all(|answer| answer == "200"), "{event:?}");
     }
@@ -205,4 +227,50 @@ async fn a_storm_of_reloads_harms_no_operation() {
     assert_eq!(orders.len() as u64, ACCOUNTS, "one order for each");
     let failed = operations(&stage, &["--problems"]).await;
     assert_eq!(failed, Vec::<Value>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_address_and_another_secret_of_a_target_are_taken_over() {
+    let folder = folder();
+    let Some((stage, _)) = running(folder.path(), "poll-seconds = 1").await else { return };
+    let espf = stage.espf(0.0);
+    espf.emit("Account/New", json!({ "i_account": 1 }));
+    provisioned(&stage, 1).await;
+
+    let token = "an0ther-token";
+    let moved = Oms::start(Settings { bearer: Some(token.to_owned()), ..Settings::default() });
+    let moved = moved.await.expect("another system");
+    put(&folder.path().join("secrets/oms"), token.as_bytes());
+    rewrite(&stage, &stage.oms.url(), &moved.url());
+    let output = said(&stage, &["reload"]).await;
+    assert!(output.status.success(), "{output:?}");
+    espf.emit("Account/New", json!({ "i_account": 2 }));
+    provisioned(&stage, 2).await;
+    assert_eq!(moved.ledger().orders.len(), 1, "it moved");
+    let after = reloaded(&stage).await;
+    assert_eq!((&after["waits_for_restart"], &after["problems"]), (&json!([]), &json!([])), "{after}");
+    assert_eq!(stage.oms.ledger().orders.len(), 1, "nothing more went where it was");
+
+    // A secret that is gone changes nothing.
+    std::fs::remove_file(folder.path().join("secrets/oms")).expect("removed");
+    let output = said(&stage, &["reload"]).await;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("error[E0202]"), "{output:?}");
+    espf.emit("Account/New", json!({ "i_account": 3 }));
+    provisioned(&stage, 3).await;
+    let heard = log(&stage);
+    assert!(!heard.contains(token), "{heard}");
+}
+
+/// They say how patiently operations move, and are read at a start.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_patience_with_a_target_waits_for_a_restart() {
+    let folder = folder();
+    let Some((stage, _)) = running(folder.path(), "").await else { return };
+    rewrite(&stage, "concurrency = 32", "concurrency = 31\nkey-header = \"X-Key\"");
+    let output = said(&stage, &["reload"]).await;
+    assert!(output.status.success(), "{output:?}");
+    let after = reloaded(&stage).await;
+    assert_eq!(after["waits_for_restart"], json!(["groups.HSS.target.concurrency"]), "{after}");
+    assert_eq!(after["groups"][0]["outcome"], "swapped", "{after}");
 }

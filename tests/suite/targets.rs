@@ -15,8 +15,8 @@ use reqwest::StatusCode;
 use serde_json::json;
 
 use crate::harness::{
-    CLIENT_SECRET, counted, folder, front, log, new_accounts, oms_adapter, refusal, rewrite, root, stage,
-    told, until, with_settings,
+    CLIENT_SECRET, counted, folder, front, log, new_accounts, oms_adapter, rewrite, root, stage, told,
+    unserved, until, with_settings,
 };
 use crate::operators::{operations, said};
 
@@ -63,7 +63,7 @@ async fn an_address_that_is_never_contacted_is_no_target() {
     ] {
         std::fs::write(&stage.config, good.replace(&root(&stage), &format!("http://{host}")))
             .expect("written");
-        let said = refusal(&stage.config);
+        let said = unserved(&stage.config);
         assert!(said.contains(words) && said.contains("groups.HSS.target.url"), "{host}: {said}");
     }
 }
@@ -122,7 +122,7 @@ async fn a_target_has_its_own_authority_and_knows_us_by_our_certificate() {
         format!("client-certificate = {{ cert = \"us.pem\", key = {{ file = \"secrets/{key}\" }} }}")
     };
     with_settings(&stage, "groups.HSS.target", &format!("ca = \"ca.pem\"\n{}", identity("not-us")));
-    let refused = refusal(&stage.config);
+    let refused = unserved(&stage.config);
     assert!(refused.contains("error[E0401]: the target of group HSS cannot be used"), "{refused}");
 
     // Another authority does not vouch for it.

@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 
 use self::online::Line;
 use super::output::{self, Format};
-use crate::app::{Outside, StartError, load_adapters, with_adapters};
+use crate::app::{Outside, StartError, load_groups, with_adapters};
 use crate::config::{self, Settings};
 use crate::lifecycle::{EXIT_CONFIGURATION, exit_code, refuse};
+use crate::outbound::Targets;
 use crate::ports::World;
 use crate::world::SystemWorld;
 
@@ -31,7 +32,7 @@ pub struct Arguments {
 pub async fn run(arguments: &Arguments) -> ExitCode {
     let Arguments { config: file, online, format } = arguments;
     let world: Arc<dyn World> = Arc::new(SystemWorld);
-    let (settings, outside) = match offline(file, &world).await {
+    let (settings, outside, targets) = match offline(file, &world).await {
         Ok(good) => good,
         Err(error) if format.is_json() => {
             println!("{:#}", answer(file, &output::problems(&error), None, None));
@@ -48,7 +49,7 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
     // A person sees each line when it is found.
     let tell = if format.is_json() { |_: &Line| {} } else { Line::print };
     let lines = match online {
-        true => Some(online::check(&settings, &outside, &world, tell).await),
+        true => Some(online::check(&settings, &outside, &targets, &world, tell).await),
         false => None,
     };
     if format.is_json() {
@@ -62,14 +63,14 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-async fn offline(file: &Path, world: &Arc<dyn World>) -> Result<(Settings, Outside), StartError> {
+async fn offline(file: &Path, world: &Arc<dyn World>) -> Result<(Settings, Outside, Targets), StartError> {
     let settings = match config::load(file) {
         Ok(settings) => settings,
         Err(problems) => return Err(with_adapters(problems).await),
     };
-    load_adapters(&settings.groups, &settings.secrets, file).await?;
+    let loaded = load_groups(&settings.groups, &settings.secrets, file).await?.all_good()?;
     let outside = Outside::of(&settings, world)?;
-    Ok((settings, outside))
+    Ok((settings, outside, loaded.targets))
 }
 
 fn summary(settings: &Settings) -> String {

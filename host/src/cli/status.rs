@@ -58,6 +58,9 @@ fn problems(status: &Value, stuck: &Value) -> String {
         if of_group["paused"] == true {
             let _ = writeln!(text, "group {group} is paused");
         }
+        if of_group["served"] == false {
+            let _ = writeln!(text, "group {group} has no adapter: `punchdown reload --last` says why");
+        }
         if let Some(breaker) = of_group["breaker"].as_object() {
             let word = |name: &str| breaker[name].as_str().unwrap_or_default();
             let (since, why, probe_at) = (word("open_since"), word("why"), word("probe_at"));
@@ -104,8 +107,7 @@ fn text(status: &Value) -> String {
         let _ = writeln!(text, "{label:<20} {}", word(&status[name]));
     }
     for (group, of_group) in status["groups"].as_object().into_iter().flatten() {
-        let paused = if of_group["paused"] == true { " (paused)" } else { "" };
-        let _ = writeln!(text, "\ngroup {group}{paused}");
+        let _ = writeln!(text, "\ngroup {group}{}", rests(of_group));
         match of_group["breaker"].as_object() {
             Some(breaker) => {
                 let word = |name: &str| breaker[name].as_str().unwrap_or_default();
@@ -148,6 +150,15 @@ fn text(status: &Value) -> String {
         }
     }
     text
+}
+
+/// Why nothing of a group moves, behind its name.
+fn rests(of_group: &Value) -> &'static str {
+    match (of_group["served"] == false, of_group["paused"] == true) {
+        (true, _) => " (no adapter)",
+        (false, true) => " (paused)",
+        (false, false) => "",
+    }
 }
 
 /// Why the adapter of a group is asked nothing.

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::{Problem, reader, sections};
+use super::{Problem, groups, reader, sections};
 
 /// It is complete, or it is said what is wrong, and where.
 pub fn configuration(input: &[u8]) {
     let Ok(source) = str::from_utf8(input) else { return };
     let nowhere = Path::new("/nonexistent");
-    let read = reader::read(source, |root| sections::root(root, nowhere, &mut Vec::new()));
+    let read = reader::read(source, |root| sections::root(root, nowhere, &mut groups::Read::default()));
     assert!(read.value.is_some() || !read.problems.is_empty(), "it is refused without a word");
     let lines = source.split('\n').count();
     for problem in read.problems.iter().chain(&read.warnings) {

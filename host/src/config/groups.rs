@@ -8,8 +8,8 @@ use super::events::EventKinds;
 use super::reader::{Section, Value};
 use super::secrets::secret;
 use super::values::{DAY, SECOND, patterns, written};
-use super::{GroupSettings, notify, target};
-use crate::domain::{Group, Json, Policy, Response, RetrySchedule, Service, Status};
+use super::{GroupSettings, Notify, Unserved, notify, target};
+use crate::domain::{BreakerPolicy, Group, Json, Policy, Response, RetrySchedule, Service, Status};
 use crate::engine::PbData;
 use crate::explain::Code;
 use crate::http::ListenerSettings;
@@ -18,22 +18,31 @@ use crate::{engine, wasm};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// What was made of the sections.
+#[derive(Default)]
+pub struct Read {
+    /// Groups that are good in themselves.
+    pub whole: Vec<GroupSettings>,
+    /// Those of which enough is known to take their events.
+    pub unserved: Vec<Unserved>,
+}
+
 pub fn all(
     section: &mut Section<'_>,
     directory: &Path,
     listen: Option<&ListenerSettings>,
     kinds: Option<&EventKinds>,
-    groups: &mut Vec<GroupSettings>,
+    read: &mut Read,
 ) -> Option<()> {
     let mut complete = true;
     section.each(|name, value| {
-        let Some(group) = value.section(|section| group(name, section, directory, listen, kinds)) else {
-            complete = false;
-            return;
-        };
-        groups.push(group);
+        match value.section(|section| Some(group(name, section, directory, listen, kinds))) {
+            Some((_, Some(group))) => read.whole.push(group),
+            Some((Some(unserved), None)) => read.unserved.push(unserved),
+            Some((None, None)) | None => complete = false,
+        }
     });
-    if groups.is_empty() && complete {
+    if read.whole.is_empty() && read.unserved.is_empty() && complete {
         section.complain(
             Code::MissingKey,
             "there is no group: no event would be provisioned",
@@ -43,14 +52,32 @@ pub fn all(
     complete.then_some(())
 }
 
+/// What takes a group's events, and what provisions them; each unless something of it is wrong.
 fn group(
     name: &str,
     section: &mut Section<'_>,
     directory: &Path,
     listen: Option<&ListenerSettings>,
     kinds: Option<&EventKinds>,
-) -> Option<GroupSettings> {
-    let adapter = section.required("adapter", "\"adapters/oms-tmf641.wasm\"").and_then(|value| value.text());
+) -> (Option<Unserved>, Option<GroupSettings>) {
+    let engine = taking(name, section, kinds);
+    let notify = match section.optional("notify") {
+        Some(value) => value
+            .section(|section| notify::notify(section, directory, listen))
+            .map(|(notify, default_reply)| (Some(notify), default_reply)),
+        None => Some((None, Response::ACCEPTED)),
+    };
+    let whole = serving(section, directory, engine.clone(), notify.clone());
+    let notify = notify.and_then(|(notify, _)| notify);
+    (engine.map(|engine| Unserved { engine, notify }), whole)
+}
+
+/// What an event is laid down with. As long as nothing moves, all else is never asked for.
+fn taking(
+    name: &str,
+    section: &mut Section<'_>,
+    kinds: Option<&EventKinds>,
+) -> Option<engine::GroupSettings> {
     let events = section.required("events", "[\"Account/**\"]").and_then(|value| patterns(&value));
     let events = events.zip(kinds).map(|(events, kinds)| events.with_aliases(&kinds.aliases));
     let policy = policy(name, section, kinds);
@@ -61,15 +88,29 @@ fn group(
             _ => None,
         })
     });
+    Some(engine::GroupSettings {
+        group: Group(name.to_owned()),
+        events: events?,
+        policy: policy?,
+        pb_data: pb_data?,
+        slots: 1,
+        default_reply: Response::ACCEPTED,
+        breaker: BreakerPolicy { failures: 1, pause: HOUR, pause_max: HOUR },
+        paused: false,
+        registers: false,
+    })
+}
+
+fn serving(
+    section: &mut Section<'_>,
+    directory: &Path,
+    engine: Option<engine::GroupSettings>,
+    notify: Option<(Option<Notify>, Response)>,
+) -> Option<GroupSettings> {
+    let adapter = section.required("adapter", "\"adapters/oms-tmf641.wasm\"").and_then(|value| value.text());
     let secrets = section.section("secrets", |section| named_secrets(section, directory));
     let target = section.required("target", "{ url = \"https://oms.example.net\" }");
     let target = target.and_then(|value| value.section(|section| target::target(section, directory)));
-    let notify = match section.optional("notify") {
-        Some(value) => value
-            .section(|section| notify::notify(section, directory, listen))
-            .map(|(notify, default_reply)| (Some(notify), default_reply)),
-        None => Some((None, Response::ACCEPTED)),
-    };
     let limits = section.section("limits", limits);
     let paused = section.or("paused", "false", |value| value.truth());
     let place = section.place();
@@ -78,21 +119,20 @@ fn group(
         None => (Some(Json::empty_object()), place),
     };
     let target::Target { settings: mut target, slots, retry, breaker } = target?;
-    let (notify, default_reply) = notify?;
+    let ((notify, default_reply), engine) = (notify?, engine?);
     target.secrets = secrets?;
     let (limits, history_entries_max) = limits?;
-    let policy = Policy { retry, history_entries_max, ..policy? };
+    let policy = Policy { retry, history_entries_max, ..engine.policy };
+    let registers = notify.as_ref().is_some_and(|notify| notify.register);
     Some(GroupSettings {
         engine: engine::GroupSettings {
-            group: Group(name.to_owned()),
-            events: events?,
             policy,
-            pb_data: pb_data?,
             slots,
             default_reply,
             breaker,
             paused: paused?,
-            registers_with: notify.as_ref().filter(|notify| notify.register).map(|_| target.url.clone()),
+            registers,
+            ..engine
         },
         adapter: directory.join(adapter?),
         limits,

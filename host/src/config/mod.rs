@@ -61,8 +61,20 @@ pub struct Settings {
     /// All that the file names: what is struck wherever it is said.
     pub secrets: Vault,
     pub groups: Vec<GroupSettings>,
+    /// Groups that nothing can provision, as long as their sections are not mended.
+    pub unserved: Vec<Unserved>,
+    /// Those that it names and that were read with it: secrets and certificates.
+    pub files: Vec<PathBuf>,
     /// What would run, and is not as it should be.
     pub warnings: Vec<Problem>,
+}
+
+impl Settings {
+    /// All whose events are taken.
+    pub fn every_group(&self) -> impl Iterator<Item = &engine::GroupSettings> {
+        let unserved = self.unserved.iter().map(|unserved| &unserved.engine);
+        self.groups.iter().map(|group| &group.engine).chain(unserved)
+    }
 }
 
 /// One `[groups.<name>]` section.
@@ -83,6 +95,14 @@ impl GroupSettings {
     pub fn group(&self) -> &Group {
         &self.engine.group
     }
+}
+
+/// A group of which no more is known than what takes its events and notifications.
+#[derive(Clone, Debug)]
+pub struct Unserved {
+    pub engine: engine::GroupSettings,
+    /// Where that is good itself.
+    pub notify: Option<Notify>,
 }
 
 #[derive(Clone, Debug)]
@@ -131,6 +151,16 @@ pub struct Problems {
     pub whole: Vec<GroupSettings>,
     /// What no adapter may say of the file when it is asked.
     pub secrets: Vault,
+    /// Files that it names and that were read with it, or could not be.
+    pub files: Vec<PathBuf>,
+}
+
+impl Problems {
+    /// Of a file in which nothing else was found.
+    pub fn of(file: &Path, found: Vec<Problem>) -> Self {
+        let (whole, secrets, files) = (Vec::new(), Vault::default(), Vec::new());
+        Self { file: file.to_owned(), found, whole, secrets, files }
+    }
 }
 
 impl std::error::Error for Problems {}
@@ -152,6 +182,20 @@ impl fmt::Display for Problems {
 /// # Errors
 /// All problems at once, in the order of the file.
 pub fn load(file: &Path) -> Result<Settings, Problems> {
+    let (settings, found) = load_what_is_good(file)?;
+    if found.is_empty() {
+        return Ok(settings);
+    }
+    let Settings { groups: whole, secrets, files, .. } = settings;
+    Err(Problems { file: file.to_owned(), found, whole, secrets, files })
+}
+
+/// The same of a file in which only groups are not as they must be: they are unserved, and what is wrong with them is
+/// told beside.
+///
+/// # Errors
+/// All problems at once, when one of them is of no group alone, or leaves open which events a group takes.
+pub fn load_what_is_good(file: &Path) -> Result<Good, Problems> {
     resolve(file).0
 }
 
@@ -162,38 +206,62 @@ pub fn known_keys(file: &Path) -> Vec<Known> {
 
 /// The text of a configuration file.
 fn source(file: &Path) -> Result<String, Problems> {
-    std::fs::read_to_string(file).map_err(|error| Problems {
-        file: file.to_owned(),
-        found: vec![Problem {
+    std::fs::read_to_string(file).map_err(|error| {
+        let problem = Problem {
             place: Place::default(),
             key: String::new(),
             message: format!("cannot read it: {error}"),
             help: Some("name the file with --config".to_owned()),
             code: Code::FileUnreadable,
-        }],
-        whole: Vec::new(),
-        secrets: Vault::default(),
+        };
+        Problems::of(file, vec![problem])
     })
 }
 
-fn resolve(file: &Path) -> (Result<Settings, Problems>, Vec<Known>) {
-    let failed =
-        |found: Vec<Problem>, whole, secrets| Problems { file: file.to_owned(), found, whole, secrets };
+/// What can run, and what is wrong with groups.
+pub type Good = (Settings, Vec<Problem>);
+
+fn resolve(file: &Path) -> (Result<Good, Problems>, Vec<Known>) {
     let source = match source(file) {
         Ok(source) => source,
         Err(problems) => return (Err(problems), Vec::new()),
     };
     let directory = file.parent().unwrap_or(Path::new("."));
-    let mut whole = Vec::new();
-    let read = reader::read(&source, |root| sections::root(root, directory, &mut whole));
+    let mut groups = groups::Read::default();
+    let read = reader::read(&source, |root| sections::root(root, directory, &mut groups));
     let secrets = Vault::new(read.secrets);
     match read.value {
-        Some(settings) if read.problems.is_empty() => {
+        Some(settings) if concern_groups_alone(&read.problems, &settings) => {
             let billing = billing::Settings { secrets: secrets.clone(), ..settings.billing };
-            (Ok(Settings { warnings: read.warnings, secrets, billing, ..settings }), read.known)
+            let (warnings, files) = (read.warnings, read.files);
+            let settings = Settings { warnings, files, secrets, billing, ..settings };
+            (Ok((without_the_faulty(settings, &read.problems), read.problems)), read.known)
         }
-        Some(_) | None => (Err(failed(read.problems, whole, secrets)), read.known),
+        Some(_) | None => {
+            let (file, found, whole) = (file.to_owned(), read.problems, groups.whole);
+            (Err(Problems { file, found, whole, secrets, files: read.files }), read.known)
+        }
     }
+}
+
+/// Whether something is wrong with the section of a group.
+pub fn concerns(problem: &Problem, group: &Group) -> bool {
+    let section = format!("groups.{group}");
+    problem.key.strip_prefix(&section).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+fn concern_groups_alone(problems: &[Problem], settings: &Settings) -> bool {
+    problems.iter().all(|problem| settings.every_group().any(|known| concerns(problem, &known.group)))
+}
+
+/// What was read with a default in place of something wrong is not what is meant.
+fn without_the_faulty(mut settings: Settings, problems: &[Problem]) -> Settings {
+    let is_whole = |group: &GroupSettings| !problems.iter().any(|problem| concerns(problem, group.group()));
+    let (whole, faulty) = settings.groups.into_iter().partition(is_whole);
+    let faulty: Vec<GroupSettings> = faulty;
+    let faulty = faulty.into_iter().map(|group| Unserved { engine: group.engine, notify: group.notify });
+    settings.unserved.extend(faulty);
+    Settings { groups: whole, ..settings }
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use super::secrets::admin_token;
 use super::{Problems, sections, source};
 use crate::explain::Code;
 use crate::http::{AdminToken, ListenerSettings};
-use crate::secret::Vault;
 use crate::store;
 
 /// The operators' door of a host.
@@ -54,11 +53,5 @@ fn part<T>(
     };
     let found: Vec<_> =
         part.problems.into_iter().filter(|problem| counts(problem.code, &problem.key)).collect();
-    let secrets = Vault::new(part.secrets);
-    part.value.filter(|_| found.is_empty()).ok_or_else(|| Problems {
-        file: file.to_owned(),
-        found,
-        whole: Vec::new(),
-        secrets,
-    })
+    part.value.filter(|_| found.is_empty()).ok_or_else(|| Problems::of(file, found))
 }

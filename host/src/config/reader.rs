@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -36,6 +37,7 @@ struct Findings<'a> {
     known: RefCell<Vec<Known>>,
     shapes: RefCell<Vec<(String, Shape)>>,
     secrets: RefCell<Vec<Secret>>,
+    files: RefCell<Vec<PathBuf>>,
 }
 
 /// What was read in a document, and what was found there; both lists in the order of the file.
@@ -51,6 +53,8 @@ pub struct Read<T> {
     pub shapes: Vec<(String, Shape)>,
     /// The secrets that it names.
     pub secrets: Vec<Secret>,
+    /// The files that were read for it, or could not be.
+    pub files: Vec<PathBuf>,
 }
 
 /// Reads `source` with `root`.
@@ -62,6 +66,7 @@ pub fn read<T>(source: &str, root: impl FnOnce(&mut Section<'_>) -> Option<T>) -
         known: RefCell::default(),
         shapes: RefCell::default(),
         secrets: RefCell::default(),
+        files: RefCell::default(),
     };
     let (table, errors) = DeTable::parse_recoverable(source);
     for error in errors {
@@ -82,6 +87,7 @@ pub fn read<T>(source: &str, root: impl FnOnce(&mut Section<'_>) -> Option<T>) -
         known: findings.known.into_inner(),
         shapes: findings.shapes.into_inner(),
         secrets: findings.secrets.into_inner(),
+        files: findings.files.into_inner(),
     }
 }
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::reader::{self, Known};
-use super::sections;
 use super::shapes::Shape;
+use super::{groups, sections};
 
 /// All that can be written: the example, and what cannot stand beside it.
 const DOCUMENTS: [&str; 2] = [include_str!("../../config.example.toml"), include_str!("alternatives.toml")];
@@ -37,8 +37,9 @@ struct Node {
 pub fn schema() -> Value {
     let (mut root, mut words) = (Node::default(), BTreeMap::new());
     for source in DOCUMENTS {
-        let read =
-            reader::read(source, |root| sections::root(root, Path::new("/nonexistent"), &mut Vec::new()));
+        let read = reader::read(source, |root| {
+            sections::root(root, Path::new("/nonexistent"), &mut groups::Read::default())
+        });
         let names: BTreeSet<&str> = read
             .shapes
             .iter()

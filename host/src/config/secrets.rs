@@ -65,6 +65,7 @@ pub fn admin_token(value: &Value<'_>, directory: &Path) -> Option<AdminToken> {
 }
 
 fn from_file(value: &Value<'_>, path: &Path) -> Option<Secret> {
+    value.reads(path);
     match std::fs::read_to_string(path) {
         Ok(text) => not_empty(value, text.trim_end_matches(['\r', '\n'])),
         Err(error) => {

@@ -10,15 +10,15 @@ use super::portabilling::portabilling;
 use super::reader::Section;
 use super::secrets::admin_token;
 use super::values::{DAY, rate};
-use super::{GroupSettings, Settings, groups};
+use super::{Settings, groups};
 use crate::explain::Code;
 use crate::http::{AdminToken, ListenerSettings};
 use crate::secret::Vault;
 use crate::{engine, store};
 
-/// All that is meant, or `None` when something of it is wrong. Groups that are good in themselves are in
-/// `whole` even so: their adapters can be asked.
-pub fn root(root: &mut Section<'_>, directory: &Path, whole: &mut Vec<GroupSettings>) -> Option<Settings> {
+/// All that is meant, or `None` when something of it is wrong that is of no group alone. What was made of the groups
+/// is in `read` even so: the adapters of those that are good in themselves can be asked.
+pub fn root(root: &mut Section<'_>, directory: &Path, read: &mut groups::Read) -> Option<Settings> {
     let billing = root.needed("portabilling", |section| portabilling(section, directory));
     let events = root.needed("events", |section| events(section, directory));
     let notifications = match root.optional("notifications") {
@@ -37,7 +37,7 @@ pub fn root(root: &mut Section<'_>, directory: &Path, whole: &mut Vec<GroupSetti
     };
     let listen = notifications.as_ref().and_then(|own| own.as_ref().or(public.as_ref()));
     let complete =
-        root.needed("groups", |section| groups::all(section, directory, listen, kinds.as_ref(), whole));
+        root.needed("groups", |section| groups::all(section, directory, listen, kinds.as_ref(), read));
     let ((billing, espf), (admin, admin_tokens)) = (billing?, admin?);
     Some(Settings {
         billing,
@@ -52,8 +52,10 @@ pub fn root(root: &mut Section<'_>, directory: &Path, whole: &mut Vec<GroupSetti
         retention: retention?,
         resync: resync?,
         log_filter: log_filter?,
-        groups: complete.map(|()| whole.clone())?,
+        groups: complete.map(|()| read.whole.clone())?,
+        unserved: read.unserved.clone(),
         secrets: Vault::default(),
+        files: Vec::new(),
         warnings: Vec::new(),
     })
 }

@@ -13,7 +13,7 @@ use super::secrets::secret;
 use crate::domain::Patterns;
 use crate::explain::Code;
 use crate::secret::Secret;
-use crate::web::Rate;
+use crate::web::{Rate, Roots};
 
 pub const SECOND: Duration = Duration::from_secs(1);
 pub const DAY: Duration = Duration::from_secs(86_400);
@@ -69,9 +69,10 @@ fn parse_rate(text: &str) -> Option<Rate> {
 }
 
 /// Certificates of authorities, from a file.
-pub fn roots(value: &Value<'_>, directory: &Path) -> Option<Vec<Certificate>> {
-    let roots = Certificate::from_pem_bundle(file(value, directory)?.as_bytes()).unwrap_or_default();
-    if roots.is_empty() {
+pub fn roots(value: &Value<'_>, directory: &Path) -> Option<Roots> {
+    let pem = file(value, directory)?;
+    let certificates = Certificate::from_pem_bundle(pem.as_bytes()).unwrap_or_default();
+    if certificates.is_empty() {
         value.complain(
             Code::CertificateFile,
             "there is no certificate in it",
@@ -79,12 +80,13 @@ pub fn roots(value: &Value<'_>, directory: &Path) -> Option<Vec<Certificate>> {
         );
         return None;
     }
-    Some(roots)
+    Some(Roots { pem, certificates })
 }
 
 /// The text of a file that the configuration names.
 pub fn file(value: &Value<'_>, directory: &Path) -> Option<String> {
     let path = directory.join(value.text()?);
+    value.reads(&path);
     match std::fs::read_to_string(&path) {
         Ok(text) => Some(text),
         Err(error) => {

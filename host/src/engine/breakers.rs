@@ -21,6 +21,8 @@ pub struct Breakers(BTreeMap<Group, Mutex<Breaker>>);
 pub struct GroupState {
     pub group: Group,
     pub paused: bool,
+    /// An adapter can be asked.
+    pub served: bool,
     /// Its breaker, when that is open.
     pub open: Option<Open>,
     /// Where it is registered for notifications, or wants to be.
@@ -32,7 +34,7 @@ pub struct GroupState {
 impl GroupState {
     /// Whether nothing of it moves, be it only what has a request to send.
     pub const fn is_held(&self) -> bool {
-        self.paused || self.open.is_some() || self.quarantine.is_some()
+        self.paused || !self.served || self.open.is_some() || self.quarantine.is_some()
     }
 }
 
@@ -80,7 +82,7 @@ impl Core {
         }
     }
 
-    /// Its section, or a quarantine, holds the group, or does not any more.
+    /// Its section, a quarantine or the want of an adapter holds the group, or does not any more.
     pub(super) async fn hold(&self, group: &Group, held: bool) {
         let mut breaker = self.breakers.0[group].lock().await;
         if breaker.pause(held, self.ports.world.now()) {
@@ -88,9 +90,10 @@ impl Core {
         }
     }
 
-    /// Whether its section, a quarantine or a person holds the group.
+    /// Whether its section, a quarantine, the want of an adapter or a person holds the group.
     pub(super) async fn is_paused(&self, settings: &GroupSettings) -> bool {
         settings.paused
+            || !self.ports.adapters.serves(&settings.group)
             || self.quarantine(&settings.group).is_some()
             || self.breakers.0[&settings.group].lock().await.rests()
     }
@@ -171,8 +174,9 @@ impl Core {
             let open = breaker.open().cloned();
             drop(breaker);
             let registration = self.registration_of(settings).await;
-            let quarantine = self.quarantine(group);
-            states.push(GroupState { group: group.clone(), paused, open, registration, quarantine });
+            let (group, served) = (group.clone(), self.ports.adapters.serves(group));
+            let quarantine = self.quarantine(&group);
+            states.push(GroupState { group, paused, served, open, registration, quarantine });
         }
         states
     }

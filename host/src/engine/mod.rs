@@ -87,8 +87,8 @@ pub struct GroupSettings {
     pub breaker: BreakerPolicy,
     /// Its events and notifications are taken, and nothing else moves.
     pub paused: bool,
-    /// The system with which it is to be registered for notifications, by its address.
-    pub registers_with: Option<String>,
+    /// It is to be registered for notifications with its system.
+    pub registers: bool,
 }
 
 pub struct Engine {
@@ -218,8 +218,12 @@ impl Core {
         let slots = Arc::new(Semaphore::new(settings.slots));
         let working = TaskTracker::new();
         let hint = &self.hints.lanes[&settings.group];
-        let mut turn = 0_u32;
+        let (mut turn, mut served) = (0_u32, self.ports.adapters.serves(&settings.group));
         while !stop.is_cancelled() {
+            if served != self.ports.adapters.serves(&settings.group) {
+                served = !served;
+                self.rest(&settings).await;
+            }
             let free = slots.available_permits();
             // Only who can take something has his turn.
             turn = turn.wrapping_add(u32::from(free > 0));

@@ -179,7 +179,7 @@ impl Operators {
     pub async fn register(&self, group: &Group, off: bool, person: Person) -> Result<(), Refused> {
         let core = &self.core;
         let settings = core.groups.get(group).ok_or_else(|| Refused::Unknown(format!("group {group}")))?;
-        if settings.registers_with.is_none() && !off {
+        if !settings.registers && !off {
             return Err(Refused::NotNow(format!(
                 "`notify.register` of group {group} is not true: change the configuration"
             )));

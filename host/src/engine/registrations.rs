@@ -35,6 +35,8 @@ struct State {
     /// Its tokens are struck from whatever is said.
     kept: Vec<Kept>,
     withheld: Withheld,
+    /// The target that withholds it. Another one may not, nor the same one another credential.
+    by: Option<Digest>,
 }
 
 impl State {
@@ -85,7 +87,11 @@ impl Core {
         }
         let now = self.ports.world.now();
         let (duty, lack) = {
-            let state = self.registrations.0[group].lock().await;
+            let mut state = self.registrations.0[group].lock().await;
+            let by = self.ports.outbound.identity(group);
+            if state.by != by {
+                (state.by, state.withheld) = (by, Withheld::default());
+            }
             let wanted = self.to_register_with(settings);
             (state.registration.duty(wanted.as_ref(), now), state.withheld.lack(now))
         };
@@ -99,7 +105,7 @@ impl Core {
 
     /// What a registration is made for: when any of it changes, another one is wanted.
     fn to_register_with(&self, settings: &GroupSettings) -> Option<Digest> {
-        let system = settings.registers_with.as_ref()?;
+        let system = settings.registers.then(|| self.ports.outbound.address(&settings.group))??;
         let needs = self.ports.adapters.needs(&settings.group)?;
         let door = needs.notify_at?;
         Some(Digest::of(format!("{system}\n{door}\n{}", needs.config.text()).as_bytes()))
@@ -193,7 +199,9 @@ impl Core {
     /// What would be sent now might never be heard of again. A person who wants no registration
     /// takes that upon himself.
     pub(super) async fn registration_lack(&self, settings: &GroupSettings) -> Option<Lack> {
-        settings.registers_with.as_ref()?;
+        if !settings.registers {
+            return None;
+        }
         let (now, with) = (self.ports.world.now(), self.to_register_with(settings));
         let state = self.registrations.0[&settings.group].lock().await;
         if state.registration.off || with.is_some_and(|with| state.registration.is_good(&with, now)) {
@@ -222,12 +230,12 @@ impl Core {
     pub(super) async fn registration_of(&self, settings: &GroupSettings) -> Option<RegistrationState> {
         let state = self.registrations.0[&settings.group].lock().await;
         let Registration { off, stands, .. } = &state.registration;
-        if settings.registers_with.is_none() && stands.is_none() {
+        if !settings.registers && stands.is_none() {
             return None;
         }
         let (now, with) = (self.ports.world.now(), self.to_register_with(settings));
         Some(RegistrationState {
-            wanted: settings.registers_with.is_some() && !off,
+            wanted: settings.registers && !off,
             good: with.is_some_and(|with| state.registration.is_good(&with, now)),
             since: stands.as_ref().map(|stands| stands.since),
             renew_at: stands.as_ref().and_then(|stands| stands.renew_at),

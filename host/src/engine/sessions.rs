@@ -30,8 +30,8 @@ pub struct Sessions(BTreeMap<Group, Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    /// The adapter that logs in. Another one may want other words of a session, or none.
-    by: Option<Digest>,
+    /// The adapter that logs in, and the target. Another one may want other words of a session, or none.
+    by: Option<(Digest, Option<Digest>)>,
     current: Option<Arc<Session>>,
     withheld: Withheld,
     /// Sessions that ended when they were new, one after the other.
@@ -79,8 +79,9 @@ impl Core {
             return Ok(None);
         };
         let mut state = self.sessions.0[group].lock().await;
-        if state.by.as_ref() != Some(&needs.digest) {
-            *state = State { by: Some(needs.digest), ..State::default() };
+        let by = Some((needs.digest, self.ports.outbound.identity(group)));
+        if state.by != by {
+            *state = State { by, ..State::default() };
         }
         let now = self.ports.world.now();
         let is_good = |session: &&Arc<Session>| session.renew_at.is_none_or(|at| now < at);

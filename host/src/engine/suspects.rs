@@ -226,11 +226,16 @@ impl Core {
         Ok(adapter)
     }
 
-    /// Holds a group whose section says so, or whose adapter is in quarantine; lets go of any other.
+    /// Holds a group whose section says so, whose adapter is in quarantine, or that has none; lets go of any other.
     pub(super) async fn rest(&self, settings: &GroupSettings) {
         let (group, shut) = (&settings.group, self.quarantine(&settings.group));
-        self.hold(group, settings.paused || shut.is_some()).await;
+        let served = self.ports.adapters.serves(group);
+        self.hold(group, settings.paused || shut.is_some() || !served).await;
         self.metrics.held(group, HeldBy::Quarantine, shut.is_some());
+        self.metrics.held(group, HeldBy::Unserved, !served);
+        if !served {
+            tracing::error!(%group, "no adapter serves the group: its events and notifications are stored, nothing else moves");
+        }
         if let Some(Quarantine { adapter, since, because_of }) = shut {
             let about = because_of.iter().map(Subject::told).collect::<Vec<_>>().join(", ");
             tracing::error!(%group, %adapter, %since, about, "the adapter is in quarantine: its group's events and notifications are stored, nothing else moves");

@@ -14,51 +14,54 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 
-use self::target::{Leaving, Target};
-use crate::domain::{Group, Request, Response};
-use crate::ports::{Lack, Marks, Outbound, SendError, SessionValues, World};
-use crate::secret::{Secret, Vault};
+use self::target::Leaving;
+use crate::domain::{Digest, Group, Request, Response};
+use crate::ports::{Lack, Marks, Outbound, SendError, SessionValues};
+use crate::secret::Secret;
 use crate::web;
 
 pub use addresses::forbidden;
 pub use oauth2::Grant;
-pub use target::{Auth, Settings};
+pub use target::{Auth, Settings, Target};
 
-/// All targets. Each has connections of its own, so that a dead one slows nobody else.
-pub struct Targets(BTreeMap<Group, Target>);
-
-/// A target that cannot be used as it is configured.
-#[derive(Debug, thiserror::Error)]
-#[error("the target of group {group} cannot be used: {why}")]
-pub struct Unusable {
-    group: Group,
-    why: String,
-}
+/// All targets. Each has connections of its own, so that a dead one slows nobody else. All who have them see the same.
+#[derive(Clone, Default)]
+pub struct Targets(Arc<ArcSwap<BTreeMap<Group, Arc<Target>>>>);
 
 impl Targets {
-    /// Tokens that are granted are kept in `vault`.
-    ///
-    /// # Errors
-    /// When TLS cannot be set up as a target wants it.
-    pub fn new(
-        targets: impl IntoIterator<Item = (Group, Settings)>,
-        world: &Arc<dyn World>,
-        vault: &Vault,
-    ) -> Result<Self, Unusable> {
-        let target = |(group, settings): (Group, Settings)| match Target::new(settings, world, vault) {
-            Ok(target) => Ok((group, target)),
-            Err(why) => Err(Unusable { group, why }),
-        };
-        targets.into_iter().map(target).collect::<Result<_, _>>().map(Self)
+    /// From now on requests of these groups leave for these targets. What has left already is answered where it went.
+    pub fn replace(&self, targets: impl IntoIterator<Item = (Group, Target)>) {
+        let mut all = BTreeMap::clone(&self.0.load());
+        for (group, target) in targets {
+            let target = match all.get(&group) {
+                Some(before) => target.after(before),
+                None => target,
+            };
+            all.insert(group, Arc::new(target));
+        }
+        self.0.store(Arc::new(all));
+    }
+
+    fn of(&self, group: &Group) -> Option<Arc<Target>> {
+        self.0.load().get(group).map(Arc::clone)
     }
 }
 
 #[async_trait]
 impl Outbound for Targets {
+    fn identity(&self, group: &Group) -> Option<Digest> {
+        self.of(group).map(|target| target.identity.clone())
+    }
+
+    fn address(&self, group: &Group) -> Option<String> {
+        self.of(group).map(|target| target.settings.url.clone())
+    }
+
     async fn make_ready(&self, group: &Group, looks: bool) -> Result<(), Lack> {
-        match self.0.get(group) {
+        match self.of(group) {
             Some(target) => target.make_ready(looks).await,
             // `send` will say so.
             None => Ok(()),
@@ -72,12 +75,12 @@ impl Outbound for Targets {
         marks: &Marks,
         session: &SessionValues,
     ) -> Result<Response, SendError> {
-        let target =
-            self.0.get(group).ok_or_else(|| SendError::Refused(format!("group {group} has no target")))?;
+        let target = self.of(group);
+        let target = target.ok_or_else(|| SendError::Refused(format!("group {group} has no target")))?;
         let began = Instant::now();
         let token = target.token().await.map_err(SendError::Lacking)?;
         let leaving = Leaving { request, marks, session };
-        let response = exchange(group, target, &leaving, token.as_ref(), target.settings.timeout).await?;
+        let response = exchange(group, &target, &leaving, token.as_ref(), target.settings.timeout).await?;
         let Some((tokens, refused)) =
             target.tokens.as_ref().zip(token).filter(|_| response.status == UNAUTHORIZED)
         else {
@@ -88,7 +91,7 @@ impl Outbound for Targets {
             return Ok(response);
         };
         let left = target.settings.timeout.saturating_sub(began.elapsed()).max(TIME_MIN);
-        exchange(group, target, &leaving, Some(&renewed), left).await
+        exchange(group, &target, &leaving, Some(&renewed), left).await
     }
 }
 

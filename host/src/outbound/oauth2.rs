@@ -32,6 +32,15 @@ pub struct Grant {
     pub audience: Option<String>,
 }
 
+impl Grant {
+    /// All of it, its secret too.
+    pub fn told(&self) -> Vec<&str> {
+        let Self { token_url, client_id, client_secret, scope, audience } = self;
+        let [scope, audience] = [scope, audience].map(|it| it.as_deref().unwrap_or_default());
+        vec![token_url.as_str(), client_id, client_secret.expose(), scope, audience]
+    }
+}
+
 pub struct Tokens {
     http: Client,
     grant: Grant,

@@ -21,8 +21,8 @@ impl Targets {
     /// # Errors
     /// Why that cannot be done, in a sentence.
     pub async fn reach(&self, group: &Group) -> Result<Option<Validity>, String> {
-        let target = self.0.get(group).ok_or_else(|| format!("group {group} has no target"))?;
-        reach(target).await
+        let target = self.of(group).ok_or_else(|| format!("group {group} has no target"))?;
+        reach(&target).await
     }
 
     /// Asks for the token of a target that wants one; whether it does.
@@ -30,7 +30,7 @@ impl Targets {
     /// # Errors
     /// Why there is none.
     pub async fn ask_for_token(&self, group: &Group) -> Result<bool, Trouble> {
-        let Some(target) = self.0.get(group) else { return Ok(false) };
+        let Some(target) = self.of(group) else { return Ok(false) };
         target.token().await.map(|token| token.is_some()).map_err(|lack| lack.trouble)
     }
 }

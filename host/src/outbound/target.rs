@@ -7,16 +7,16 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Certificate, Client, ClientBuilder, Identity, Method, Url};
+use reqwest::{Client, ClientBuilder, Identity, Method, Url};
 
 use super::addresses::Resolver;
 use super::fills::{self, Known};
 use super::oauth2::{Grant, TOKEN_TIMEOUT, Tokens};
 use super::turns::Turns;
-use crate::domain::{Body, Request, Trouble};
+use crate::domain::{Body, Digest, Request, Trouble};
 use crate::ports::{Lack, Marks, SendError, SessionValues, World};
 use crate::secret::{Secret, Vault};
-use crate::web::{self, Rate, Validity};
+use crate::web::{self, Rate, Roots, Validity};
 
 /// A target of one group.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ pub struct Settings {
     /// Names of it may mean this machine.
     pub allow_loopback: bool,
     /// In place of the system's roots.
-    pub roots: Option<Vec<Certificate>>,
+    pub roots: Option<Roots>,
     /// Certificate and key by which it knows us, as PEM.
     pub identity: Option<Secret>,
     pub rate: Option<Rate>,
@@ -56,6 +56,28 @@ impl Settings {
         own.into_iter().flatten().any(|own| own.eq_ignore_ascii_case(name))
     }
 
+    /// What tells it from any other. Whatever a request leaves by is in it, so that nothing changes unnoticed.
+    pub fn identity(&self) -> Digest {
+        let Self {
+            url,
+            auth,
+            timeout,
+            answer_max,
+            key_header,
+            traceparent,
+            secrets,
+            allow_loopback,
+            roots,
+            identity,
+            rate,
+        } = self;
+        let secrets: Vec<_> = secrets.iter().map(|(name, secret)| (name, secret.expose())).collect();
+        let (roots, identity) =
+            (roots.as_ref().map(|roots| &roots.pem), identity.as_ref().map(Secret::expose));
+        let way = (url, timeout, answer_max, key_header, traceparent, allow_loopback, rate);
+        Digest::of(format!("{way:?} {:?} {secrets:?} {roots:?} {identity:?}", auth.told()).as_bytes())
+    }
+
     /// For how long the certificate by which it knows us is good.
     pub fn certificate(&self) -> Option<Validity> {
         self.identity.as_ref().and_then(|identity| Validity::of_pem(identity.expose()))
@@ -72,7 +94,7 @@ impl Settings {
         let resolver = Resolver { allow_loopback: self.allow_loopback || names_this_machine };
         let mut client = web::builder(timeout).dns_resolver(resolver);
         if let Some(roots) = &self.roots {
-            client = client.tls_certs_only(roots.clone());
+            client = client.tls_certs_only(roots.certificates.clone());
         } else if url.scheme() == "http" {
             // Nobody will ask for the system's roots, so they may be missing.
             client = client.tls_certs_only([]);
@@ -94,6 +116,20 @@ pub enum Auth {
     OAuth2(Grant),
 }
 
+impl Auth {
+    /// All of it, its secret too.
+    fn told(&self) -> (&'static str, Vec<&str>) {
+        match self {
+            Self::None => ("none", vec![]),
+            Self::Basic { user, password } => ("basic", vec![user, password.expose()]),
+            Self::Bearer(token) => ("bearer", vec![token.expose()]),
+            Self::Header { name, value } => ("header", vec![name, value.expose()]),
+            Self::Query { name, value } => ("query", vec![name, value.expose()]),
+            Self::OAuth2(grant) => ("oauth2", grant.told()),
+        }
+    }
+}
+
 /// A request as it leaves, and what it is filled with beside the group's secrets.
 pub struct Leaving<'a> {
     pub request: &'a Request,
@@ -113,7 +149,8 @@ pub struct Target {
     /// Where its tokens come from, when it wants some.
     pub tokens: Option<Tokens>,
     pub base: Url,
-    turns: Option<Turns>,
+    pub identity: Digest,
+    turns: Option<Arc<Turns>>,
 }
 
 impl Target {
@@ -130,8 +167,17 @@ impl Target {
             }
             _ => None,
         };
-        let turns = settings.rate.and_then(Turns::new);
-        Ok(Self { http, settings, tokens, base, turns })
+        let turns = settings.rate.and_then(Turns::new).map(Arc::new);
+        let identity = settings.identity();
+        Ok(Self { http, settings, tokens, base, identity, turns })
+    }
+
+    /// One that takes the place of another. Where both have the same rate, their requests together have no more.
+    #[must_use]
+    pub fn after(self, before: &Self) -> Self {
+        let is_same = self.settings.rate == before.settings.rate;
+        let turns = if is_same { before.turns.clone() } else { self.turns };
+        Self { turns, ..self }
     }
 
     /// As the port's method of that name.

@@ -1,4 +1,4 @@
-use crate::domain::{Entry, Event, Group, IAccount, LaidDown, Operation, OperationId, Service};
+use crate::domain::{Digest, Entry, Event, Group, IAccount, Json, LaidDown, Operation, OperationId, Service};
 
 /// What an adapter is asked: an operation as it was laid down, and all that has happened to it.
 #[derive(Clone, Debug)]
@@ -24,4 +24,18 @@ impl Question {
             history,
         }
     }
+}
+
+/// What an adapter wants to have before it can be asked.
+#[derive(Clone, Debug)]
+pub struct Needs {
+    /// The adapter that serves the group now.
+    pub digest: Digest,
+    pub queries: Vec<String>,
+    pub config: Json,
+    pub notify_at: Option<String>,
+    /// It can log in.
+    pub logs_in: bool,
+    /// It can register for notifications.
+    pub registers: bool,
 }

@@ -31,17 +31,11 @@ type Seen = BTreeMap<PathBuf, Option<Digest>>;
 /// Looks until `stop`.
 pub async fn watch(reload: Arc<Reload>, stop: CancellationToken) {
     let (hints, mut hinted) = mpsc::channel(1);
-    let mut seen = settled(&reload.file).await;
+    let mut seen = look(&reload.file).await;
+    let mut watching = Watching::new(hints, &seen);
     // What changed while the host began.
     reload.reload("a changed file").await;
-    let mut watching = Watching::new(hints, &seen);
     while !stop.is_cancelled() {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            Some(()) = hinted.recv() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
         let Some(now) = stop.run_until_cancelled(settled(&reload.file)).await else { return };
         if now != seen {
             reload.reload("a changed file").await;
@@ -49,20 +43,27 @@ pub async fn watch(reload: Arc<Reload>, stop: CancellationToken) {
         }
         // A folder that was made anew is another one, though it has the old one's name.
         watching.again(&seen);
+        if look(&reload.file).await != seen {
+            // It changed while nobody watched.
+            continue;
+        }
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            Some(()) = hinted.recv() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
     }
 }
 
-/// The configuration, and the adapters that it names.
+/// The configuration, and the files that it names.
 async fn look(file: &Path) -> Seen {
+    let (groups, named) = match config::load_what_is_good(file) {
+        Ok((settings, _)) => (settings.groups, settings.files),
+        Err(problems) => (problems.whole, problems.files),
+    };
     let mut files = vec![file.to_owned()];
-    files.extend(
-        match config::load(file) {
-            Ok(settings) => settings.groups,
-            Err(problems) => problems.whole,
-        }
-        .into_iter()
-        .map(|group| group.adapter),
-    );
+    files.extend(groups.into_iter().map(|group| group.adapter).chain(named));
     let mut seen = Seen::new();
     for file in files {
         let digest = digest_of(&file).await;

@@ -262,9 +262,13 @@ impl Metrics {
         self.adapters.is_now(ServingAdapter { group: group.0.clone(), adapter, version, digest });
     }
 
-    /// When the certificate by which a group's target knows us ends.
-    pub fn certificate_ends(&self, group: &Group, until: Timestamp) {
-        self.certificates.get_or_create(&OfGroup { group: group.0.clone() }).set(until.millis() / 1000);
+    /// When the certificate by which a group's target knows us ends; `None`: there is none.
+    pub fn certificate_ends(&self, group: &Group, until: Option<Timestamp>) {
+        let of = OfGroup { group: group.0.clone() };
+        match until {
+            Some(until) => drop(self.certificates.get_or_create(&of).set(until.millis() / 1000)),
+            None => drop(self.certificates.remove(&of)),
+        }
     }
 
     pub fn event(&self, source: EventSource, result: &'static str) {

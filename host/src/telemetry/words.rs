@@ -7,16 +7,19 @@ pub enum HeldBy {
     Paused,
     /// Of its adapter.
     Quarantine,
+    /// It has no adapter that can be asked.
+    Unserved,
 }
 
 impl HeldBy {
-    pub const ALL: [Self; 3] = [Self::Breaker, Self::Paused, Self::Quarantine];
+    pub const ALL: [Self; 4] = [Self::Breaker, Self::Paused, Self::Quarantine, Self::Unserved];
 
     pub const fn word(self) -> &'static str {
         match self {
             Self::Breaker => "breaker",
             Self::Paused => "paused",
             Self::Quarantine => "quarantine",
+            Self::Unserved => "unserved",
         }
     }
 }

@@ -136,6 +136,10 @@ impl Adapters for Catalog {
         })
     }
 
+    fn serves(&self, group: &Group) -> bool {
+        self.0.groups.load().contains_key(group)
+    }
+
     /// Of those before it, too: what they have begun is still shown.
     fn secret_fields(&self, group: &Group) -> Vec<String> {
         let Ok(of) = self.of(group) else { return Vec::new() };

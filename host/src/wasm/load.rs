@@ -15,7 +15,7 @@ use crate::domain::{Digest, Trouble};
 use crate::explain::Code;
 
 /// Larger files are no adapters: a Python component has 18 MB.
-const COMPONENT_BYTES_MAX: u64 = 64 << 20;
+pub const COMPONENT_BYTES_MAX: u64 = 64 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {

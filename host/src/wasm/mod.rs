@@ -20,7 +20,7 @@ pub use adapter::Adapter;
 pub use catalog::{Catalog, Serving};
 pub use contract::contract_spoken;
 pub use engine::Sandbox;
-pub use load::LoadError;
+pub use load::{COMPONENT_BYTES_MAX, LoadError};
 
 /// What one question to an adapter may cost. Each limit is met by a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -163,7 +163,7 @@ fn group(dice: &mut Dice, name: &str, service: &str, manners: &[Manner]) -> Grou
         default_reply: Response::ACCEPTED,
         breaker,
         paused: false,
-        registers_with: None,
+        registers: false,
     };
     let (manner, reports) = (*dice.pick(manners), dice.permille(600));
     GroupPlan { group, manner, settings, reports, repeats_blindly: false }

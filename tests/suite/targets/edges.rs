@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use punchdown::domain::{Body, Delivery, Group, OperationId, Request, Trace};
-use punchdown::outbound::{Auth, Settings, Targets};
+use punchdown::outbound::{Auth, Settings, Target, Targets};
 use punchdown::ports::{Marks, Outbound as _, SendError, SessionValues, World};
 use punchdown::secret::Vault;
 use punchdown::world::SystemWorld;
@@ -48,7 +48,10 @@ fn targets(address: SocketAddr, timeout: Duration) -> Targets {
         rate: None,
     };
     let world: Arc<dyn World> = Arc::new(SystemWorld);
-    Targets::new([(Group("HSS".to_owned()), settings)], &world, &Vault::default()).expect("a target")
+    let target = Target::new(settings, &world, &Vault::default()).expect("a target");
+    let targets = Targets::default();
+    targets.replace([(Group("HSS".to_owned()), target)]);
+    targets
 }
 
 async fn ask(targets: &Targets) -> Result<u16, SendError> {

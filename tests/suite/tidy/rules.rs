@@ -9,7 +9,7 @@ const FLOORS: &[&[&str]] = &[
     &["store", "billing", "espf", "world", "outbound", "wasm", "engine", "toolchain"],
     &["http"],
     &["config"],
-    &["app", "lifecycle", "reload"],
+    &["app", "lifecycle", "ready", "reload"],
     &["cli", "fuzz"],
 ];
 
@@ -17,7 +17,9 @@ const FLOORS: &[&[&str]] = &[
 const BELOW_ITS_FLOOR: &[(&str, &str)] = &[
     ("ports", "secret"),
     ("telemetry", "ports"),
+    ("app", "ready"),
     ("app", "reload"),
+    ("reload", "ready"),
     ("lifecycle", "app"),
     ("lifecycle", "reload"),
 ];

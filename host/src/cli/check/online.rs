@@ -13,6 +13,7 @@ use crate::config::{GroupSettings, Settings};
 use crate::domain::Timestamp;
 use crate::espf::NotChecked;
 use crate::explain::Code;
+use crate::outbound::Targets;
 use crate::ports::{Billing as _, Tokens as _, World};
 use crate::web::Validity;
 
@@ -97,6 +98,7 @@ impl Line {
 pub async fn check(
     settings: &Settings,
     outside: &Outside,
+    targets: &Targets,
     world: &Arc<dyn World>,
     tell: impl Fn(&Line),
 ) -> Vec<Line> {
@@ -114,8 +116,8 @@ pub async fn check(
     if is_logged_in {
         tell(services(outside).await);
     }
-    let targets = join_all(settings.groups.iter().map(|group| target(group, outside, world.now()))).await;
-    tell(targets.into_iter().flatten().collect());
+    let lines = join_all(settings.groups.iter().map(|group| target(group, targets, world.now()))).await;
+    tell(lines.into_iter().flatten().collect());
     found
 }
 
@@ -197,10 +199,10 @@ async fn services(outside: &Outside) -> Vec<Line> {
     }
 }
 
-async fn target(group: &GroupSettings, outside: &Outside, now: Timestamp) -> Vec<Line> {
+async fn target(group: &GroupSettings, targets: &Targets, now: Timestamp) -> Vec<Line> {
     let (group, url) = (group.group(), &group.target.url);
     let what = format!("target {group}");
-    let (connection, certificate) = match outside.outbound.reach(group).await {
+    let (connection, certificate) = match targets.reach(group).await {
         Ok(validity) => {
             let what_of = format!("certificate of {group}");
             let certificate = validity.map(|validity| Line::certificate(what_of, validity, now, &THEIRS));
@@ -210,7 +212,7 @@ async fn target(group: &GroupSettings, outside: &Outside, now: Timestamp) -> Vec
             (Line::wrong(Code::TargetUnreached, what, format!("no connection to {url}: {why}")), None)
         }
     };
-    let token = match outside.outbound.ask_for_token(group).await {
+    let token = match targets.ask_for_token(group).await {
         Ok(false) => None,
         Ok(true) => Some(Line::ok(format!("token {group}"), "was granted")),
         Err(trouble) => Some(Line::wrong(Code::NoToken, format!("token {group}"), trouble.message)),

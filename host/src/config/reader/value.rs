@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::time::Duration;
 
 use super::super::Place;
@@ -115,6 +116,11 @@ impl<'a> Value<'a> {
     }
 
     /// Remembers a secret that was read here, with all others of the document.
+    /// What it says depends on that file, too.
+    pub fn reads(&self, file: &Path) {
+        self.findings.files.borrow_mut().push(file.to_owned());
+    }
+
     pub fn remember(&self, secret: &Secret) {
         self.findings.secrets.borrow_mut().push(secret.clone());
     }

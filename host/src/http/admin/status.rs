@@ -49,6 +49,8 @@ struct GroupStatus {
     /// When its newest operation was received.
     last_event_at: Option<String>,
     paused: bool,
+    /// An adapter can be asked. Not so for groups of which the configuration says nothing any more.
+    served: bool,
     /// Absent while it is closed.
     breaker: Option<OpenBreaker>,
     /// Absent where none is wanted and none stands.
@@ -166,7 +168,7 @@ impl Status {
         }
         for state in states {
             let group = status.group(&state.group);
-            group.paused = state.paused;
+            (group.paused, group.served) = (state.paused, state.served);
             group.breaker = state.open.map(OpenBreaker::of);
             group.registration = state.registration.map(Registration::of);
             group.quarantine = state.quarantine.as_ref().map(Shut::of);

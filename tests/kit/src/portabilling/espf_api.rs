@@ -28,6 +28,11 @@ const FIRST_CUSTOM_GROUP: usize = 1001;
 /// Why a call was refused: the HTTP status, and a text for people.
 type Refusal = (StatusCode, String);
 
+/// The account whose status the path names.
+pub(super) fn account_in(path: &str) -> Option<u64> {
+    path.strip_prefix("/espf/v1/account/i/")?.split('/').next()?.parse().ok()
+}
+
 pub(super) async fn status_by_number(
     State(shared): State<Arc<Shared>>,
     Path(i_account): Path<String>,

@@ -258,7 +258,7 @@ mod tests {
     fn a_call_of_an_account_can_be_spared_a_second_strike() {
         let faults = Faults::new(7);
         faults.strike(Fault::Busy, When::OnceEach(0.5));
-        let mut struck =
+        let struck =
             |call, i_account| (0..32).filter(|_| faults.struck(call, i_account).fault.is_some()).count();
         assert_eq!(struck("Account/get_account_info", Some(189)), 1);
         assert_eq!(struck("Account/get_account_info", Some(190)), 1);

@@ -268,7 +268,7 @@ async fn front(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
     let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else {
         return StatusCode::BAD_REQUEST.into_response();
     };
-    let i_account = rest::account_named(&body);
+    let i_account = rest::account_named(&body).or_else(|| espf_api::account_in(head.uri.path()));
     let struck = shared.faults.struck(&call, i_account);
     {
         let ledger = &mut lock(&shared.world).ledger;

@@ -50,6 +50,10 @@ impl Adapters for Hand {
         })
     }
 
+    fn serves(&self, _group: &Group) -> bool {
+        true
+    }
+
     fn secret_fields(&self, _group: &Group) -> Vec<String> {
         Vec::new()
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use punchdown::domain::{
-    Body, Delivery, Group, Happening, Header, IAccount, Operation, Received, Request, Response, Stage,
-    Trouble,
+    Body, Delivery, Digest, Group, Happening, Header, IAccount, Operation, Received, Request, Response,
+    Stage, Trouble,
 };
 use punchdown::ports::{Lack, Marks, Outbound, SendError, SessionValues};
 
@@ -211,6 +211,14 @@ fn once(state: &mut State, operation: &Operation, key: &str) {
 
 #[async_trait]
 impl Outbound for Hand {
+    fn identity(&self, _group: &Group) -> Option<Digest> {
+        None
+    }
+
+    fn address(&self, group: &Group) -> Option<String> {
+        Some(group.0.clone())
+    }
+
     async fn make_ready(&self, group: &Group, _looks: bool) -> Result<(), Lack> {
         let host = &self.0;
         host.gate().await;
