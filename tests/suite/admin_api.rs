@@ -8,6 +8,7 @@ use punchdown_kit::front::Demand;
 use punchdown_kit::oms::{Odd, Settings};
 use serde_json::{Value, json};
 
+use crate::contract::{bent_contract, of_a_later_contract};
 use crate::harness::{
     PROGRAM, component, counted, folder, front, oms_adapter, rewrite, stage, told, until, with_settings,
     workspace,
@@ -221,6 +222,12 @@ async fn try_an_adapter(stage: &Stage, adapter: &str, compared: &mut Compared) {
     compared.see("punchdown adapter run", &of_adapter(&["run", adapter, &case]).await);
     compared.see("punchdown adapter bench", &of_adapter(&["bench", adapter, &cases, "--rounds", "1"]).await);
     compared.see("punchdown adapter doctor", &of_adapter(&["doctor"]).await);
+    let later = of_a_later_contract(&stage.directory).display().to_string();
+    compared.see("punchdown adapter inspect", &of_adapter(&["inspect", &later]).await);
+    for other in [later, bent_contract(&stage.directory, "code: string,", "code: u32,").display().to_string()]
+    {
+        compared.see("punchdown adapter diff", &of_adapter(&["diff", adapter, &other]).await);
+    }
     let project = stage.directory.join("lines").display().to_string();
     compared.see("punchdown adapter new", &of_adapter(&["new", &project]).await);
 }

@@ -31,12 +31,12 @@ fn guest_text(name: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn contract() -> String {
+pub fn contract() -> String {
     std::fs::read_to_string(workspace().join("wit/adapter.wit")).expect("the contract")
 }
 
 /// A component of a module's text and a contract's.
-fn component(module: &str, contract: &str) -> Vec<u8> {
+pub fn component(module: &str, contract: &str) -> Vec<u8> {
     let module = wat::parse_str(module).unwrap_or_else(|error| panic!("{error}"));
     let module = embed_contract(module, contract).expect("the contract goes in");
     component_from_module(&module).unwrap_or_else(|error| panic!("{error:?}"))
@@ -49,7 +49,7 @@ pub fn file(folder: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
 }
 
 /// A guest's module: what all have in common, and what it has of its own.
-fn module(name: &str) -> String {
+pub fn module(name: &str) -> String {
     let (common, own) = (guest_text("common"), guest_text(name));
     match own.contains("#read-notification") {
         true => common + &own,

@@ -10,6 +10,7 @@ mod breaker;
 mod care;
 mod changes;
 mod configuration;
+mod contract;
 mod crash;
 mod customers;
 mod demo;

@@ -181,6 +181,7 @@ fn no_guest_is_without_a_test() {
         include_str!("guests.rs"),
         include_str!("guests/refusals.rs"),
         include_str!("changes.rs"),
+        include_str!("contract.rs"),
         include_str!("crash/points.rs"),
         include_str!("doubt.rs"),
         include_str!("resync.rs"),

@@ -25,6 +25,7 @@ pub struct Adapter {
     /// The optional interfaces, where it has them.
     session: Option<SessionPre<Guest>>,
     registration: Option<RegistrationPre<Guest>>,
+    not_asked: Arc<[String]>,
     digest: Digest,
     description: Arc<Description>,
     /// Of questions outside any operation.
@@ -38,6 +39,7 @@ impl Adapter {
     pub(super) async fn introduce(
         sandbox: Sandbox,
         pre: AdapterPre<Guest>,
+        not_asked: Vec<String>,
         digest: Digest,
         limits: Limits,
     ) -> Result<Self, Trouble> {
@@ -57,11 +59,17 @@ impl Adapter {
         }
         let session = SessionPre::new(pre.instance_pre().clone()).ok();
         let registration = RegistrationPre::new(pre.instance_pre().clone()).ok();
-        Ok(Self { pre, session, registration, digest, description: Arc::new(description), limits, sandbox })
+        let (not_asked, description) = (not_asked.into(), Arc::new(description));
+        Ok(Self { pre, session, registration, not_asked, digest, description, limits, sandbox })
     }
 
     pub fn description(&self) -> &Description {
         &self.description
+    }
+
+    /// Interfaces of the contract's package that it exports and this host does not know: a later one asks there.
+    pub fn not_asked(&self) -> &[String] {
+        &self.not_asked
     }
 
     pub fn digest(&self) -> &Digest {

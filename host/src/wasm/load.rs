@@ -7,7 +7,7 @@ use std::time::Instant;
 use wasmtime::component::Component;
 
 use super::bindings::AdapterPre;
-use super::contract;
+use super::contract::{self, Surface};
 use super::guest::Guest;
 use super::{Adapter, Limits, Sandbox};
 use crate::crash::how_it_ended;
@@ -60,18 +60,23 @@ impl Sandbox {
         let sandbox = self.clone();
         let place = path.to_owned();
         let compiled = tokio::task::spawn_blocking(move || sandbox.compile(&place, &bytes)).await;
-        let pre = compiled.map_err(|error| LoadError::NoComponent {
+        let (pre, not_asked) = compiled.map_err(|error| LoadError::NoComponent {
             path: path.to_owned(),
             why: how_it_ended(&error).to_owned(),
         })??;
-        Adapter::introduce(self.clone(), pre, digest, limits)
+        if !not_asked.is_empty() {
+            let interfaces = not_asked.join(", ");
+            tracing::warn!(adapter = %path.display(), "this host does not know {interfaces}, and asks nothing there");
+        }
+        Adapter::introduce(self.clone(), pre, not_asked, digest, limits)
             .await
             .map_err(|trouble| LoadError::Silent { path: path.to_owned(), trouble })
     }
 
-    fn compile(&self, path: &Path, bytes: &[u8]) -> Result<AdapterPre<Guest>, LoadError> {
+    /// Also gives the interfaces of the contract's package that this host does not know.
+    fn compile(&self, path: &Path, bytes: &[u8]) -> Result<(AdapterPre<Guest>, Vec<String>), LoadError> {
         let other = |why| LoadError::OtherContract { path: path.to_owned(), why };
-        contract::check(bytes).map_err(|mismatch| match mismatch {
+        let not_asked = contract::check(bytes).map_err(|mismatch| match mismatch {
             contract::Mismatch::NoComponent(why) => LoadError::NoComponent { path: path.to_owned(), why },
             contract::Mismatch::Differs(why) => other(why),
         })?;
@@ -83,8 +88,18 @@ impl Sandbox {
             .linker
             .instantiate_pre(&component)
             .map_err(|error| other(format!("the host does not offer what it imports: {}", chain(&error))))?;
-        AdapterPre::new(pre).map_err(|error| other(chain(&error)))
+        let pre = AdapterPre::new(pre).map_err(|error| other(chain(&error)))?;
+        Ok((pre, not_asked))
     }
+}
+
+/// What a component imports and exports, whether it can be loaded or not.
+///
+/// # Errors
+/// When the file cannot be read, or is no component.
+pub async fn surface(path: &Path) -> Result<Surface, LoadError> {
+    let bytes = read(path).await?;
+    Surface::of_component(&bytes).map_err(|why| LoadError::NoComponent { path: path.to_owned(), why })
 }
 
 async fn read(path: &Path) -> Result<Vec<u8>, LoadError> {

@@ -18,9 +18,9 @@ use std::time::Duration;
 
 pub use adapter::Adapter;
 pub use catalog::{Catalog, Serving};
-pub use contract::contract_spoken;
+pub use contract::{Difference, Surface, contract_spoken};
 pub use engine::Sandbox;
-pub use load::{COMPONENT_BYTES_MAX, LoadError};
+pub use load::{COMPONENT_BYTES_MAX, LoadError, surface};
 
 /// What one question to an adapter may cost. Each limit is met by a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ mod case;
 mod compare;
 mod curl;
 mod dev;
+mod diff;
 mod doctor;
 mod inspect;
 mod new;
@@ -34,6 +35,8 @@ pub enum Command {
     Build(build::Arguments),
     /// Say what a component is: who it says it is, what it needs, and whether it fits the contract.
     Inspect(inspect::Arguments),
+    /// Say what two components, or one and the contract, import, export and say of themselves otherwise.
+    Diff(diff::Arguments),
     /// Ask a component all that its golden cases hold, and say what it answers otherwise.
     Test(test::Arguments),
     /// Show what a component decides in a golden case, each request as a line for curl.
@@ -55,6 +58,7 @@ pub async fn run(command: &Command) -> ExitCode {
         Command::New(arguments) => new::run(arguments),
         Command::Build(arguments) => build::run(arguments).await,
         Command::Inspect(arguments) => inspect::run(arguments).await,
+        Command::Diff(arguments) => diff::run(arguments).await,
         Command::Test(arguments) => test::run(arguments).await,
         Command::Run(arguments) => run::run(arguments).await,
         Command::Bench(arguments) => bench::run(arguments).await,
