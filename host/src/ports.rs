@@ -11,6 +11,7 @@ mod marks;
 mod question;
 mod reloads;
 mod resyncs;
+mod settings;
 mod suspects;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ pub use marks::Marks;
 pub use question::{Needs, Question};
 pub use reloads::{Outcome, Refusal, Reloaded, Reloads, Taken};
 pub use resyncs::{Adopted, Compared, Resyncs};
+pub use settings::{Difference, RunsBy, SecretNamed, ShownSetting};
 pub use suspects::{Mark, Suspects};
 
 pub struct Ports {

@@ -1,9 +1,10 @@
 //! Adapters and their configuration are taken over while the host runs: by one transaction, whatever set it off. What
 //! is no good leaves its group as it was, and says why; nobody else is concerned.
 
+mod running;
 mod watch;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,12 +15,13 @@ use crate::config::{self, GroupSettings, Problem, Problems};
 use crate::domain::Group;
 use crate::explain::Code;
 use crate::outbound::{Target, Targets};
-use crate::ports::{Outbound as _, Outcome, Refusal, Reloaded, Reloads, Taken};
+use crate::ports::{Outbound as _, Outcome, Refusal, Reloaded, Reloads, RunsBy, Taken};
 use crate::ready::{Workshop, digest_of, lacks};
 use crate::secret::Vault;
 use crate::telemetry::Metrics;
 use crate::wasm::{Catalog, Serving};
 
+use running::RunningSettings;
 pub use watch::watch;
 
 /// Of a group's section these are taken over; all else is read at a start.
@@ -40,8 +42,7 @@ pub struct Reload {
 }
 
 struct Running {
-    /// The configuration without what is taken over, by which it runs until the next start; `None`: nobody can say.
-    fixed: Option<BTreeMap<String, toml::Value>>,
+    settings: RunningSettings,
     last: Reloaded,
 }
 
@@ -68,7 +69,8 @@ impl Reload {
             waits: Vec::new(),
         };
         tell(&last);
-        let running = Mutex::new(Running { fixed: fixed(file), last });
+        let settings = RunningSettings::begun(file, |group| registers.contains_key(group));
+        let running = Mutex::new(Running { settings, last });
         Self { file: file.to_owned(), workshop, catalog, targets, metrics, registers, running }
     }
 
@@ -78,10 +80,7 @@ impl Reload {
         let mut found = Candidates::default();
         for group in groups {
             // A group whose section was not there at the start, or not whole, waits for the next one.
-            let Some(registers) = self.registers.get(group.group()) else {
-                found.waits.push(format!("groups.{}", group.group()));
-                continue;
-            };
+            let Some(registers) = self.registers.get(group.group()) else { continue };
             // The doors are those of the start.
             let mut group = group.clone();
             group.engine.registers = *registers;
@@ -164,8 +163,6 @@ struct Candidates {
     good: Vec<(Group, Candidate)>,
     outcomes: BTreeMap<Group, Outcome>,
     problems: Vec<Problem>,
-    /// Sections that are read at a start alone.
-    waits: Vec<String>,
 }
 
 /// What of a group is another one.
@@ -184,19 +181,28 @@ impl Candidate {
 impl Reloads for Reload {
     async fn reload(&self, because: &str) -> Reloaded {
         let mut running = self.running.lock().await;
-        let fixed = fixed(&self.file);
-        let (groups, secrets, mut problems) = match config::load_what_is_good(&self.file) {
+        let (loaded, mut on_disk) = config::load_in_effect(&self.file);
+        let (groups, secrets, mut problems) = match loaded {
             Ok((settings, problems)) => (settings.groups, settings.secrets, problems),
             Err(problems) => without_problems(problems),
         };
+        if problems.iter().any(is_of_the_whole_file) {
+            // What is no configuration at all cannot be compared.
+            on_disk.clear();
+        }
         // Before anybody can say one of them.
         self.workshop.secrets.learn(&secrets);
         let mut candidates = self.candidates(&groups).await;
         problems.append(&mut candidates.problems);
         let changed = self.swap(&mut candidates);
+        let is_taken = |group: &&GroupSettings| {
+            let outcome = candidates.outcomes.get(group.group());
+            self.registers.contains_key(group.group()) && outcome != Some(&Outcome::Refused)
+        };
+        let taken_over = groups.iter().filter(is_taken).map(|group| group.group().0.as_str());
+        running.settings.take(&on_disk, &taken_over.collect());
         let problems: Vec<_> = problems.into_iter().map(|problem| refusal(problem, &self.file)).collect();
-        let both = running.fixed.as_ref().zip(fixed);
-        let waits = both.map(|(before, now)| waits(before, &now, &candidates.waits)).unwrap_or_default();
+        let waits = running.settings.waits(&on_disk, &groups);
         if !changed && running.last.refused == problems && running.last.waits == waits {
             // Nothing new: what was said of the last time stands.
             let outcomes = taken(&self.catalog, &candidates.outcomes);
@@ -222,15 +228,23 @@ impl Reloads for Reload {
     async fn last(&self) -> Reloaded {
         self.running.lock().await.last.clone()
     }
+
+    async fn runs_by(&self) -> RunsBy {
+        self.told().await
+    }
 }
 
 /// Sections in which nothing is wrong are taken over beside one in which something is; of a file that is not what it
 /// must be as a whole, nothing.
 fn without_problems(problems: Problems) -> (Vec<GroupSettings>, Vault, Vec<Problem>) {
     let Problems { found, mut whole, secrets, .. } = problems;
-    let is_whole = found.iter().all(|problem| !matches!(problem.code, Code::Syntax | Code::FileUnreadable));
+    let is_whole = !found.iter().any(is_of_the_whole_file);
     whole.retain(|group| is_whole && !found.iter().any(|problem| config::concerns(problem, group.group())));
     (whole, secrets, found)
+}
+
+fn is_of_the_whole_file(problem: &Problem) -> bool {
+    matches!(problem.code, Code::Syntax | Code::FileUnreadable)
 }
 
 fn taken(catalog: &Catalog, outcomes: &BTreeMap<Group, Outcome>) -> Vec<(Group, Taken)> {
@@ -272,56 +286,15 @@ fn tell(reloaded: &Reloaded) {
     }
 }
 
-/// The settings by which a host runs until it is started again, each by its key.
-fn fixed(file: &Path) -> Option<BTreeMap<String, toml::Value>> {
-    let table = std::fs::read_to_string(file).ok()?.parse::<toml::Table>().ok()?;
-    let mut found = BTreeMap::new();
-    leaves(&toml::Value::Table(table), "", &mut found);
-    Some(found)
-}
-
-fn leaves(value: &toml::Value, key: &str, found: &mut BTreeMap<String, toml::Value>) {
-    match value {
-        toml::Value::Table(table) => {
-            for (name, value) in table {
-                let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
-                leaves(value, &key, found);
-            }
-        }
-        _ if is_taken_over(key) => {}
-        leaf => drop(found.insert(key.to_owned(), leaf.clone())),
-    }
-}
-
 /// `groups.<group>.adapter` and its like.
 fn is_taken_over(key: &str) -> bool {
     let mut parts = key.split('.');
     let is_of_a_group = parts.next() == Some("groups") && parts.next().is_some();
-    let rest = parts.collect::<Vec<_>>();
-    let is_read_at_a_start = |name: &&str| {
-        let name = name.split('.').collect::<Vec<_>>();
-        rest.starts_with(&name)
+    let rest = parts.collect::<Vec<_>>().join(".");
+    let is_below = |name: &&str| {
+        rest.strip_prefix(*name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     };
-    is_of_a_group
-        && rest.first().is_some_and(|name| TAKEN_OVER.contains(name))
-        && !READ_AT_A_START.iter().any(is_read_at_a_start)
-}
-
-/// The keys that are there on one side alone, or say something else, and sections of which no key says so.
-fn waits(
-    before: &BTreeMap<String, toml::Value>,
-    now: &BTreeMap<String, toml::Value>,
-    sections: &[String],
-) -> Vec<String> {
-    let differ = before.iter().filter(|(key, value)| now.get(*key) != Some(*value)).map(|(key, _)| key);
-    let new = now.keys().filter(|key| !before.contains_key(*key));
-    let mut found: BTreeSet<String> = differ.chain(new).cloned().collect();
-    for section in sections {
-        if !found.iter().any(|key| key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'))) {
-            found.insert(section.clone());
-        }
-    }
-    found.into_iter().collect()
+    is_of_a_group && TAKEN_OVER.iter().any(is_below) && !READ_AT_A_START.iter().any(is_below)
 }
 
 #[cfg(test)]
@@ -329,28 +302,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_waits_for_a_restart_is_all_that_is_not_taken_over() {
-        let settings = |text: &str| {
-            let mut found = BTreeMap::new();
-            leaves(&toml::Value::Table(text.parse().expect("TOML")), "", &mut found);
-            found
-        };
-        let before = settings(
-            "[events]\nlisten = \"a\"\n[groups.HSS]\nadapter = \"a.wasm\"\ndeadline = \"1h\"\n[groups.HSS.config]\nx = 1\n",
-        );
-        let now = settings(
-            "[events]\nlisten = \"b\"\nuser = \"u\"\n[groups.HSS]\nadapter = \"b.wasm\"\nlimits = { time = \"2s\", history = 8 }\n[groups.HSS.config]\nx = 2\n",
-        );
-        assert_eq!(
-            waits(&before, &now, &["groups.HSS".to_owned(), "groups.PCRF".to_owned()]),
-            [
-                "events.listen",
-                "events.user",
-                "groups.HSS.deadline",
-                "groups.HSS.limits.history",
-                "groups.PCRF"
-            ]
-        );
-        assert_eq!(waits(&now, &now, &[]), Vec::<String>::new());
+    fn of_a_groups_section_what_requests_are_made_of_is_taken_over() {
+        for (key, taken) in [
+            ("groups.HSS.adapter", true),
+            ("groups.HSS.config.specification", true),
+            ("groups.HSS.limits.time", true),
+            ("groups.HSS.limits.history", false),
+            ("groups.HSS.target.url", true),
+            ("groups.HSS.target.auth.bearer", true),
+            ("groups.HSS.target.retry", false),
+            ("groups.HSS.target.retry[0]", false),
+            ("groups.HSS.target.breaker.pause", false),
+            ("groups.HSS.target.concurrency", false),
+            ("groups.HSS.secrets.opc", true),
+            ("groups.HSS.deadline", false),
+            ("groups.HSS", false),
+            ("events.listen", false),
+            ("target.url", false),
+        ] {
+            assert_eq!(is_taken_over(key), taken, "{key}");
+        }
     }
 }

@@ -206,6 +206,15 @@ async fn see_a_reload(stage: &Stage, compared: &mut Compared) {
     with_settings(stage, "groups.HSS", "deadline = \"47m\"");
     rewrite(stage, "specification = \"mobile-line\"", "specification = 7");
     compared.see("GET /admin/v1/reload", &printed(stage, &["reload"], 1).await);
+    with_settings(stage, "events", "lisen = \"127.0.0.1:0\"");
+    let (status, runs) = answered(stage, "config").await;
+    assert_eq!(status, 200);
+    compared.see("GET /admin/v1/config", &runs);
+    let mut diff = printed(stage, &["config", "diff"], 1).await;
+    diff["settings"] = runs["settings"].clone();
+    assert_eq!(diff, runs, "the command leaves out what is the same");
+    compared.see("punchdown config show", &printed(stage, &["config", "show"], 78).await);
+    rewrite(stage, "lisen = \"127.0.0.1:0\"\n", "");
     rewrite(stage, "specification = 7", "specification = \"mobile-line\"");
     rewrite(stage, "deadline = \"47m\"\n", "");
 }

@@ -203,7 +203,15 @@ async fn pages(stage: &Stage) -> Vec<(String, Vec<u8>)> {
         let path = format!("/admin/v1/accounts/{account}");
         pages.push((path.clone(), get(&path).await));
     }
-    for arguments in [&["status"][..], &["status", "-o", "json"], &["operation", "list"], &["check"]] {
+    pages.push(("/admin/v1/config".to_owned(), get("/admin/v1/config").await));
+    for arguments in [
+        &["status"][..],
+        &["status", "-o", "json"],
+        &["operation", "list"],
+        &["check"],
+        &["config", "show"],
+        &["config", "show", "-o", "json"],
+    ] {
         pages.push((arguments.join(" "), said(stage, arguments).await));
     }
     pages

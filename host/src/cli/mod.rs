@@ -3,6 +3,7 @@
 mod adapter;
 mod check;
 mod columns;
+mod config;
 #[cfg(feature = "simulators")]
 mod demo;
 mod door;
@@ -46,6 +47,9 @@ enum Command {
     Serve(ConfigFile),
     /// Say all that is wrong with a configuration and its adapters; change nothing.
     Check(check::Arguments),
+    /// See what is in effect, where it comes from, and what of it a running host does not run by yet.
+    #[command(subcommand)]
+    Config(config::Command),
     /// Print the JSON Schema of the configuration, for editors.
     Schema,
     /// Say what a code, a reason for parking or a state means, and how to mend it.
@@ -119,6 +123,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Init(arguments) => init::run(&arguments),
         Command::Serve(file) => lifecycle::serve(&file.config).await,
         Command::Check(arguments) => check::run(&arguments).await,
+        Command::Config(command) => config::run(&command).await,
         Command::Schema => {
             print!("{}", init::schema());
             ExitCode::SUCCESS

@@ -21,6 +21,7 @@ mod schema;
 mod secrets;
 mod sections;
 mod shapes;
+mod sight;
 mod target;
 mod tls;
 mod values;
@@ -36,8 +37,9 @@ use crate::web::Rate;
 use crate::{billing, engine, espf, outbound, store, wasm};
 
 pub use parts::{Door, door, journal};
-pub use reader::Known;
+pub use reader::{InEffect, Known, Meant, Setting};
 pub use schema::schema;
+pub use sight::Sight;
 
 /// All that a running host must know. Nothing in it is optional that the host needs.
 #[derive(Debug)]
@@ -199,6 +201,12 @@ pub fn load_what_is_good(file: &Path) -> Result<Good, Problems> {
     resolve(file).0
 }
 
+/// The same, and what is in effect by the file as far as it could be read.
+pub fn load_in_effect(file: &Path) -> (Result<Good, Problems>, InEffect) {
+    let (settings, _, in_effect) = resolve(file);
+    (settings, in_effect)
+}
+
 /// The keys that a file of this shape may have, with their defaults.
 pub fn known_keys(file: &Path) -> Vec<Known> {
     resolve(file).1
@@ -221,10 +229,10 @@ fn source(file: &Path) -> Result<String, Problems> {
 /// What can run, and what is wrong with groups.
 pub type Good = (Settings, Vec<Problem>);
 
-fn resolve(file: &Path) -> (Result<Good, Problems>, Vec<Known>) {
+fn resolve(file: &Path) -> (Result<Good, Problems>, Vec<Known>, InEffect) {
     let source = match source(file) {
         Ok(source) => source,
-        Err(problems) => return (Err(problems), Vec::new()),
+        Err(problems) => return (Err(problems), Vec::new(), InEffect::new()),
     };
     let directory = file.parent().unwrap_or(Path::new("."));
     let mut groups = groups::Read::default();
@@ -235,11 +243,13 @@ fn resolve(file: &Path) -> (Result<Good, Problems>, Vec<Known>) {
             let billing = billing::Settings { secrets: secrets.clone(), ..settings.billing };
             let (warnings, files) = (read.warnings, read.files);
             let settings = Settings { warnings, files, secrets, billing, ..settings };
-            (Ok((without_the_faulty(settings, &read.problems), read.problems)), read.known)
+            let good = (without_the_faulty(settings, &read.problems), read.problems);
+            (Ok(good), read.known, read.in_effect)
         }
         Some(_) | None => {
             let (file, found, whole) = (file.to_owned(), read.problems, groups.whole);
-            (Err(Problems { file, found, whole, secrets, files: read.files }), read.known)
+            let problems = Problems { file, found, whole, secrets, files: read.files };
+            (Err(problems), read.known, read.in_effect)
         }
     }
 }

@@ -12,11 +12,16 @@ use crate::explain::Code;
 /// The queries that are known without being written, changed and added to by what is.
 pub fn queries(section: &mut Section<'_>) -> Option<BTreeMap<String, Query>> {
     let mut queries = Query::defaults();
+    let mut unwritten = queries.clone();
     section.each(|name, value| {
-        let known = queries.get(name).cloned();
+        let known = unwritten.remove(name);
         let query = value.section(|section| query(name, section, known));
         queries.extend(query.map(|query| (name.to_owned(), query)));
     });
+    // They are in effect all the same.
+    for (name, known) in unwritten {
+        section.unwritten(&name, |section| query(&name, section, Some(known)));
+    }
     Some(queries)
 }
 

@@ -15,7 +15,10 @@ use super::{Place, Problem};
 use crate::explain::Code;
 use crate::secret::Secret;
 
+mod in_effect;
 mod value;
+
+pub use in_effect::{InEffect, Meant, Setting};
 
 /// A key that was asked for, whether it is in the file or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +39,10 @@ struct Findings<'a> {
     warnings: RefCell<Vec<Problem>>,
     known: RefCell<Vec<Known>>,
     shapes: RefCell<Vec<(String, Shape)>>,
-    secrets: RefCell<Vec<Secret>>,
+    /// Where a secret is named, or should be.
+    references: RefCell<Vec<String>>,
+    /// Each with the key by which it was read.
+    secrets: RefCell<Vec<(String, Secret)>>,
     files: RefCell<Vec<PathBuf>>,
 }
 
@@ -55,6 +61,8 @@ pub struct Read<T> {
     pub secrets: Vec<Secret>,
     /// The files that were read for it, or could not be.
     pub files: Vec<PathBuf>,
+    /// What is in effect by it, each value by itself.
+    pub in_effect: InEffect,
 }
 
 /// Reads `source` with `root`.
@@ -65,6 +73,7 @@ pub fn read<T>(source: &str, root: impl FnOnce(&mut Section<'_>) -> Option<T>) -
         warnings: RefCell::default(),
         known: RefCell::default(),
         shapes: RefCell::default(),
+        references: RefCell::default(),
         secrets: RefCell::default(),
         files: RefCell::default(),
     };
@@ -75,6 +84,7 @@ pub fn read<T>(source: &str, root: impl FnOnce(&mut Section<'_>) -> Option<T>) -
     let mut section = Section::new(&findings, String::new(), table.span(), table.get_ref());
     let value = root(&mut section);
     section.finish();
+    let in_effect = in_effect::all(table.get_ref(), &findings);
     let sorted = |found: RefCell<Vec<Problem>>| {
         let mut found = found.into_inner();
         found.sort();
@@ -86,8 +96,9 @@ pub fn read<T>(source: &str, root: impl FnOnce(&mut Section<'_>) -> Option<T>) -
         warnings: sorted(findings.warnings),
         known: findings.known.into_inner(),
         shapes: findings.shapes.into_inner(),
-        secrets: findings.secrets.into_inner(),
+        secrets: findings.secrets.into_inner().into_iter().map(|(_, secret)| secret).collect(),
         files: findings.files.into_inner(),
+        in_effect,
     }
 }
 
@@ -230,12 +241,15 @@ impl<'a> Section<'a> {
     ) -> Option<T> {
         match self.take(name, None, required) {
             Some(value) => value.section(read),
-            None => {
-                let empty = DeTable::new();
-                let mut section = Section::new(self.findings, self.full(name), self.span.clone(), &empty);
-                read(&mut section)
-            }
+            None => self.unwritten(name, read),
         }
+    }
+
+    /// A table that does not stand there: all in it has its default.
+    pub fn unwritten<T>(&self, name: &str, read: impl FnOnce(&mut Section<'_>) -> Option<T>) -> Option<T> {
+        let empty = DeTable::new();
+        let mut section = Section::new(self.findings, self.full(name), self.span.clone(), &empty);
+        read(&mut section)
     }
 
     /// Every value of a table whose keys are names of the operator's.

@@ -10,6 +10,7 @@ use crate::secret::Secret;
 
 /// `{ file = "…" }`, `{ env = "…" }` or `{ credential = "…" }`.
 pub fn secret(value: &Value<'_>, directory: &Path) -> Option<Secret> {
+    value.is_of_a_secret();
     if value.is_text() {
         value.complain(
             Code::SecretInPlace,
@@ -58,6 +59,8 @@ pub fn admin_token(value: &Value<'_>, directory: &Path) -> Option<AdminToken> {
     if !value.has("sha256") {
         return secret(value, directory).map(AdminToken::Known);
     }
+    // Of a short one it would tell whoever guesses.
+    value.is_of_a_secret();
     value.section(|section| {
         let digest = section.required("sha256", "\"…\"")?.parsed("64 hexadecimal digits", digest_of_hex)?;
         Some(AdminToken::Digest(digest))

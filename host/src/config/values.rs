@@ -38,8 +38,10 @@ pub fn url(value: &Value<'_>) -> Option<reqwest::Url> {
     let text = value.text()?;
     let problem = match reqwest::Url::parse(&text) {
         Ok(url) if !matches!(url.scheme(), "http" | "https") => "it must begin with https:// or http://",
-        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            "a URL is no place for a credential"
+        Ok(url) if has_credential(&url) => {
+            // It is not said again.
+            value.complain(Code::WrongValue, "a URL is no place for a credential", None);
+            return None;
         }
         Ok(url) if url.fragment().is_some() => "it has a fragment, which is never sent",
         Ok(url) => return Some(url),
@@ -47,6 +49,10 @@ pub fn url(value: &Value<'_>) -> Option<reqwest::Url> {
     };
     value.complain(Code::WrongValue, format!("`{text}`: {problem}"), None);
     None
+}
+
+pub fn has_credential(url: &reqwest::Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
 }
 
 const RATE_MAX: u32 = 1_000_000;

@@ -39,7 +39,7 @@ use crate::engine::{Intake, Operators, REGISTRATION_MARK};
 use crate::ports::Reloads;
 use crate::telemetry::{Limit, ListenerName};
 
-pub use admin::AdminToken;
+pub use admin::{AdminToken, setting};
 pub use auth::EventAuth;
 pub use listener::{Limits, Listener, ListenerSettings};
 pub use notify_auth::{AtRegistration, CallerRule, NotifyAuth};

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 
+use super::settings::RunsBy;
 use crate::domain::{Digest, Group, Timestamp};
 
 /// What came of the last try to take over what lies on disk.
@@ -69,4 +70,7 @@ pub trait Reloads: Send + Sync {
 
     /// What came of the last try.
     async fn last(&self) -> Reloaded;
+
+    /// By what it runs, after all that was taken over, beside what lies on disk.
+    async fn runs_by(&self) -> RunsBy;
 }

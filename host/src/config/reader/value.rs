@@ -115,6 +115,11 @@ impl<'a> Value<'a> {
         None
     }
 
+    /// Here a secret is named. Whatever stands here instead is shown to nobody.
+    pub fn is_of_a_secret(&self) {
+        self.findings.references.borrow_mut().push(self.key.clone());
+    }
+
     /// Remembers a secret that was read here, with all others of the document.
     /// What it says depends on that file, too.
     pub fn reads(&self, file: &Path) {
@@ -122,7 +127,7 @@ impl<'a> Value<'a> {
     }
 
     pub fn remember(&self, secret: &Secret) {
-        self.findings.secrets.borrow_mut().push(secret.clone());
+        self.findings.secrets.borrow_mut().push((self.key.clone(), secret.clone()));
     }
 
     /// `64MiB`.

@@ -1,5 +1,6 @@
 //! The operators' door. What monitoring asks for needs no token; all else does.
 
+mod config;
 mod looks;
 mod operations;
 mod recorded;
@@ -23,6 +24,8 @@ use super::header;
 use crate::engine::{Intake, Operators, Refused};
 use crate::ports::{JournalError, Reloads};
 use crate::secret::Secret;
+
+pub use config::setting;
 
 pub struct Door {
     pub intake: Intake,
@@ -73,6 +76,7 @@ pub fn routes(door: Door) -> Router {
         .route("/notifications", get(looks::notifications))
         .route("/notifications/{id}", get(looks::notification))
         .route("/accounts/{i_account}", get(looks::account))
+        .route("/config", get(config::show))
         .route("/reload", get(reload::last).post(reload::now))
         .route("/resync", get(resync::show).post(resync::begin))
         .route("/resync/stop", post(resync::stop))

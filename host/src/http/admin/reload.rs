@@ -39,7 +39,7 @@ fn told(reloaded: &Reloaded) -> Value {
     })
 }
 
-fn problem(refusal: &Refusal) -> Value {
+pub fn problem(refusal: &Refusal) -> Value {
     json!({
         "code": refusal.code,
         "key": refusal.key,
