@@ -22,7 +22,7 @@ use crate::reload::{self, Begun, Reload};
 use crate::secret::Vault;
 use crate::store;
 use crate::telemetry::{ListenerName, Metrics};
-use crate::wasm::{Catalog, Sandbox, Serving};
+use crate::wasm::{Catalog, Sandbox, Serving, Shelf};
 use crate::world::SystemWorld;
 
 /// What serves the groups of a configuration, where that was made ready, and the file that names it.
@@ -187,6 +187,12 @@ impl App {
         let registers = settings.groups.iter().map(|group| (group.group().clone(), group.engine.registers));
         let registers = registers.collect();
         let journal = store::open(&settings.store)?;
+        catalog.keep_on(Shelf::beside(&settings.store.directory), workshop.sandbox.clone());
+        for (group, serving) in catalog.served() {
+            if let Some(of) = settings.groups.iter().find(|it| *it.group() == group) {
+                catalog.shelve(&group, serving.adapter.digest(), &of.adapter).await;
+            }
+        }
         let journal_failed = journal.failed();
         let groups: Vec<_> = settings.every_group().cloned().collect();
         let status_api = Espf::new(settings.espf, billing.session())?;

@@ -121,6 +121,7 @@ impl Reload {
                 if let Some((serving, now)) = adapter.as_mut().zip(now) {
                     serving.notify_at.clone_from(&now.notify_at);
                 }
+                let adapter = adapter.map(|serving| (serving, group.adapter.clone()));
                 Ok(Candidate { target, adapter })
             }
             (target, adapter) => {
@@ -130,16 +131,18 @@ impl Reload {
     }
 
     /// Here, and not before, anything is another one.
-    fn swap(&self, candidates: &mut Candidates) -> bool {
+    async fn swap(&self, candidates: &mut Candidates) -> bool {
         let (mut targets, mut adapters) = (Vec::new(), Vec::new());
         for (group, candidate) in std::mem::take(&mut candidates.good) {
             if let Some(target) = candidate.target {
                 self.metrics.certificate_ends(&group, target.settings.certificate().map(|it| it.until));
                 targets.push((group.clone(), target));
             }
-            if let Some(serving) = candidate.adapter {
+            if let Some((serving, file)) = candidate.adapter {
                 let (description, digest) = (serving.adapter.description(), serving.adapter.digest());
                 self.metrics.serves(&group, &description.name, &description.version, digest);
+                // Before it begins anything.
+                self.catalog.shelve(&group, digest, &file).await;
                 adapters.push((group.clone(), serving));
             }
             candidates.outcomes.insert(group, Outcome::Swapped);
@@ -168,7 +171,8 @@ struct Candidates {
 /// What of a group is another one.
 struct Candidate {
     target: Option<Target>,
-    adapter: Option<Serving>,
+    /// With the file that it was loaded from.
+    adapter: Option<(Serving, PathBuf)>,
 }
 
 impl Candidate {
@@ -194,7 +198,7 @@ impl Reloads for Reload {
         self.workshop.secrets.learn(&secrets);
         let mut candidates = self.candidates(&groups).await;
         problems.append(&mut candidates.problems);
-        let changed = self.swap(&mut candidates);
+        let changed = self.swap(&mut candidates).await;
         let is_taken = |group: &&GroupSettings| {
             let outcome = candidates.outcomes.get(group.group());
             self.registers.contains_key(group.group()) && outcome != Some(&Outcome::Refused)

@@ -203,6 +203,11 @@ async fn see_a_reload(stage: &Stage, compared: &mut Compared) {
     std::fs::write(&other, edition(&adapter, 2)).expect("written");
     rewrite(stage, &adapter.display().to_string(), &other.display().to_string());
     compared.see("GET /admin/v1/reload", &printed(stage, &["reload"], 0).await);
+    let third = stage.directory.join("third.wasm");
+    std::fs::write(&third, edition(&adapter, 3)).expect("written");
+    let install = ["adapter", "install", &third.display().to_string(), "--group", "HSS"];
+    compared.see("punchdown adapter install", &printed(stage, &install, 0).await);
+    compared.see("punchdown adapter list", &printed(stage, &["adapter", "list"], 0).await);
     with_settings(stage, "groups.HSS", "deadline = \"47m\"");
     rewrite(stage, "specification = \"mobile-line\"", "specification = 7");
     compared.see("GET /admin/v1/reload", &printed(stage, &["reload"], 1).await);

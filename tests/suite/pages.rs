@@ -13,6 +13,7 @@ use tokio::process::{Child, Command};
 
 use crate::harness::{PROGRAM, folder, oms_adapter, rewrite, stage, told, until, workspace};
 use crate::operators::{asked, operations};
+use crate::reload::edition;
 
 const SOON: Duration = Duration::from_secs(30);
 const PAGES: [&str; 2] = ["docs/operating.md", "docs/incidents.md"];
@@ -218,6 +219,11 @@ async fn the_commands_of_the_pages_do_what_they_say() {
     std::fs::create_dir(&bin).expect("a folder");
     std::fs::create_dir(folder.path().join("backups")).expect("a folder");
     std::fs::write(folder.path().join("questions.sql"), "SELECT 1;\n").expect("written");
+    // What is put in an adapter's place must not be in that of all stories.
+    let own = folder.path().join("own.wasm");
+    std::fs::copy(&adapter, &own).expect("copied");
+    rewrite(&stage, &adapter.display().to_string(), &own.display().to_string());
+    std::fs::write(folder.path().join("hss-2.wasm"), edition(&adapter, 2)).expect("written");
     symlink(PROGRAM, bin.join("punchdown")).expect("a link");
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
     // A group of which everything can be asked: it is registered for its notifications, too.

@@ -274,3 +274,80 @@ async fn the_patience_with_a_target_waits_for_a_restart() {
     assert_eq!(after["waits_for_restart"], json!(["groups.HSS.target.concurrency"]), "{after}");
     assert_eq!(after["groups"][0]["outcome"], "swapped", "{after}");
 }
+
+/// The one that began it is kept on disk, and found there by a host that never knew it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_begun_is_brought_to_its_end_by_what_began_it_after_a_restart_too() {
+    let folder = folder();
+    let Some((mut stage, adapter)) = running(folder.path(), "poll-seconds = 1").await else { return };
+    stage.oms.hold_completion(true);
+    let espf = stage.espf(0.0);
+    espf.emit("Account/New", json!({ "i_account": 1 }));
+    until("IN_PROGRESS", SOON, async || told(&stage, 1).last().is_some_and(|word| word == "IN_PROGRESS"))
+        .await;
+    stage.kill_host().await.expect("it dies");
+    put(&adapter, &std::fs::read(guest(folder.path(), "ignores")).expect("a guest"));
+    stage.start_host().await.expect("the host starts");
+    stage.oms.hold_completion(false);
+    provisioned(&stage, 1).await;
+    assert_eq!(stage.oms.ledger().orders.len(), 1, "nothing was sent again");
+
+    // What is kept and is not what it was is not used: then nobody can go on.
+    stage.oms.hold_completion(true);
+    put(&adapter, &std::fs::read(oms_adapter().expect("an adapter")).expect("a component"));
+    assert!(said(&stage, &["reload"]).await.status.success());
+    espf.emit("Account/New", json!({ "i_account": 2 }));
+    until("IN_PROGRESS", SOON, async || told(&stage, 2).last().is_some_and(|word| word == "IN_PROGRESS"))
+        .await;
+    stage.kill_host().await.expect("it dies");
+    put(&adapter, &std::fs::read(guest(folder.path(), "ignores")).expect("a guest"));
+    let shelf = folder.path().join("data/adapters/HSS");
+    for kept in std::fs::read_dir(shelf).expect("a folder") {
+        std::fs::write(kept.expect("a file").path(), "torn").expect("written");
+    }
+    stage.start_host().await.expect("the host starts");
+    let parked = async || operations(&stage, &["--account", "2"]).await[0]["state"] == "parked";
+    until("it waits for a person", SOON, parked).await;
+    assert_eq!(stage.oms.ledger().orders.len(), 2, "nothing was sent again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_puts_another_adapter_in_its_place_and_goes_back() {
+    let folder = folder();
+    let Some((stage, adapter)) = running(folder.path(), "").await else { return };
+    let before = reloaded(&stage).await["groups"][0]["digest"].clone();
+    let ignores = guest(folder.path(), "ignores").display().to_string();
+    let text = folder.path().join("text.wasm");
+    std::fs::write(&text, "no component").expect("written");
+    let kept = async || {
+        let output = said(&stage, &["adapter", "list", "-o", "json"]).await;
+        let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        told["groups"][0]["kept"].as_array().expect("a list").clone()
+    };
+
+    let bad = said(&stage, &["adapter", "install", &text.display().to_string(), "--group", "HSS"]).await;
+    assert_eq!(bad.status.code(), Some(78), "{bad:?}");
+    assert!(String::from_utf8_lossy(&bad.stderr).contains("error[E0302]"), "{bad:?}");
+    let nobody = said(&stage, &["adapter", "install", &ignores, "--group", "Nobody"]).await;
+    assert!(!nobody.status.success(), "{nobody:?}");
+    assert_eq!((kept().await.len(), &reloaded(&stage).await["groups"][0]["digest"]), (1, &before));
+
+    let good = said(&stage, &["adapter", "install", &ignores, "--group", "HSS"]).await;
+    assert!(good.status.success(), "{good:?}");
+    let installed = reloaded(&stage).await["groups"][0].clone();
+    assert_eq!(installed["adapter"], "guest");
+    assert_eq!(std::fs::read(&adapter).expect("a file"), std::fs::read(&ignores).expect("a file"));
+    let now = kept().await;
+    assert_eq!(
+        (now.len(), &now[0]["digest"], &now[0]["lies_there"]),
+        (2, &installed["digest"], &true.into())
+    );
+
+    let back = said(&stage, &["adapter", "rollback", "--group", "HSS"]).await;
+    assert!(back.status.success(), "{back:?}");
+    assert_eq!(reloaded(&stage).await["groups"][0]["digest"], before);
+    let prefix = installed["digest"].as_str().expect("a digest")[..16].to_owned();
+    let again = said(&stage, &["adapter", "rollback", "--group", "HSS", "--to", &prefix]).await;
+    assert!(again.status.success(), "{again:?}");
+    assert_eq!(reloaded(&stage).await["groups"][0]["adapter"], "guest");
+}

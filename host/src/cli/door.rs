@@ -44,6 +44,11 @@ pub struct Door {
 }
 
 impl Door {
+    /// The configuration file of the running host.
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
     /// Asks, and prints the answer as text of its own or as it is.
     pub async fn show(&self, path: &str, text: impl Fn(&Value) -> String) -> ExitCode {
         self.print(self.ask(Method::GET, path, None).await, text)

@@ -2,19 +2,21 @@
 //! the operations that it has begun.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
-use super::{Adapter, Limits};
+use super::{Adapter, Limits, Sandbox, Shelf};
 use crate::domain::{Digest, Errand, Group, Json, Notification, Progress, Reading};
 use crate::ports::{AdapterError, Adapters, Needs, Question, Register, Run};
 
 /// Questions that a group may ask at the same time: computing is all they do.
 const QUESTIONS_PER_GROUP: usize = 4;
-/// Those that served a group before and are kept.
+/// Those that served a group before and are kept in memory.
 const RETIRED_MAX: usize = 4;
 
 /// An adapter in the service of a group.
@@ -64,12 +66,71 @@ struct Inner {
     groups: ArcSwap<BTreeMap<Group, Of>>,
     /// Who replaces has his turn alone.
     turn: Mutex<()>,
+    kept: OnceLock<Kept>,
+}
+
+/// Those that are not in memory, and where they are loaded again.
+struct Kept {
+    shelf: Shelf,
+    sandbox: Sandbox,
+    /// One is loaded at a time: many operations may ask for the same at once.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Catalog {
     pub fn new(groups: impl IntoIterator<Item = (Group, Serving)>) -> Self {
         let groups = groups.into_iter().map(|(group, serving)| (group, Of::new(serving)));
-        Self(Arc::new(Inner { groups: ArcSwap::from_pointee(groups.collect()), turn: Mutex::default() }))
+        Self(Arc::new(Inner { groups: ArcSwap::from_pointee(groups.collect()), ..Inner::default() }))
+    }
+
+    /// From now on those that served are kept there, and loaded again when an operation needs one.
+    pub fn keep_on(&self, shelf: Shelf, sandbox: Sandbox) {
+        let _ = self.0.kept.set(Kept { shelf, sandbox, turn: tokio::sync::Mutex::default() });
+    }
+
+    /// Keeps what is to serve a group, or serves it. What it begins may be gone on with by it alone.
+    pub async fn shelve(&self, group: &Group, digest: &Digest, file: &Path) {
+        let Some(Kept { shelf, .. }) = self.0.kept.get() else { return };
+        let (shelf, of, what, file) = (shelf.clone(), group.clone(), digest.clone(), file.to_owned());
+        let put = tokio::task::spawn_blocking(move || shelf.put(&of, &what, &file)).await;
+        if let Err(error) = put.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            tracing::warn!(%group, %digest, %error, "an adapter is not kept: after a restart nobody can go on with what only it can");
+        }
+    }
+
+    /// One that serves no more, from where it is kept.
+    async fn fetched(&self, group: &Group, digest: &Digest) -> Option<Serving> {
+        let Kept { shelf, sandbox, turn } = self.0.kept.get()?;
+        let _turn = turn.lock().await;
+        let of = self.of(group).ok()?;
+        if let Some(serving) = of.by(digest) {
+            return Some(serving.clone());
+        }
+        match sandbox.load_within(&shelf.place(group, digest), of.serving.limits).await {
+            Ok(adapter) if adapter.digest() == digest => {
+                tracing::info!(%group, %digest, "an adapter that served before goes on with what it began");
+                let serving = Serving { adapter, ..of.serving };
+                self.retire(group, &serving);
+                Some(serving)
+            }
+            found => {
+                let error =
+                    found.err().map_or_else(|| "it is another one".to_owned(), |error| error.to_string());
+                tracing::error!(%group, %digest, error, "an adapter that was kept cannot be used");
+                shelf.drop_one(group, digest);
+                None
+            }
+        }
+    }
+
+    fn retire(&self, group: &Group, serving: &Serving) {
+        let _turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut groups = BTreeMap::clone(&self.0.groups.load());
+        if let Some(of) = groups.get_mut(group) {
+            of.retired.push_front(serving.clone());
+            of.retired.truncate(RETIRED_MAX);
+        }
+        self.0.groups.store(Arc::new(groups));
     }
 
     /// From now on these serve these groups. A question that is asked already is answered by whom it was put to.
@@ -148,7 +209,8 @@ impl Adapters for Catalog {
     }
 
     fn keeps(&self, group: &Group, digest: &Digest) -> bool {
-        self.of(group).is_ok_and(|of| of.by(digest).is_some())
+        let is_kept = || self.0.kept.get().is_some_and(|kept| kept.shelf.has(group, digest));
+        self.of(group).is_ok_and(|of| of.by(digest).is_some() || is_kept())
     }
 
     async fn provision_by(
@@ -157,8 +219,12 @@ impl Adapters for Catalog {
         question: Question,
     ) -> Result<(Progress, Digest), AdapterError> {
         let of = self.of(&question.group)?;
-        let serving = of.by(digest).ok_or_else(|| AdapterError::NotLoaded(question.group.clone()))?;
-        provision(serving, &of.slots, &question).await
+        let serving = match of.by(digest) {
+            Some(serving) => Some(serving.clone()),
+            None => self.fetched(&question.group, digest).await,
+        };
+        let serving = serving.ok_or_else(|| AdapterError::NotLoaded(question.group.clone()))?;
+        provision(&serving, &of.slots, &question).await
     }
 
     async fn read_notification(&self, group: &Group, raw: &Notification) -> Result<Reading, AdapterError> {

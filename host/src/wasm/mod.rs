@@ -13,6 +13,7 @@ mod engine;
 mod guest;
 mod last_words;
 mod load;
+mod shelf;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ pub use catalog::{Catalog, Serving};
 pub use contract::{Difference, Surface, contract_spoken};
 pub use engine::Sandbox;
 pub use load::{COMPONENT_BYTES_MAX, LoadError, surface};
+pub use shelf::{Edition, Shelf};
 
 /// What one question to an adapter may cost. Each limit is met by a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

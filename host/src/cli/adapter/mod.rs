@@ -9,6 +9,7 @@ mod dev;
 mod diff;
 mod doctor;
 mod inspect;
+mod installed;
 mod new;
 mod ordered;
 mod record;
@@ -49,6 +50,13 @@ pub enum Command {
     Dev(dev::Arguments),
     /// Say what this machine lacks to build adapters, and how to mend that.
     Doctor(doctor::Arguments),
+    /// Put a component in the place of the one that serves a group, and have the host take it over. What is no good
+    /// changes nothing.
+    Install(installed::Install),
+    /// Go back to the component that served a group before.
+    Rollback(installed::Rollback),
+    /// Say which components of each group are kept.
+    List(installed::List),
     /// Let it be asked again about whatever processes died of, and out of its quarantine, wherever it serves.
     Release(Signed),
 }
@@ -65,6 +73,9 @@ pub async fn run(command: &Command) -> ExitCode {
         Command::Record(arguments) => record::run(arguments).await,
         Command::Dev(arguments) => dev::run(arguments).await,
         Command::Doctor(arguments) => doctor::run(arguments),
+        Command::Install(arguments) => installed::install(arguments).await,
+        Command::Rollback(arguments) => installed::rollback(arguments).await,
+        Command::List(arguments) => installed::list(arguments).await,
         Command::Release(signed) => signed.post("groups", "release").await,
     }
 }

@@ -1,0 +1,209 @@
+//! `adapter install`, `rollback` and `list`: another component in the place of the one that serves a group, the one before,
+//! and which there are.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::super::door::{Door, word};
+use crate::app::load_groups;
+use crate::config::{self, GroupSettings, Problem, Problems, Settings};
+use crate::domain::{Digest, Timestamp};
+use crate::explain::Code;
+use crate::lifecycle::{EXIT_CONFIGURATION, refuse};
+use crate::wasm::{Edition, Shelf};
+
+#[derive(clap::Args)]
+pub struct Install {
+    /// The component.
+    file: PathBuf,
+    #[command(flatten)]
+    of: Of,
+}
+
+#[derive(clap::Args)]
+pub struct Rollback {
+    #[command(flatten)]
+    of: Of,
+    /// Not the one before, but that of this digest, or of one that begins so.
+    #[arg(long, value_name = "DIGEST")]
+    to: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub struct Of {
+    /// The group that it is to serve.
+    #[arg(long)]
+    group: String,
+    #[command(flatten)]
+    door: Door,
+}
+
+#[derive(clap::Args)]
+pub struct List {
+    /// Only those of this group.
+    #[arg(long)]
+    group: Option<String>,
+    #[command(flatten)]
+    door: Door,
+}
+
+pub async fn install(Install { file, of }: &Install) -> ExitCode {
+    let installed = async {
+        let (settings, group) = of.settings()?;
+        put(file, &settings, &group, of).await
+    };
+    installed.await.unwrap_or_else(|code| code)
+}
+
+pub async fn rollback(Rollback { of, to }: &Rollback) -> ExitCode {
+    let gone_back = async {
+        let (settings, group) = of.settings()?;
+        let now = std::fs::read(&group.adapter).ok().map(|bytes| Digest::of(&bytes));
+        let wanted = to.as_ref().map(|to| format!("sha256:{}", to.trim_start_matches("sha256:")));
+        let is_meant = |edition: &Edition| match &wanted {
+            Some(wanted) => edition.digest.to_string().starts_with(wanted),
+            None => Some(&edition.digest) != now.as_ref(),
+        };
+        let editions = Shelf::beside(&settings.store.directory).editions(group.group());
+        let Some(edition) = editions.iter().find(|edition| is_meant(edition)) else {
+            let why =
+                format!("no such component of group {} is kept: see `punchdown adapter list`", of.group);
+            return Err(super::refused(Code::FileOfCommand, why));
+        };
+        put(&edition.path, &settings, &group, of).await
+    };
+    gone_back.await.unwrap_or_else(|code| code)
+}
+
+pub async fn list(List { group, door }: &List) -> ExitCode {
+    let settings = match config::load_what_is_good(door.config()) {
+        Ok((settings, _)) => settings,
+        Err(problems) => return refuse(&problems.into()),
+    };
+    let shelf = Shelf::beside(&settings.store.directory);
+    let is_meant = |it: &&GroupSettings| group.as_ref().is_none_or(|group| it.group().0 == *group);
+    let told = |group: &GroupSettings| {
+        let now = std::fs::read(&group.adapter).ok().map(|bytes| Digest::of(&bytes));
+        let editions = shelf.editions(group.group()).into_iter().map(|it| edition(&it, now.as_ref()));
+        json!({
+            "group": group.group().0,
+            "adapter": group.adapter,
+            "digest": now.as_ref().map(ToString::to_string),
+            "kept": editions.collect::<Vec<_>>(),
+        })
+    };
+    let groups: Vec<Value> = settings.groups.iter().filter(is_meant).map(told).collect();
+    door.print(Ok(json!({ "groups": groups })), text)
+}
+
+fn edition(edition: &Edition, now: Option<&Digest>) -> Value {
+    let kept_at = edition.kept_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+    json!({
+        "digest": edition.digest.to_string(),
+        "kept_at": Timestamp::from_millis(i64::try_from(kept_at).unwrap_or_default()).to_string(),
+        "bytes": edition.bytes,
+        "lies_there": now == Some(&edition.digest),
+    })
+}
+
+fn text(told: &Value) -> String {
+    let mut text = String::new();
+    for group in told["groups"].as_array().into_iter().flatten() {
+        let _ = writeln!(text, "group {}  {}", word(&group["group"]), word(&group["adapter"]));
+        for edition in group["kept"].as_array().into_iter().flatten() {
+            let mark = if edition["lies_there"] == true { '*' } else { ' ' };
+            let (digest, kept_at) = (word(&edition["digest"]), word(&edition["kept_at"]));
+            let _ = writeln!(text, "{mark} {digest}  {kept_at}  {} bytes", edition["bytes"]);
+        }
+    }
+    text
+}
+
+impl Of {
+    fn settings(&self) -> Result<(Settings, GroupSettings), ExitCode> {
+        let file = self.door.config();
+        let (settings, problems) =
+            config::load_what_is_good(file).map_err(|problems| refuse(&problems.into()))?;
+        if let Some(group) = settings.groups.iter().find(|it| it.group().0 == self.group) {
+            let group = group.clone();
+            return Ok((settings, group));
+        }
+        let of_it = |problem: &Problem| problem.key.starts_with(&format!("groups.{}", self.group));
+        let found: Vec<Problem> = problems.into_iter().filter(of_it).collect();
+        Err(match found.is_empty() {
+            false => refuse(&Problems::of(file, found).into()),
+            true => {
+                super::refused(Code::UnknownKey, format!("no group `{}` in {}", self.group, file.display()))
+            }
+        })
+    }
+}
+
+/// Tries it here, puts it in its place whole, and has the host take it over. What the host refuses goes again.
+async fn put(file: &Path, settings: &Settings, group: &GroupSettings, of: &Of) -> Result<ExitCode, ExitCode> {
+    let failed = |why: String| super::refused(Code::FileOfCommand, why);
+    let bytes = std::fs::read(file).map_err(|error| {
+        eprint!("{}", Code::AdapterUnreadable.tell(format!("cannot read {}: {error}", file.display()), &[]));
+        ExitCode::from(EXIT_CONFIGURATION)
+    })?;
+    let tried = GroupSettings { adapter: file.to_owned(), ..group.clone() };
+    let tried = load_groups(&[tried], &settings.secrets, of.door.config()).await;
+    tried.and_then(crate::app::Loaded::all_good).map_err(|error| refuse(&error))?;
+    let others =
+        settings.groups.iter().filter(|it| it.adapter == group.adapter && it.group() != group.group());
+    for other in others {
+        eprintln!("the same file serves group {}: it has the new one, too", other.group());
+    }
+    let before = std::fs::read(&group.adapter).ok();
+    let cannot_write = |error| failed(format!("cannot write {}: {error}", group.adapter.display()));
+    put_whole(&group.adapter, &bytes).map_err(cannot_write)?;
+    let told = of.door.ask(Method::POST, "reload", None).await.inspect_err(|_| {
+        eprintln!("{} lies there, and serves from the next start on", group.adapter.display());
+    })?;
+    let digest = Digest::of(&bytes);
+    if serves(&told, &of.group, &digest) {
+        of.door.print(Ok(json!({ "group": of.group, "digest": digest.to_string() })), |told| {
+            format!("{} serves group {}\n", word(&told["digest"]), word(&told["group"]))
+        });
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(before) = before {
+        put_whole(&group.adapter, &before).map_err(cannot_write)?;
+        of.door.ask(Method::POST, "reload", None).await?;
+    }
+    let why = why_not(&told, &of.group);
+    Err(failed(format!("the host did not take it over, and what was there lies there again: {why}")))
+}
+
+fn serves(told: &Value, group: &str, digest: &Digest) -> bool {
+    let mut groups = told["groups"].as_array().into_iter().flatten();
+    groups.any(|it| it["group"] == group && it["digest"] == digest.to_string())
+}
+
+fn why_not(told: &Value, group: &str) -> String {
+    let section = format!("groups.{group}");
+    let is_of_it = |key: &Value| key.as_str().is_some_and(|key| key.starts_with(&section));
+    let problems = told["problems"].as_array().into_iter().flatten().filter(|it| is_of_it(&it["key"]));
+    let mut why: Vec<String> = problems.map(|problem| word(&problem["message"])).collect();
+    if told["waits_for_restart"].as_array().into_iter().flatten().any(|key| *key == section) {
+        why.push("its section waits for a restart".to_owned());
+    }
+    why.join("; ")
+}
+
+/// Whole under its name, or not at all, through a power cut, too.
+fn put_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let unfinished = path.with_extension("unfinished");
+    let mut file = std::fs::File::create(&unfinished)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(unfinished, path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::File::open(folder)?.sync_all()
+}

@@ -1,0 +1,130 @@
+//! Components that serve or served, kept on disk by group: what was begun is brought to its end by what began it, also
+//! after a restart, and an operator can go back to one.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::domain::{Digest, Group};
+
+/// So many of a group; the oldest one goes.
+const EDITIONS_MAX: usize = 8;
+const ENDING: &str = "wasm";
+
+/// The folder, with one for each group in it.
+#[derive(Clone, Debug)]
+pub struct Shelf(PathBuf);
+
+/// A component on the shelf.
+#[derive(Clone, Debug)]
+pub struct Edition {
+    pub digest: Digest,
+    pub path: PathBuf,
+    pub bytes: u64,
+    /// When it was put there last.
+    pub kept_at: SystemTime,
+}
+
+impl Shelf {
+    /// Beside the journal whose operations need it.
+    pub fn beside(journal: &Path) -> Self {
+        Self(journal.join("adapters"))
+    }
+
+    /// Keeps what lies at `path`, if it is what it is said to be, durably. One that is there already is the newest now.
+    ///
+    /// # Errors
+    /// When it cannot be read or written, or is another one.
+    pub fn put(&self, group: &Group, digest: &Digest, path: &Path) -> io::Result<()> {
+        let (folder, place) = (self.of(group), self.place(group, digest));
+        if self.has(group, digest) {
+            return File::options().append(true).open(place)?.set_modified(SystemTime::now());
+        }
+        let bytes = fs::read(path)?;
+        if Digest::of(&bytes) != *digest {
+            return Err(io::Error::other("the file is another one already"));
+        }
+        fs::create_dir_all(&folder)?;
+        let unfinished = place.with_extension("unfinished");
+        let mut file = File::create(&unfinished)?;
+        file.write_all(&bytes)?;
+        file.sync_all()?;
+        fs::rename(unfinished, place)?;
+        File::open(&folder)?.sync_all()?;
+        for old in self.editions(group).into_iter().skip(EDITIONS_MAX) {
+            fs::remove_file(old.path)?;
+        }
+        Ok(())
+    }
+
+    pub fn has(&self, group: &Group, digest: &Digest) -> bool {
+        self.place(group, digest).is_file()
+    }
+
+    /// Where that one lies, if it is there.
+    pub fn place(&self, group: &Group, digest: &Digest) -> PathBuf {
+        let digits = digest.to_string();
+        let digits = digits.trim_start_matches("sha256:");
+        self.of(group).join(digits).with_extension(ENDING)
+    }
+
+    /// Takes one away that is not what it should be.
+    pub fn drop_one(&self, group: &Group, digest: &Digest) {
+        let _ = fs::remove_file(self.place(group, digest));
+    }
+
+    /// The newest first.
+    pub fn editions(&self, group: &Group) -> Vec<Edition> {
+        let edition = |path: PathBuf| {
+            let name = path.file_stem()?.to_str()?;
+            let is_one = path.extension().is_some_and(|ending| ending == ENDING);
+            let digest = Digest::parse(&format!("sha256:{name}")).filter(|_| is_one)?;
+            let about = path.metadata().ok()?;
+            Some(Edition { digest, bytes: about.len(), kept_at: about.modified().ok()?, path })
+        };
+        let entries = fs::read_dir(self.of(group)).into_iter().flatten().flatten();
+        let mut editions: Vec<Edition> = entries.filter_map(|entry| edition(entry.path())).collect();
+        editions.sort_by_key(|edition| std::cmp::Reverse(edition.kept_at));
+        editions
+    }
+
+    /// A group's name may hold anything; a folder's may not.
+    fn of(&self, group: &Group) -> PathBuf {
+        self.0.join(utf8_percent_encode(&group.0, NON_ALPHANUMERIC).to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_eight_are_kept_whole_and_by_their_group() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (shelf, file) = (Shelf::beside(folder.path()), folder.path().join("a.wasm"));
+        let (group, other) = (Group("../H S".to_owned()), Group("PCRF".to_owned()));
+        let put = |number: u8| {
+            fs::write(&file, [number]).expect("written");
+            let digest = Digest::of(&[number]);
+            shelf.put(&group, &digest, &file).expect("kept");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            digest
+        };
+        let first = put(0);
+        let second = put(1);
+        (2..8).for_each(|number| drop(put(number)));
+        put(0);
+        put(8);
+        let kept: Vec<Digest> = shelf.editions(&group).into_iter().map(|it| it.digest).collect();
+        assert_eq!((kept.len(), &kept[0], &kept[1]), (EDITIONS_MAX, &Digest::of(&[8]), &first));
+        assert!(!shelf.has(&group, &second), "the oldest one went");
+        assert!(shelf.editions(&other).is_empty());
+        assert!(shelf.put(&group, &second, &file).is_err(), "another one lies there");
+        assert!(!shelf.has(&group, &second));
+        let beside = fs::read_dir(folder.path()).expect("a folder").count();
+        assert_eq!(beside, 2, "no name leads out of the shelf");
+    }
+}
