@@ -113,7 +113,7 @@ impl Outside {
     /// When it cannot be asked as it is configured.
     pub fn of(settings: &Settings, world: &Arc<dyn World>) -> Result<Self, StartError> {
         let billing = PortaBilling::new(settings.billing.clone(), Arc::clone(world))?;
-        let reported = settings.groups.iter().flat_map(|group| group.engine.policy.reports.clone());
+        let reported = settings.every_group().flat_map(|group| group.policy.reports.clone());
         let services = Groups::new(&settings.espf, billing.session(), reported.collect())?;
         Ok(Self { billing, services })
     }
@@ -187,12 +187,7 @@ impl App {
         let registers = settings.groups.iter().map(|group| (group.group().clone(), group.engine.registers));
         let registers = registers.collect();
         let journal = store::open(&settings.store)?;
-        catalog.keep_on(Shelf::beside(&settings.store.directory), workshop.sandbox.clone());
-        for (group, serving) in catalog.served() {
-            if let Some(of) = settings.groups.iter().find(|it| *it.group() == group) {
-                catalog.shelve(&group, serving.adapter.digest(), &of.adapter).await;
-            }
-        }
+        keep_components(&catalog, &settings, &workshop).await;
         let journal_failed = journal.failed();
         let groups: Vec<_> = settings.every_group().cloned().collect();
         let status_api = Espf::new(settings.espf, billing.session())?;
@@ -215,7 +210,8 @@ impl App {
         let events = http::events(&intake, settings.events, settings.nsps);
         let elsewhere = http::elsewhere(notify.clone());
         let notifications = http::notifications(&intake, notify);
-        let begun = Begun { workshop, catalog, targets, registers, problems };
+        let in_effect = settings.in_effect;
+        let begun = Begun { workshop, catalog, targets, registers, problems, in_effect };
         let reload = Arc::new(Reload::new(&file, begun, Arc::clone(&metrics)));
         let reloads: Arc<dyn Reloads> = Arc::clone(&reload) as Arc<dyn Reloads>;
         let admin = http::admin(&intake, engine.operators(), settings.admin_tokens, reloads);
@@ -257,6 +253,16 @@ impl App {
         }
         engine_stop.cancel();
         let _ = engine.await;
+    }
+}
+
+/// Beside the journal, which is there by now: whose operations they begin may need them again.
+async fn keep_components(catalog: &Catalog, settings: &Settings, workshop: &Workshop) {
+    catalog.keep_on(Shelf::beside(&settings.store.directory), workshop.sandbox.clone());
+    for (group, serving) in catalog.served() {
+        if let Some(of) = settings.groups.iter().find(|it| *it.group() == group) {
+            catalog.shelve(&group, serving.adapter.digest(), &of.adapter, workshop.world.now()).await;
+        }
     }
 }
 

@@ -40,17 +40,7 @@ pub async fn serve_over(file: &Path, wrap: impl FnOnce(Ports) -> Ports) -> ExitC
         Err(problems) => return refuse(&with_adapters(problems).await),
     };
     telemetry::start_logging(&settings.log_filter);
-    for warning in &settings.warnings {
-        let at = format!("{}:{}", warning.place.line, warning.place.column);
-        let code = warning.code.number();
-        tracing::warn!(
-            key = warning.key,
-            at,
-            code,
-            why = warning.message,
-            "a setting is not as it should be"
-        );
-    }
+    settings.warnings.iter().for_each(config::Problem::log);
     raise_file_limit(&settings);
     let app = match load_groups(&settings.groups, &settings.secrets, file).await {
         Ok(mut loaded) => {

@@ -91,7 +91,7 @@ fn problem(group: &GroupSettings, code: Code, key: &str, message: String) -> Pro
 /// What a file holds; `None`: it cannot be read. One that is too large for a component is not read: when it was written
 /// tells it from another.
 pub async fn digest_of(file: &Path) -> Option<Digest> {
-    let about = tokio::fs::metadata(file).await.ok()?;
+    let about = tokio::fs::metadata(file).await.ok().filter(std::fs::Metadata::is_file)?;
     if about.len() > COMPONENT_BYTES_MAX {
         return Some(Digest::of(format!("{} bytes, {:?}", about.len(), about.modified().ok()).as_bytes()));
     }

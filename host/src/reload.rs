@@ -1,5 +1,5 @@
-//! Adapters and their configuration are taken over while the host runs: by one transaction, whatever set it off. What
-//! is no good leaves its group as it was, and says why; nobody else is concerned.
+//! Adapters, their configuration and their targets are taken over while the host runs: by one transaction, whatever set
+//! it off. What is no good leaves its group as it was, and says why; nobody else is concerned.
 
 mod running;
 mod watch;
@@ -11,11 +11,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
-use crate::config::{self, GroupSettings, Problem, Problems};
+use crate::config::{self, Good, GroupSettings, InEffect, Problem, Problems};
 use crate::domain::Group;
 use crate::explain::Code;
 use crate::outbound::{Target, Targets};
-use crate::ports::{Outbound as _, Outcome, Refusal, Reloaded, Reloads, RunsBy, Taken};
+use crate::ports::{Adapters as _, Outbound as _, Outcome, Refusal, Reloaded, Reloads, RunsBy, Taken};
 use crate::ready::{Workshop, digest_of, lacks};
 use crate::secret::Vault;
 use crate::telemetry::Metrics;
@@ -46,6 +46,13 @@ struct Running {
     last: Reloaded,
 }
 
+/// The configuration as it lies on disk. A file that is slow to answer holds nobody else up.
+async fn load(file: &Path) -> (Result<Good, Problems>, InEffect) {
+    let (path, file) = (file.to_owned(), file.to_owned());
+    let loaded = tokio::task::spawn_blocking(move || config::load_in_effect(&path)).await;
+    loaded.unwrap_or_else(|_| (Err(Problems::of(&file, Vec::new())), InEffect::new()))
+}
+
 /// With what a host has just begun.
 pub struct Begun {
     pub workshop: Workshop,
@@ -55,11 +62,13 @@ pub struct Begun {
     pub registers: BTreeMap<Group, bool>,
     /// Why groups have no adapter.
     pub problems: Vec<Problem>,
+    /// What the host runs by.
+    pub in_effect: InEffect,
 }
 
 impl Reload {
     pub fn new(file: &Path, begun: Begun, metrics: Arc<Metrics>) -> Self {
-        let Begun { workshop, catalog, targets, registers, problems } = begun;
+        let Begun { workshop, catalog, targets, registers, problems, in_effect } = begun;
         let last = Reloaded {
             generation: 1,
             at: workshop.world.now(),
@@ -69,9 +78,14 @@ impl Reload {
             waits: Vec::new(),
         };
         tell(&last);
-        let settings = RunningSettings::begun(file, |group| registers.contains_key(group));
+        let settings = RunningSettings::begun(in_effect, |group| registers.contains_key(group));
         let running = Mutex::new(Running { settings, last });
         Self { file: file.to_owned(), workshop, catalog, targets, metrics, registers, running }
+    }
+
+    /// Whether a group whose section was whole at the start has no adapter all the same.
+    fn leaves_unserved(&self) -> bool {
+        self.registers.keys().any(|group| !self.catalog.serves(group))
     }
 
     /// What lies on disk and differs from what serves, made ready.
@@ -142,7 +156,7 @@ impl Reload {
                 let (description, digest) = (serving.adapter.description(), serving.adapter.digest());
                 self.metrics.serves(&group, &description.name, &description.version, digest);
                 // Before it begins anything.
-                self.catalog.shelve(&group, digest, &file).await;
+                self.catalog.shelve(&group, digest, &file, self.workshop.world.now()).await;
                 adapters.push((group.clone(), serving));
             }
             candidates.outcomes.insert(group, Outcome::Swapped);
@@ -185,9 +199,9 @@ impl Candidate {
 impl Reloads for Reload {
     async fn reload(&self, because: &str) -> Reloaded {
         let mut running = self.running.lock().await;
-        let (loaded, mut on_disk) = config::load_in_effect(&self.file);
-        let (groups, secrets, mut problems) = match loaded {
-            Ok((settings, problems)) => (settings.groups, settings.secrets, problems),
+        let (loaded, mut on_disk) = load(&self.file).await;
+        let (groups, secrets, mut problems, warnings) = match loaded {
+            Ok((settings, problems)) => (settings.groups, settings.secrets, problems, settings.warnings),
             Err(problems) => without_problems(problems),
         };
         if problems.iter().any(is_of_the_whole_file) {
@@ -205,8 +219,17 @@ impl Reloads for Reload {
         };
         let taken_over = groups.iter().filter(is_taken).map(|group| group.group().0.as_str());
         running.settings.take(&on_disk, &taken_over.collect());
+        problems.sort();
         let problems: Vec<_> = problems.into_iter().map(|problem| refusal(problem, &self.file)).collect();
-        let waits = running.settings.waits(&on_disk, &groups);
+        let waits = match on_disk.is_empty() {
+            true => running.last.waits.clone(),
+            false => running.settings.waits(&on_disk, &groups),
+        };
+        let is_swapped = |group: &Group| candidates.outcomes.get(group) == Some(&Outcome::Swapped);
+        let concern_swapped = |warning: &&Problem| {
+            groups.iter().any(|of| config::concerns(warning, of.group()) && is_swapped(of.group()))
+        };
+        warnings.iter().filter(concern_swapped).for_each(Problem::log);
         if !changed && running.last.refused == problems && running.last.waits == waits {
             // Nothing new: what was said of the last time stands.
             let outcomes = taken(&self.catalog, &candidates.outcomes);
@@ -240,11 +263,11 @@ impl Reloads for Reload {
 
 /// Sections in which nothing is wrong are taken over beside one in which something is; of a file that is not what it
 /// must be as a whole, nothing.
-fn without_problems(problems: Problems) -> (Vec<GroupSettings>, Vault, Vec<Problem>) {
+fn without_problems(problems: Problems) -> (Vec<GroupSettings>, Vault, Vec<Problem>, Vec<Problem>) {
     let Problems { found, mut whole, secrets, .. } = problems;
     let is_whole = !found.iter().any(is_of_the_whole_file);
     whole.retain(|group| is_whole && !found.iter().any(|problem| config::concerns(problem, group.group())));
-    (whole, secrets, found)
+    (whole, secrets, found, Vec::new())
 }
 
 fn is_of_the_whole_file(problem: &Problem) -> bool {
@@ -283,7 +306,9 @@ fn tell(reloaded: &Reloaded) {
     }
     for Refusal { code, key, line, column, message, .. } in &reloaded.refused {
         let at = format!("{line}:{column}");
-        tracing::error!(key, at, code, why = message, because, "not taken over; what served goes on");
+        let is_served = reloaded.groups.iter().any(|(group, _)| key.starts_with(&format!("groups.{group}")));
+        let goes_on = if is_served { "what served goes on" } else { "no adapter serves its group" };
+        tracing::error!(key, at, code, why = message, because, goes_on, "not taken over");
     }
     for key in &reloaded.waits {
         tracing::warn!(key, because, "changed on disk, and waits for a restart");

@@ -21,6 +21,8 @@ const STRUCK_CHARS_MIN: usize = 4;
 const ENDED_MAX: usize = 64;
 /// What most of the world leaves as it is in a URL; we write these by numbers, too.
 const BY_NUMBERS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// Of what a changed configuration names so many are remembered, whatever it names now.
+const LEARNED_MAX: usize = 256;
 /// What stands for a secret that was said.
 const STRUCK: &str = "(secret)";
 
@@ -134,18 +136,9 @@ pub struct Vault {
 #[derive(Debug, Default)]
 struct Granted {
     good: Vec<Secret>,
-    /// Of the configuration as it was last read, beyond those that stand.
-    learned: Vec<Secret>,
+    /// Of the configuration as it was read since, the last one read last.
+    learned: VecDeque<Secret>,
     ended: VecDeque<Secret>,
-}
-
-impl Granted {
-    fn remember(&mut self, ended: Secret) {
-        if self.ended.len() == ENDED_MAX {
-            self.ended.pop_front();
-        }
-        self.ended.push_back(ended);
-    }
 }
 
 /// A value that was given to us, as long as it is good. Dropping it says that it has ended.
@@ -189,21 +182,25 @@ impl Vault {
         if granted.good.iter().any(|good| good.is(ended.expose().as_bytes())) {
             return;
         }
-        granted.remember(ended);
+        if granted.ended.len() == ENDED_MAX {
+            granted.ended.pop_front();
+        }
+        granted.ended.push_back(ended);
     }
 
-    /// The configuration names these now. What it named before is remembered for a while, like all that has ended.
+    /// The configuration names these now, too. What it named before may still be in use, and is not forgotten soon.
     pub fn learn(&self, other: &Self) {
         let mut granted = self.granted.write().unwrap_or_else(PoisonError::into_inner);
-        let is_among =
-            |secrets: &[Secret], one: &Secret| secrets.iter().any(|it| it.is(one.expose().as_bytes()));
-        let new = other.standing.iter().filter(|secret| !is_among(&self.standing, secret));
-        let new: Vec<Secret> = new.cloned().collect();
-        let before = std::mem::replace(&mut granted.learned, new);
-        for secret in before {
-            if !is_among(&granted.learned, &secret) {
-                granted.remember(secret);
+        for secret in other.standing.iter() {
+            let is_it = |known: &Secret| known.is(secret.expose().as_bytes());
+            if self.standing.iter().any(is_it) {
+                continue;
             }
+            granted.learned.retain(|known| !is_it(known));
+            if granted.learned.len() == LEARNED_MAX {
+                granted.learned.pop_front();
+            }
+            granted.learned.push_back(secret.clone());
         }
     }
 
@@ -272,7 +269,7 @@ mod tests {
         assert_eq!(vault.strike("standing second third"), "(secret) (secret) third");
         vault.learn(&of(&["third"]));
         assert_eq!(vault.strike("standing second third"), "(secret) (secret) (secret)");
-        for number in 0..=ENDED_MAX {
+        for number in 0..LEARNED_MAX {
             vault.learn(&of(&[&format!("newer-{number}")]));
         }
         assert_eq!(vault.strike("second third"), "second third", "not for ever");

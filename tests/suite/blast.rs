@@ -1,17 +1,19 @@
 //! A group that is no good is no other group's trouble, at the start as at a reload: its events are taken, and wait.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use punchdown::cli::stage::Stage;
 use punchdown_kit::oms::Settings;
 use serde_json::{Value, json};
 
-use crate::harness::{PROGRAM, folder, log, oms_adapter, refusal, stage_of, until};
+use crate::harness::{PROGRAM, folder, log, oms_adapter, refusal, rewrite, stage_of, unserved, until};
 use crate::operators::{operations, said};
 use crate::reload::reloaded;
 
 const SOON: Duration = Duration::from_secs(20);
+/// Ten seconds until a notification is read once more, and five until somebody looks.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(17);
 
 /// A stage with a second group, whose adapter is a file of its own.
 async fn two_groups(folder: &Path, adapter: &Path) -> Stage {
@@ -60,8 +62,13 @@ async fn a_bad_adapter_at_the_start_harms_its_group_alone_until_a_good_one_lies_
     until("the other group serves", SOON, async || is_ok(&stage, 1, "HSS").await).await;
     waits(&stage, 1).await;
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-    let door = client.post(format!("http://{}/notify/PCRF", stage.public)).body("{}");
+    let news = json!({
+        "eventType": "ServiceOrderStateChangeEvent",
+        "event": { "serviceOrder": { "id": "made-up", "externalId": "made-up", "state": "completed" } },
+    });
+    let door = client.post(format!("http://{}/notify/PCRF", stage.public)).json(&news);
     assert_eq!(door.send().await.expect("an answer").status(), 202, "its notifications are taken, too");
+    let received = Instant::now();
     let problems = said(&stage, &["status", "--problems"]).await;
     assert!(String::from_utf8_lossy(&problems.stdout).contains("group PCRF has no adapter"), "{problems:?}");
     let last = reloaded(&stage).await;
@@ -73,6 +80,10 @@ async fn a_bad_adapter_at_the_start_harms_its_group_alone_until_a_good_one_lies_
     let metrics = reqwest::get(format!("http://{}/metrics", stage.admin)).await.expect("an answer");
     let metrics = metrics.text().await.expect("text");
     assert!(metrics.contains("punchdown_held{group=\"PCRF\",by=\"unserved\"} 1"), "{metrics}");
+    let unread = async || stage.status().await.expect("the host answers")["notifications_unread"].clone();
+    // Whoever received it would have been given up by now.
+    tokio::time::sleep(GIVEN_UP_AFTER.saturating_sub(received.elapsed())).await;
+    assert_eq!(unread().await, 1, "it waits to be read");
     assert!(metrics.contains("punchdown_held{group=\"HSS\",by=\"unserved\"} 0"), "{metrics}");
 
     // The next start knows what waits.
@@ -83,6 +94,10 @@ async fn a_bad_adapter_at_the_start_harms_its_group_alone_until_a_good_one_lies_
     std::fs::rename(folder.path().join("unfinished"), folder.path().join("own.wasm")).expect("renamed");
     until("what waited is provisioned", SOON, async || is_ok(&stage, 1, "PCRF").await).await;
     assert_eq!(served(&stage, "PCRF").await, true);
+    until("it is read", SOON, async || {
+        stage.status().await.expect("the host answers")["notifications_unread"] == 0
+    })
+    .await;
     let metrics = reqwest::get(format!("http://{}/metrics", stage.admin)).await.expect("an answer");
     let metrics = metrics.text().await.expect("text");
     assert!(metrics.contains("punchdown_held{group=\"PCRF\",by=\"unserved\"} 0"), "{metrics}");
@@ -110,6 +125,32 @@ async fn a_bad_section_at_the_start_harms_its_group_alone_until_the_next_start()
     until("what waited is provisioned", SOON, async || is_ok(&stage, 1, "PCRF").await).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_door_of_which_something_is_not_understood_stays_shut() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let mut stage = two_groups(folder.path(), &adapter).await;
+    rewrite(&stage, "[groups.PCRF.notify]\n", "[groups.PCRF.notify]\nadresses = [\"10.20.0.0/16\"]\n");
+    stage.start_host().await.expect("the host starts");
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let door = client.post(format!("http://{}/notify/PCRF", stage.public)).body("{}");
+    assert_eq!(door.send().await.expect("an answer").status(), 404);
+}
+
+/// It might never answer, and a start would wait for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_no_file_is_not_waited_for() {
+    let Some(adapter) = oms_adapter() else { return };
+    let folder = folder();
+    let stage = two_groups(folder.path(), &adapter).await;
+    let pipe = folder.path().join("secrets/pcrf");
+    std::fs::remove_file(&pipe).expect("removed");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("it runs");
+    assert!(made.success());
+    let said = unserved(&stage.config);
+    assert!(said.contains("error[E0202]") && said.contains("it is no file"), "{said}");
+}
+
 /// Nobody could say to whom an event belongs, and one that is answered must reach all that want it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_section_that_leaves_open_which_events_it_takes_stops_the_start() {
@@ -121,6 +162,8 @@ async fn a_section_that_leaves_open_which_events_it_takes_stops_the_start() {
         ("events = [\"Account/[\"]", "events"),
         ("events = [\"Account/**\"]\ndeadline = \"soon\"", "deadline"),
         ("events = [\"Account/**\"]\nreports = 5", "reports"),
+        // It may have been meant for `service`.
+        ("events = [\"Account/**\"]\nservise = \"OMS\"", "servise"),
     ] {
         let (before, section) = good.split_once("[groups.PCRF]").expect("a section");
         let section = section.replacen("events = [\"Account/**\"]", bad, 1);

@@ -114,7 +114,7 @@ async fn a_group_a_section_or_a_setting_is_shown_by_itself() {
 }
 
 /// Each secret of which nothing is to be seen, wherever it is written.
-const PLANTED: [&str; 15] = [
+const PLANTED: [&str; 22] = [
     "planted-in-a-file",
     "planted-in-the-environment",
     "planted-in-a-credential",
@@ -129,13 +129,21 @@ const PLANTED: [&str; 15] = [
     "planted-for-an-adapter",
     "planted-in-no-way-that-there-is",
     "planted-where-nobody-reads",
+    "planted-in-another-scheme",
+    "planted-as-a-digest",
+    "planted-where-no-table-stands",
+    "planted-under-a-dotted-name",
+    "planted-under-a-bracket",
+    "planted-deep-in-a-header",
+    "planted-in-a-data-source",
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
 ];
 
 fn planted(folder: &Path) -> String {
     std::fs::write(folder.join("token"), "planted-in-a-file\n").expect("written");
     std::fs::write(folder.join("credential"), "planted-in-a-credential").expect("written");
-    r#"[portabilling]
+    r#""log.filter" = "planted-under-a-dotted-name"
+[portabilling]
 url = "https://ann:planted-in-a-url@billing.example.net"
 login = "punchdown"
 token = { file = "token" }
@@ -143,7 +151,7 @@ token = { file = "token" }
 auth = [{ basic = { user = "espf", password = "planted-in-place" } }, "planted-where-a-table-belongs"]
 pasword = "planted-under-an-unknown-name"
 [admin]
-tokens = [{ env = "PLANTED" }, { credential = "credential" }, { sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }]
+tokens = [{ env = "PLANTED" }, { credential = "credential" }, { sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, { sha256 = "planted-as-a-digest" }]
 [nsps]
 auth = [{ bearer = { text = "planted-in-no-way-that-there-is" } }]
 [groups.HSS]
@@ -161,12 +169,19 @@ target = { url = "https://pcrf.example.net", auth = { oauth2 = { token-url = "ht
 [groups.PCRF.config]
 specification = "before planted-in-a-file after"
 apiKey = "planted-for-an-adapter"
-headers = [{ name = "Authorization", value = "planted-as-a-header" }]
+headers = [{ name = "Authorization", value = "planted-as-a-header" }, { name = "X-Api-Key", value = [{ text = "planted-deep-in-a-header" }] }]
+"api[key]" = "planted-under-a-bracket"
+source = "jdbc:postgresql://ann:planted-in-a-data-source@h/x"
 [groups.NONE]
 adapter = "none.wasm"
 events = ["**"]
 target = { url = "https://none.example.net" }
 config = { anything = "planted-for-an-adapter" }
+[groups.LIST]
+adapter = "none.wasm"
+events = ["**"]
+target = { url = "ftp://ann:planted-in-another-scheme@none.example.net" }
+config = [{ anything = "planted-where-no-table-stands" }]
 "#
     .to_owned()
 }

@@ -219,7 +219,9 @@ async fn pages(stage: &Stage) -> Vec<(String, Vec<u8>)> {
 
 fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let data = std::fs::read_dir(folder.join("data")).expect("a folder");
-    let files = data.map(|file| file.expect("a file").path()).chain([folder.join("host.log")]);
+    // Beside them stand the components, which know nobody.
+    let data = data.map(|file| file.expect("a file").path()).filter(|file| file.is_file());
+    let files = data.chain([folder.join("host.log")]);
     files.map(|file| (file.display().to_string(), std::fs::read(&file).expect("reads"))).collect()
 }
 

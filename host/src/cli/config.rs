@@ -77,7 +77,7 @@ async fn show(Show { only, config: file, format }: &Show) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let told: Vec<Value> = problems.found.iter().map(|problem| output::problem(problem, file)).collect();
-    let answer = json!({ "config": file, "good": is_good, "problems": told, "settings": settings });
+    let answer = json!({ "config": file.display().to_string(), "good": is_good, "problems": told, "settings": settings });
     format.print(&answer, |answer| table(&answer["settings"]));
     match is_good {
         true => ExitCode::SUCCESS,

@@ -36,6 +36,13 @@ pub fn all(
 ) -> Option<()> {
     let mut complete = true;
     section.each(|name, value| {
+        if name.contains(['.', '[', ']', '"']) {
+            value.complain(
+                Code::WrongValue,
+                "a group's name has no dot, bracket or quote: settings are named by them",
+                None,
+            );
+        }
         match value.section(|section| Some(group(name, section, directory, listen, kinds))) {
             Some((_, Some(group))) => read.whole.push(group),
             Some((Some(unserved), None)) => read.unserved.push(unserved),
@@ -67,9 +74,17 @@ fn group(
             .map(|(notify, default_reply)| (Some(notify), default_reply)),
         None => Some((None, Response::ACCEPTED)),
     };
+    let engine = engine.map(|engine| match &notify {
+        Some((notify, default_reply)) => engine::GroupSettings {
+            default_reply: default_reply.clone(),
+            registers: notify.as_ref().is_some_and(|notify| notify.register),
+            ..engine
+        },
+        None => engine,
+    });
+    let notify = notify.map(|(notify, _)| notify);
     let whole = serving(section, directory, engine.clone(), notify.clone());
-    let notify = notify.and_then(|(notify, _)| notify);
-    (engine.map(|engine| Unserved { engine, notify }), whole)
+    (engine.map(|engine| Unserved { engine, notify: notify.flatten() }), whole)
 }
 
 /// What an event is laid down with. As long as nothing moves, all else is never asked for.
@@ -88,6 +103,8 @@ fn taking(
             _ => None,
         })
     });
+    // Whoever wrote something else there wanted it to rest.
+    let paused = section.or("paused", "false", |value| value.truth()).unwrap_or(true);
     Some(engine::GroupSettings {
         group: Group(name.to_owned()),
         events: events?,
@@ -96,7 +113,7 @@ fn taking(
         slots: 1,
         default_reply: Response::ACCEPTED,
         breaker: BreakerPolicy { failures: 1, pause: HOUR, pause_max: HOUR },
-        paused: false,
+        paused,
         registers: false,
     })
 }
@@ -105,35 +122,25 @@ fn serving(
     section: &mut Section<'_>,
     directory: &Path,
     engine: Option<engine::GroupSettings>,
-    notify: Option<(Option<Notify>, Response)>,
+    notify: Option<Option<Notify>>,
 ) -> Option<GroupSettings> {
     let adapter = section.required("adapter", "\"adapters/oms-tmf641.wasm\"").and_then(|value| value.text());
     let secrets = section.section("secrets", |section| named_secrets(section, directory));
     let target = section.required("target", "{ url = \"https://oms.example.net\" }");
     let target = target.and_then(|value| value.section(|section| target::target(section, directory)));
     let limits = section.section("limits", limits);
-    let paused = section.or("paused", "false", |value| value.truth());
     let place = section.place();
     let (config, place) = match section.optional("config") {
         Some(value) => (config(&value), value.place()),
         None => (Some(Json::empty_object()), place),
     };
     let target::Target { settings: mut target, slots, retry, breaker } = target?;
-    let ((notify, default_reply), engine) = (notify?, engine?);
+    let (notify, engine) = (notify?, engine?);
     target.secrets = secrets?;
     let (limits, history_entries_max) = limits?;
     let policy = Policy { retry, history_entries_max, ..engine.policy };
-    let registers = notify.as_ref().is_some_and(|notify| notify.register);
     Some(GroupSettings {
-        engine: engine::GroupSettings {
-            policy,
-            slots,
-            default_reply,
-            breaker,
-            paused: paused?,
-            registers,
-            ..engine
-        },
+        engine: engine::GroupSettings { policy, slots, breaker, ..engine },
         adapter: directory.join(adapter?),
         limits,
         target,

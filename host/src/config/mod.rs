@@ -67,6 +67,8 @@ pub struct Settings {
     pub unserved: Vec<Unserved>,
     /// Those that it names and that were read with it: secrets and certificates.
     pub files: Vec<PathBuf>,
+    /// Each value by itself.
+    pub in_effect: InEffect,
     /// What would run, and is not as it should be.
     pub warnings: Vec<Problem>,
 }
@@ -135,6 +137,13 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// What would run, and is not as it should be.
+    pub fn log(&self) {
+        let Self { place, key, message, code, .. } = self;
+        let (at, code) = (format!("{}:{}", place.line, place.column), code.number());
+        tracing::warn!(key, at, code, why = message, "a setting is not as it should be");
+    }
+
     /// As a person reads it.
     pub fn tell(&self, file: &Path) -> String {
         let Place { line, column } = self.place;
@@ -241,8 +250,8 @@ fn resolve(file: &Path) -> (Result<Good, Problems>, Vec<Known>, InEffect) {
     match read.value {
         Some(settings) if concern_groups_alone(&read.problems, &settings) => {
             let billing = billing::Settings { secrets: secrets.clone(), ..settings.billing };
-            let (warnings, files) = (read.warnings, read.files);
-            let settings = Settings { warnings, files, secrets, billing, ..settings };
+            let (warnings, files, in_effect) = (read.warnings, read.files, read.in_effect.clone());
+            let settings = Settings { warnings, files, in_effect, secrets, billing, ..settings };
             let good = (without_the_faulty(settings, &read.problems), read.problems);
             (Ok(good), read.known, read.in_effect)
         }
@@ -261,7 +270,13 @@ pub fn concerns(problem: &Problem, group: &Group) -> bool {
 }
 
 fn concern_groups_alone(problems: &[Problem], settings: &Settings) -> bool {
-    problems.iter().all(|problem| settings.every_group().any(|known| concerns(problem, &known.group)))
+    let is_of = |problem: &Problem, group: &Group| {
+        // It may have been meant for what an operation is laid down with.
+        let is_misspelt = problem.code == Code::UnknownKey
+            && problem.key.matches('.').count() == format!("groups.{group}.").matches('.').count();
+        concerns(problem, group) && !is_misspelt
+    };
+    problems.iter().all(|problem| settings.every_group().any(|known| is_of(problem, &known.group)))
 }
 
 /// What was read with a default in place of something wrong is not what is meant.
@@ -271,6 +286,13 @@ fn without_the_faulty(mut settings: Settings, problems: &[Problem]) -> Settings 
     let faulty: Vec<GroupSettings> = faulty;
     let faulty = faulty.into_iter().map(|group| Unserved { engine: group.engine, notify: group.notify });
     settings.unserved.extend(faulty);
+    // A door of which something is not understood may be more open than it was meant to be.
+    for Unserved { engine, notify } in &mut settings.unserved {
+        let door = Group(format!("{}.notify", engine.group));
+        if problems.iter().any(|problem| concerns(problem, &door)) {
+            *notify = None;
+        }
+    }
     Settings { groups: whole, ..settings }
 }
 

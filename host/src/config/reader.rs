@@ -1,6 +1,7 @@
 //! Reads a TOML document key by key. Every key that is asked for is known; what is left over is
 //! not, and is refused with the nearest known name.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -138,6 +139,14 @@ impl Findings<'_> {
     }
 }
 
+/// A name as it stands in a key: one that could be taken for several is quoted.
+fn key_of(name: &str) -> Cow<'_, str> {
+    if name.is_empty() || name.contains(['.', '[', ']', '"']) {
+        return Cow::Owned(format!("{name:?}"));
+    }
+    Cow::Borrowed(name)
+}
+
 /// A table that is being read.
 pub struct Section<'a> {
     findings: &'a Findings<'a>,
@@ -172,7 +181,8 @@ impl<'a> Section<'a> {
     }
 
     fn full(&self, name: &str) -> String {
-        if self.key.is_empty() { name.to_owned() } else { format!("{}.{name}", self.key) }
+        let name = key_of(name);
+        if self.key.is_empty() { name.into_owned() } else { format!("{}.{name}", self.key) }
     }
 
     fn take(&mut self, name: &str, default: Option<String>, required: bool) -> Option<Value<'a>> {

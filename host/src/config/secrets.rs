@@ -62,14 +62,27 @@ pub fn admin_token(value: &Value<'_>, directory: &Path) -> Option<AdminToken> {
     // Of a short one it would tell whoever guesses.
     value.is_of_a_secret();
     value.section(|section| {
-        let digest = section.required("sha256", "\"…\"")?.parsed("64 hexadecimal digits", digest_of_hex)?;
-        Some(AdminToken::Digest(digest))
+        let value = section.required("sha256", "\"…\"")?;
+        let digest = digest_of_hex(&value.text()?);
+        if digest.is_none() {
+            // What stands there may be the token itself.
+            value.complain(Code::WrongValue, "it is not 64 hexadecimal digits", None);
+        }
+        digest.map(AdminToken::Digest)
     })
+}
+
+/// What is no file might never answer, and it is read again while the host runs.
+pub fn read_file(path: &Path) -> std::io::Result<String> {
+    if std::fs::metadata(path)?.is_file() {
+        return std::fs::read_to_string(path);
+    }
+    Err(std::io::Error::other("it is no file"))
 }
 
 fn from_file(value: &Value<'_>, path: &Path) -> Option<Secret> {
     value.reads(path);
-    match std::fs::read_to_string(path) {
+    match read_file(path) {
         Ok(text) => not_empty(value, text.trim_end_matches(['\r', '\n'])),
         Err(error) => {
             value.complain(

@@ -10,7 +10,7 @@ use super::portabilling::portabilling;
 use super::reader::Section;
 use super::secrets::admin_token;
 use super::values::{DAY, rate};
-use super::{Settings, groups};
+use super::{InEffect, Settings, groups};
 use crate::explain::Code;
 use crate::http::{AdminToken, ListenerSettings};
 use crate::secret::Vault;
@@ -56,6 +56,7 @@ pub fn root(root: &mut Section<'_>, directory: &Path, read: &mut groups::Read) -
         unserved: read.unserved.clone(),
         secrets: Vault::default(),
         files: Vec::new(),
+        in_effect: InEffect::new(),
         warnings: Vec::new(),
     })
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::reader::{InEffect, Meant, Setting};
-use super::values::has_credential;
 use crate::domain::{Group, Veil};
 use crate::ports::{SecretNamed, ShownSetting};
 use crate::secret::Vault;
@@ -54,11 +53,15 @@ impl Sight {
     }
 
     fn plain(&self, key: &str, value: &Value, among: &InEffect) -> Value {
-        let of_adapter = key.strip_prefix("groups.").and_then(|key| key.split_once(".config."));
+        let in_group = key.strip_prefix("groups.").and_then(|key| key.split_once('.'));
+        let of_adapter = in_group.and_then(|(group, rest)| Some((group, rest.strip_prefix("config")?)));
+        let of_adapter = of_adapter.filter(|(_, rest)| rest.is_empty() || rest.starts_with(['.', '[']));
         let Some((group, path)) = of_adapter else { return self.value(value, &self.veil) };
+        // What is no table was written by somebody who meant something else.
+        let Some(path) = path.strip_prefix('.') else { return HIDDEN.into() };
         let Some(veil) = self.veils.get(&Group(group.to_owned())) else { return HIDDEN.into() };
-        let names = path.split('.').map(|name| name.split('[').next().unwrap_or_default());
-        match names.into_iter().any(|name| veil.hides(name)) || is_beside_a_secret_name(key, among, veil) {
+        let mut names = path.split(['.', '[', ']', '"']);
+        match names.any(|name| veil.hides(name)) || is_beside_a_secret_name(key, among, veil) {
             true => HIDDEN.into(),
             false => self.value(value, veil),
         }
@@ -66,9 +69,7 @@ impl Sight {
 
     fn value(&self, value: &Value, veil: &Veil) -> Value {
         match value {
-            Value::String(text) if reqwest::Url::parse(text).is_ok_and(|url| has_credential(&url)) => {
-                HIDDEN.into()
-            }
+            Value::String(text) if holds_credential(text) => HIDDEN.into(),
             Value::String(text) => veil.without_secrets(&self.vault.strike(text)).into(),
             Value::Array(items) => items.iter().map(|item| self.value(item, veil)).collect(),
             Value::Object(members) => {
@@ -83,11 +84,20 @@ impl Sight {
     }
 }
 
-/// A header is a name and a value.
+/// Addresses of whatever kind, wherever in a text: `scheme://user:password@host`.
+fn holds_credential(text: &str) -> bool {
+    let mut addresses = text.split("://").skip(1);
+    addresses.any(|rest| rest.split(['/', '?', '#', ' ']).next().is_some_and(|host| host.contains('@')))
+}
+
+/// A header is a name and a value; whatever stands in a table with the name of a secret may be that.
 fn is_beside_a_secret_name(key: &str, among: &InEffect, veil: &Veil) -> bool {
-    let Some(of) = key.strip_suffix(".value") else { return false };
-    ["name", "key", "id", "field"].into_iter().any(|name| match among.get(&format!("{of}.{name}")) {
-        Some(Setting { value: Meant::Plain(Value::String(name)), .. }) => veil.hides(name),
-        Some(_) | None => false,
+    let tables = key.match_indices('.').map(|(at, _)| &key[..at]);
+    tables.flat_map(|of| ["name", "key", "id", "field"].map(|name| format!("{of}.{name}"))).any(|named| {
+        let is_a_secret = match among.get(&named) {
+            Some(Setting { value: Meant::Plain(Value::String(name)), .. }) => veil.hides(name),
+            Some(_) | None => false,
+        };
+        is_a_secret && named != key
     })
 }

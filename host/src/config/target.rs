@@ -117,7 +117,7 @@ fn may_be_contacted(value: &Value<'_>) -> bool {
     let Some(what) = literal(&url).and_then(outbound::forbidden) else { return true };
     value.complain(
         Code::NeverContacted,
-        format!("`{url}` is at {what}, and those are never contacted"),
+        format!("`{}` is at {what}, and those are never contacted", url.host_str().unwrap_or_default()),
         None,
     );
     false
@@ -149,7 +149,11 @@ fn identity(section: &mut Section<'_>, directory: &Path) -> Option<Secret> {
     }
     let validity = Validity::of_pem(&identity);
     if let Some(warning) = validity.and_then(|validity| validity.warning(SystemWorld.now(), "the target")) {
-        certificate.warn(Code::CertificateEnds, warning, Some("put a new one there, and restart"));
+        certificate.warn(
+            Code::CertificateEnds,
+            warning,
+            Some("put a new one there: it is taken without a restart"),
+        );
     }
     Some(Secret::new(identity))
 }

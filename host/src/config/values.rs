@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use reqwest::Certificate;
 
 use super::reader::{Section, Value};
-use super::secrets::secret;
+use super::secrets::{read_file, secret};
 use crate::domain::Patterns;
 use crate::explain::Code;
 use crate::secret::Secret;
@@ -47,7 +47,8 @@ pub fn url(value: &Value<'_>) -> Option<reqwest::Url> {
         Ok(url) => return Some(url),
         Err(_) => "it is not a URL",
     };
-    value.complain(Code::WrongValue, format!("`{text}`: {problem}"), None);
+    // What stands there is not quoted: it may hold a credential.
+    value.complain(Code::WrongValue, problem, None);
     None
 }
 
@@ -93,7 +94,7 @@ pub fn roots(value: &Value<'_>, directory: &Path) -> Option<Roots> {
 pub fn file(value: &Value<'_>, directory: &Path) -> Option<String> {
     let path = directory.join(value.text()?);
     value.reads(&path);
-    match std::fs::read_to_string(&path) {
+    match read_file(&path) {
         Ok(text) => Some(text),
         Err(error) => {
             value.complain(Code::CertificateFile, format!("cannot read {}: {error}", path.display()), None);
@@ -106,7 +107,7 @@ pub fn file(value: &Value<'_>, directory: &Path) -> Option<String> {
 pub fn base_url(value: &Value<'_>) -> Option<String> {
     let (url, text) = (url(value)?, value.text()?);
     if url.query().is_some() {
-        value.complain(Code::WrongValue, format!("`{text}`: a base URL has no query"), None);
+        value.complain(Code::WrongValue, "a base URL has no query", None);
         return None;
     }
     Some(text.trim_end_matches('/').to_owned())

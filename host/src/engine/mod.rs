@@ -218,10 +218,13 @@ impl Core {
         let slots = Arc::new(Semaphore::new(settings.slots));
         let working = TaskTracker::new();
         let hint = &self.hints.lanes[&settings.group];
-        let (mut turn, mut served) = (0_u32, self.ports.adapters.serves(&settings.group));
+        let (mut turn, mut served) = (0_u32, None);
         while !stop.is_cancelled() {
-            if served != self.ports.adapters.serves(&settings.group) {
-                served = !served;
+            let group = &settings.group;
+            let now = Some((self.ports.adapters.serves(group), self.quarantine(group).is_some()));
+            // At first, too: an adapter may have come since the host began.
+            if served != now {
+                served = now;
                 self.rest(&settings).await;
             }
             let free = slots.available_permits();

@@ -22,6 +22,8 @@ const LOG_IN: Name = Name {
 };
 /// A session that ends sooner was never good.
 const NEW: Duration = Duration::from_secs(30);
+/// After a log-in that nobody needs any more.
+const AGAIN_IN: Duration = Duration::from_millis(100);
 /// So many of them one after the other are as good as a refusal.
 const ENDED_NEW_MAX: u32 = 3;
 
@@ -75,13 +77,11 @@ impl Core {
 
     /// The one that runs, or a new one; `None` when the group's adapter cannot log in.
     pub(super) async fn group_session(&self, group: &Group) -> Result<Option<Arc<Session>>, Lack> {
-        let Some(needs) = self.ports.adapters.needs(group).filter(|needs| needs.logs_in) else {
-            return Ok(None);
-        };
+        // Whoever waited for a log-in of others may find another adapter or target.
         let mut state = self.sessions.0[group].lock().await;
-        let by = Some((needs.digest, self.ports.outbound.identity(group)));
-        if state.by != by {
-            *state = State { by, ..State::default() };
+        let Some(by) = self.logs_in(group) else { return Ok(None) };
+        if state.by.as_ref() != Some(&by) {
+            *state = State { by: Some(by.clone()), ..State::default() };
         }
         let now = self.ports.world.now();
         let is_good = |session: &&Arc<Session>| session.renew_at.is_none_or(|at| now < at);
@@ -95,6 +95,10 @@ impl Core {
             return Err(lack);
         }
         match self.log_in(group).await {
+            Ok(_) if self.logs_in(group) != Some(by) => {
+                let trouble = LOG_IN.unavailable("the adapter or the target became another one meanwhile");
+                Err(Lack { trouble, pause: AGAIN_IN })
+            }
             Ok(session) => {
                 let session = Arc::new(session);
                 tracing::info!(%group, renew_at = session.renew_at.map(tracing::field::display), "logged in to a target");
@@ -129,6 +133,12 @@ impl Core {
                 state.withheld.denied(Denial::Refused, Trouble::new("session-refused", why), None, now);
             tracing::warn!(%group, code = "session-refused", why, pause_s = lack.pause.as_secs(), "no session with a target");
         }
+    }
+
+    /// Who logs in where; `None`: nobody can.
+    fn logs_in(&self, group: &Group) -> Option<(Digest, Option<Digest>)> {
+        let needs = self.ports.adapters.needs(group).filter(|needs| needs.logs_in)?;
+        Some((needs.digest, self.ports.outbound.identity(group)))
     }
 
     async fn log_in(&self, group: &Group) -> Result<Session, Failed> {

@@ -194,7 +194,7 @@ impl Core {
         // One account less would be the end of it, and nobody has said so.
         if self.quarantine(group).is_some() {
             return Err(Refused::NotNow(format!(
-                "its adapter is in quarantine: install another one and restart, or `punchdown adapter release {group}`"
+                "its adapter is in quarantine: install another one, or `punchdown adapter release {group}`"
             )));
         }
         self.ports.journal.reprieve(subject, &adapter).await?;

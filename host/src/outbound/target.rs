@@ -172,12 +172,17 @@ impl Target {
         Ok(Self { http, settings, tokens, base, identity, turns })
     }
 
-    /// One that takes the place of another. Where both have the same rate, their requests together have no more.
+    /// One that takes the place of another. Where both have the same rate, their requests together have no more. A
+    /// secret that is named no more is known until the next start: what was begun may need it.
     #[must_use]
-    pub fn after(self, before: &Self) -> Self {
-        let is_same = self.settings.rate == before.settings.rate;
-        let turns = if is_same { before.turns.clone() } else { self.turns };
-        Self { turns, ..self }
+    pub fn after(mut self, before: &Self) -> Self {
+        if self.settings.rate == before.settings.rate {
+            self.turns.clone_from(&before.turns);
+        }
+        for (name, secret) in &before.settings.secrets {
+            self.settings.secrets.entry(name.clone()).or_insert_with(|| secret.clone());
+        }
+        self
     }
 
     /// As the port's method of that name.
@@ -348,6 +353,32 @@ mod tests {
             fills: vec![Fill { mark: "@@id@@".to_owned(), source: "secret.id".to_owned(), escape }],
             extras: None,
         }
+    }
+
+    #[test]
+    fn one_that_takes_anothers_place_keeps_its_rate_and_what_was_begun_may_need() {
+        let rate = |requests: u32| Rate {
+            requests: requests.try_into().expect("some"),
+            per: Duration::from_secs(60),
+        };
+        let with = |requests: u32, name: &str, value: &str| {
+            let mut target = target("http://oms.example", Auth::None);
+            target.settings.secrets = BTreeMap::from([(name.to_owned(), Secret::new(value))]);
+            target.settings.rate = Some(rate(requests));
+            target.turns = Turns::new(rate(requests)).map(Arc::new);
+            target
+        };
+        let share = |one: &Target, other: &Target| {
+            one.turns.as_ref().zip(other.turns.as_ref()).is_some_and(|(one, other)| Arc::ptr_eq(one, other))
+        };
+        let before = with(1, "old", "1");
+        let after = with(1, "new", "2").after(&before);
+        assert!(share(&after, &before));
+        let names: Vec<_> = after.settings.secrets.keys().map(String::as_str).collect();
+        assert_eq!(names, ["new", "old"]);
+        let changed = with(2, "old", "3").after(&before);
+        assert!(!share(&changed, &before));
+        assert_eq!(changed.settings.secrets["old"].expose(), "3", "what is named now counts");
     }
 
     #[test]

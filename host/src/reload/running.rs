@@ -2,19 +2,17 @@
 //! the start, whatever lies on disk.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
-use super::{Reload, is_of_the_whole_file, is_taken_over, refusal};
-use crate::config::{self, GroupSettings, InEffect, Sight};
+use super::{Reload, digest_of, is_of_the_whole_file, is_taken_over, load, refusal};
+use crate::config::{GroupSettings, InEffect, Sight};
 use crate::domain::Group;
 use crate::ports::{Adapters as _, Difference, RunsBy};
 
 pub struct RunningSettings(InEffect);
 
 impl RunningSettings {
-    /// Of a host that begins with this file. A group whose section was not whole runs by none of it.
-    pub fn begun(file: &Path, is_whole: impl Fn(&Group) -> bool) -> Self {
-        let mut settings = config::load_in_effect(file).1;
+    /// Of a host that begins with these. A section that was not whole is not what its group runs by.
+    pub fn begun(mut settings: InEffect, is_whole: impl Fn(&Group) -> bool) -> Self {
         settings.retain(|key, _| group_of(key).is_none_or(|group| is_whole(&Group(group.to_owned()))));
         Self(settings)
     }
@@ -22,15 +20,13 @@ impl RunningSettings {
     /// The keys that say something else on disk and are read at a start alone. Of a group that is new here, or was not
     /// whole at the start, its section.
     pub fn waits(&self, on_disk: &InEffect, whole: &[GroupSettings]) -> Vec<String> {
-        if on_disk.is_empty() {
-            return Vec::new();
-        }
         let (running, theirs) = (self.groups(), Self(on_disk.clone()).groups());
         let waits = |key: &String| match group_of(key) {
             Some(group) if !running.contains(group) => {
                 whole.iter().any(|it| it.group().0 == group).then(|| format!("groups.{group}"))
             }
-            Some(group) if theirs.contains(group) && is_taken_over(key) => None,
+            Some(group) if !theirs.contains(group) => Some(format!("groups.{group}")),
+            Some(_) if is_taken_over(key) => None,
             Some(_) | None => Some(key.clone()),
         };
         let found: BTreeSet<String> = self.differing(on_disk).filter_map(waits).collect();
@@ -66,12 +62,13 @@ impl RunningSettings {
         self.0.keys().filter_map(|key| group_of(key)).map(str::to_owned).collect()
     }
 
-    fn differ(&self, on_disk: &InEffect, sight: &Sight) -> Vec<Difference> {
+    /// Each side as it may be seen.
+    fn differ(&self, on_disk: &InEffect, sight: &Sight, sight_of_theirs: &Sight) -> Vec<Difference> {
         let (running, theirs) = (self.groups(), Self(on_disk.clone()).groups());
         let difference = |key: &String| Difference {
             key: key.clone(),
             running: sight.one(&self.0, key),
-            on_disk: sight.one(on_disk, key),
+            on_disk: sight_of_theirs.one(on_disk, key),
             // A group that comes or goes waits, with all that is in it.
             is_taken_over: is_taken_over(key)
                 && group_of(key).is_some_and(|group| running.contains(group) && theirs.contains(group)),
@@ -84,18 +81,32 @@ impl Reload {
     /// By what it runs while nobody else may change that.
     pub(super) async fn told(&self) -> RunsBy {
         let running = self.running.lock().await;
-        let (loaded, on_disk) = config::load_in_effect(&self.file);
-        let problems = loaded.map_or_else(|problems| problems.found, |(_, problems)| problems);
-        let served = self.catalog.served().into_iter();
-        let names = served.map(|(group, _)| (group.clone(), self.catalog.secret_fields(&group)));
+        let (loaded, on_disk) = load(&self.file).await;
+        let (groups, problems) = match loaded {
+            Ok((settings, problems)) => (settings.groups, problems),
+            Err(problems) => (problems.whole, problems.found),
+        };
+        let (mut names, mut names_of_theirs) = (BTreeMap::new(), BTreeMap::new());
+        for (group, serving) in self.catalog.served() {
+            let secret_fields = self.catalog.secret_fields(&group);
+            let on_disk = groups.iter().find(|it| *it.group() == group);
+            // Another component may call other names secret.
+            if let Some(on_disk) = on_disk
+                && digest_of(&on_disk.adapter).await.as_ref() == Some(serving.adapter.digest())
+            {
+                names_of_theirs.insert(group.clone(), secret_fields.clone());
+            }
+            names.insert(group, secret_fields);
+        }
         let settings = &running.settings;
-        let sight = Sight::of(&[&settings.0, &on_disk], names.collect::<BTreeMap<_, _>>());
+        let all = [&settings.0, &on_disk];
+        let (sight, sight_of_theirs) = (Sight::of(&all, names), Sight::of(&all, names_of_theirs));
         // What is no configuration at all cannot be compared.
         let is_read = !problems.iter().any(is_of_the_whole_file);
         RunsBy {
             file: self.file.clone(),
             settings: sight.all(&settings.0),
-            differs: if is_read { settings.differ(&on_disk, &sight) } else { Vec::new() },
+            differs: if is_read { settings.differ(&on_disk, &sight, &sight_of_theirs) } else { Vec::new() },
             refused: problems.into_iter().map(|problem| refusal(problem, &self.file)).collect(),
         }
     }

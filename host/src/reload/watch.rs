@@ -11,8 +11,7 @@ use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, ne
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Reload, digest_of};
-use crate::config;
+use super::{Reload, digest_of, load};
 use crate::domain::Digest;
 use crate::ports::Reloads as _;
 
@@ -37,7 +36,8 @@ pub async fn watch(reload: Arc<Reload>, stop: CancellationToken) {
     reload.reload("a changed file").await;
     while !stop.is_cancelled() {
         let Some(now) = stop.run_until_cancelled(settled(&reload.file)).await else { return };
-        if now != seen {
+        // What keeps a group unserved may have been mended elsewhere.
+        if now != seen || reload.leaves_unserved() {
             reload.reload("a changed file").await;
             seen = now;
         }
@@ -58,7 +58,7 @@ pub async fn watch(reload: Arc<Reload>, stop: CancellationToken) {
 
 /// The configuration, and the files that it names.
 async fn look(file: &Path) -> Seen {
-    let (groups, named) = match config::load_what_is_good(file) {
+    let (groups, named) = match load(file).await.0 {
         Ok((settings, _)) => (settings.groups, settings.files),
         Err(problems) => (problems.whole, problems.files),
     };

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::{Adapter, Limits, Sandbox, Shelf};
-use crate::domain::{Digest, Errand, Group, Json, Notification, Progress, Reading};
+use crate::domain::{Digest, Errand, Group, Json, Notification, Progress, Reading, Timestamp};
 use crate::ports::{AdapterError, Adapters, Needs, Question, Register, Run};
 
 /// Questions that a group may ask at the same time: computing is all they do.
@@ -89,10 +89,10 @@ impl Catalog {
     }
 
     /// Keeps what is to serve a group, or serves it. What it begins may be gone on with by it alone.
-    pub async fn shelve(&self, group: &Group, digest: &Digest, file: &Path) {
+    pub async fn shelve(&self, group: &Group, digest: &Digest, file: &Path, now: Timestamp) {
         let Some(Kept { shelf, .. }) = self.0.kept.get() else { return };
         let (shelf, of, what, file) = (shelf.clone(), group.clone(), digest.clone(), file.to_owned());
-        let put = tokio::task::spawn_blocking(move || shelf.put(&of, &what, &file)).await;
+        let put = tokio::task::spawn_blocking(move || shelf.put(&of, &what, &file, now)).await;
         if let Err(error) = put.unwrap_or_else(|error| Err(io::Error::other(error))) {
             tracing::warn!(%group, %digest, %error, "an adapter is not kept: after a restart nobody can go on with what only it can");
         }

@@ -60,6 +60,8 @@ fn exports_all(ours: &Surface, theirs: &Surface) -> Result<(), String> {
         let Some(found) = exported.iter().find(|found| found.is(known)) else {
             let other_version = exported.iter().find(|found| found.name == known.name);
             return match other_version {
+                // A half for a later contract may have what ours does without.
+                Some(other) if !is_required && is_of_another_half(ours, exported, other) => continue,
                 Some(other) => Err(format!("it exports {}; this host speaks {full}", other.full())),
                 None if is_required => {
                     Err(format!("it exports {}; an adapter exports {full}", list(exported)))
@@ -75,6 +77,13 @@ fn exports_all(ours: &Surface, theirs: &Surface) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Whether it belongs to what the component exports for another version as a whole.
+fn is_of_another_half(ours: &Surface, exported: &[Interface], other: &Interface) -> bool {
+    let is_its =
+        |it: &Interface| it.version == other.version && ours.exports.iter().any(|own| own.name == it.name);
+    exported.iter().any(is_its)
 }
 
 /// What the component asks for is offered, and is what the component takes it for. Which of WASI
@@ -110,7 +119,8 @@ fn same(name: &str, ours: &Shape, theirs: &Shape) -> Result<(), String> {
 
 /// What else it exports, under names of its own or of others, is nobody's business.
 fn unknown(ours: &Surface, theirs: &Surface) -> Vec<String> {
-    let known = |it: &Interface| ours.exports.iter().chain(&ours.optional).any(|known| known.name == it.name);
+    let ours_all = || ours.exports.iter().chain(&ours.optional).chain(&ours.imports);
+    let known = |it: &Interface| ours_all().any(|known| known.is(it));
     let beside = theirs.exports.iter().filter(|it| ours.has_package_of(it) && !known(it));
     beside.map(Interface::full).collect()
 }

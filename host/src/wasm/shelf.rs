@@ -4,11 +4,11 @@
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::domain::{Digest, Group};
+use crate::domain::{Digest, Group, Timestamp};
 
 /// So many of a group; the oldest one goes.
 const EDITIONS_MAX: usize = 8;
@@ -38,10 +38,11 @@ impl Shelf {
     ///
     /// # Errors
     /// When it cannot be read or written, or is another one.
-    pub fn put(&self, group: &Group, digest: &Digest, path: &Path) -> io::Result<()> {
+    pub fn put(&self, group: &Group, digest: &Digest, path: &Path, now: Timestamp) -> io::Result<()> {
         let (folder, place) = (self.of(group), self.place(group, digest));
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(now.millis().unsigned_abs());
         if self.has(group, digest) {
-            return File::options().append(true).open(place)?.set_modified(SystemTime::now());
+            return File::options().append(true).open(place)?.set_modified(now);
         }
         let bytes = fs::read(path)?;
         if Digest::of(&bytes) != *digest {
@@ -51,6 +52,7 @@ impl Shelf {
         let unfinished = place.with_extension("unfinished");
         let mut file = File::create(&unfinished)?;
         file.write_all(&bytes)?;
+        file.set_modified(now)?;
         file.sync_all()?;
         fs::rename(unfinished, place)?;
         File::open(&folder)?.sync_all()?;
@@ -106,23 +108,22 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (shelf, file) = (Shelf::beside(folder.path()), folder.path().join("a.wasm"));
         let (group, other) = (Group("../H S".to_owned()), Group("PCRF".to_owned()));
-        let put = |number: u8| {
+        let put = |number: u8, at: i64| {
             fs::write(&file, [number]).expect("written");
             let digest = Digest::of(&[number]);
-            shelf.put(&group, &digest, &file).expect("kept");
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            shelf.put(&group, &digest, &file, Timestamp::from_millis(at)).expect("kept");
             digest
         };
-        let first = put(0);
-        let second = put(1);
-        (2..8).for_each(|number| drop(put(number)));
-        put(0);
-        put(8);
+        let first = put(0, 0);
+        let second = put(1, 1);
+        (2..8).for_each(|number| drop(put(number, number.into())));
+        put(0, 8);
+        put(8, 9);
         let kept: Vec<Digest> = shelf.editions(&group).into_iter().map(|it| it.digest).collect();
         assert_eq!((kept.len(), &kept[0], &kept[1]), (EDITIONS_MAX, &Digest::of(&[8]), &first));
         assert!(!shelf.has(&group, &second), "the oldest one went");
         assert!(shelf.editions(&other).is_empty());
-        assert!(shelf.put(&group, &second, &file).is_err(), "another one lies there");
+        assert!(shelf.put(&group, &second, &file, Timestamp::default()).is_err(), "another one lies there");
         assert!(!shelf.has(&group, &second));
         let beside = fs::read_dir(folder.path()).expect("a folder").count();
         assert_eq!(beside, 2, "no name leads out of the shelf");

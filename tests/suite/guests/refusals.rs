@@ -113,6 +113,22 @@ async fn a_type_that_differs_is_shown_on_both_sides() {
     }
 }
 
+/// Each type names the one before twice, by a long name: written down in full they would fill the memory.
+#[tokio::test]
+async fn types_that_are_too_large_are_not_looked_at() {
+    use std::fmt::Write as _;
+    let long = vec!["long"; 4000].join("-");
+    let mut types = format!("(type $t0 (record (field \"{long}\" u8))) (export \"n0\" (type $e0 (eq $t0)))");
+    for (at, before) in (1..15).zip(0..) {
+        let fields = format!("(field \"{long}\" $e{before}) (field \"b\" $e{before})");
+        let _ = write!(types, "(type $t{at} (record {fields})) (export \"n{at}\" (type $e{at} (eq $t{at})))");
+    }
+    let text = format!(
+        "(component (import \"made-up:thing/facts\" (instance {types} (export \"f\" (func (param \"x\" $e14))))))"
+    );
+    refused("large.wasm", wat::parse_str(text).expect("a component"), &["its types are too large"]).await;
+}
+
 #[tokio::test]
 async fn a_function_that_is_missing_is_named() {
     let read = "read-notification: func(config: json, notification: notification) -> reading;";

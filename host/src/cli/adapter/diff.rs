@@ -47,9 +47,9 @@ async fn compared(a: &Path, b: Option<&Path>) -> Result<Value, ExitCode> {
             (ours.compare_with_contract(contract), Said::default())
         }
     };
-    let b = b.map_or_else(|| json!(contract_spoken()), |b| json!(b));
+    let b = b.map_or_else(|| json!(contract_spoken()), |b| json!(b.display().to_string()));
     Ok(json!({
-        "a": a,
+        "a": a.display().to_string(),
         "b": b,
         "same": found.is_empty(),
         "differences": found.iter().map(shown).collect::<Vec<_>>(),

@@ -93,7 +93,7 @@ pub async fn list(List { group, door }: &List) -> ExitCode {
         let editions = shelf.editions(group.group()).into_iter().map(|it| edition(&it, now.as_ref()));
         json!({
             "group": group.group().0,
-            "adapter": group.adapter,
+            "adapter": group.adapter.display().to_string(),
             "digest": now.as_ref().map(ToString::to_string),
             "kept": editions.collect::<Vec<_>>(),
         })

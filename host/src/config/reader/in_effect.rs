@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::super::Place;
 use super::super::json::json;
 use super::super::shapes::Shape;
-use super::Findings;
+use super::{Findings, key_of};
 use crate::secret::Secret;
 
 /// Each setting by its key.
@@ -107,7 +107,7 @@ impl Walk<'_> {
     /// `any`: it is inside of what was read whatever it is.
     fn table(&mut self, table: &DeTable<'_>, key: &str, any: bool) {
         for (name, value) in table {
-            let name = name.get_ref();
+            let name = key_of(name.get_ref());
             let key = if key.is_empty() { name.to_string() } else { format!("{key}.{name}") };
             self.value(value, &key, any);
         }

@@ -120,12 +120,12 @@ impl<'a> Value<'a> {
         self.findings.references.borrow_mut().push(self.key.clone());
     }
 
-    /// Remembers a secret that was read here, with all others of the document.
     /// What it says depends on that file, too.
     pub fn reads(&self, file: &Path) {
         self.findings.files.borrow_mut().push(file.to_owned());
     }
 
+    /// Remembers a secret that was read here, with all others of the document.
     pub fn remember(&self, secret: &Secret) {
         self.findings.secrets.borrow_mut().push((self.key.clone(), secret.clone()));
     }

@@ -12,7 +12,7 @@ use crate::ports::{Difference, RunsBy, ShownSetting};
 pub async fn show(State(door): State<Arc<Door>>) -> Json<Value> {
     let RunsBy { file, settings, differs, refused } = door.reloads.runs_by().await;
     Json(json!({
-        "file": file,
+        "file": file.display().to_string(),
         "settings": settings.iter().map(setting).collect::<Vec<_>>(),
         "differs": differs.iter().map(difference).collect::<Vec<_>>(),
         "problems": refused.iter().map(reload::problem).collect::<Vec<_>>(),

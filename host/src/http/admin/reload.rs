@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::Door;
@@ -13,8 +14,10 @@ pub async fn last(State(door): State<Arc<Door>>) -> Json<Value> {
     Json(told(&door.reloads.last().await))
 }
 
-pub async fn now(State(door): State<Arc<Door>>) -> Json<Value> {
-    Json(told(&door.reloads.reload("an operator").await))
+pub async fn now(State(door): State<Arc<Door>>) -> Result<Json<Value>, StatusCode> {
+    // Whoever asked may hang up, and what is begun is finished all the same.
+    let reloaded = tokio::spawn(async move { door.reloads.reload("an operator").await }).await;
+    reloaded.map(|reloaded| Json(told(&reloaded))).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 fn told(reloaded: &Reloaded) -> Value {
@@ -43,7 +46,7 @@ pub fn problem(refusal: &Refusal) -> Value {
     json!({
         "code": refusal.code,
         "key": refusal.key,
-        "file": refusal.file,
+        "file": refusal.file.display().to_string(),
         "line": refusal.line,
         "column": refusal.column,
         "message": refusal.message,

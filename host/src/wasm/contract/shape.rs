@@ -1,6 +1,7 @@
 //! The shape of a function or a type, with the names of all that it is made of. Two that have the same shape are
 //! the same to the component model: it knows a type by its parts and not by its name.
 
+use std::cell::Cell;
 use std::fmt;
 
 use wit_parser::{Function, Handle, Resolve, Type, TypeDef, TypeDefKind, TypeId, TypeOwner};
@@ -19,46 +20,86 @@ pub struct Shape {
     parts: Vec<(String, Shape)>,
 }
 
-pub fn function(resolve: &Resolve, function: &Function) -> Shape {
+/// Types may name each other many times over, and a component could name so many that they fill the memory.
+const BYTES_MAX: usize = 16 << 20;
+/// What a part costs beside its name.
+const PART_BYTES: usize = 128;
+
+/// A look at types, that sees no more than so much.
+pub struct Look<'a> {
+    pub resolve: &'a Resolve,
+    left: Cell<Option<usize>>,
+}
+
+impl<'a> Look<'a> {
+    pub fn at(resolve: &'a Resolve) -> Self {
+        Self { resolve, left: Cell::new(Some(BYTES_MAX)) }
+    }
+
+    /// Whether something was not seen.
+    pub fn is_over(&self) -> bool {
+        self.left.get().is_none()
+    }
+
+    fn has_room_for(&self, def: &TypeDef) -> bool {
+        let names: usize = match &def.kind {
+            TypeDefKind::Record(record) => record.fields.iter().map(|it| it.name.len() + PART_BYTES).sum(),
+            TypeDefKind::Variant(variant) => variant.cases.iter().map(|it| it.name.len() + PART_BYTES).sum(),
+            TypeDefKind::Enum(words) => words.cases.iter().map(|it| it.name.len() + PART_BYTES).sum(),
+            TypeDefKind::Flags(flags) => flags.flags.iter().map(|it| it.name.len() + PART_BYTES).sum(),
+            TypeDefKind::Tuple(tuple) => tuple.types.len() * PART_BYTES,
+            _ => PART_BYTES,
+        };
+        let own = def.name.as_ref().map_or(0, String::len);
+        let left = self.left.get().and_then(|left| left.checked_sub(names + own + PART_BYTES));
+        self.left.set(left);
+        left.is_some()
+    }
+}
+
+pub fn function(look: &Look<'_>, function: &Function) -> Shape {
     let mut parts: Vec<_> = function
         .params
         .iter()
-        .map(|param| (format!("parameter `{}`", param.name), of(resolve, &param.ty)))
+        .map(|param| (format!("parameter `{}`", param.name), of(look, &param.ty)))
         .collect();
     if let Some(result) = &function.result {
-        parts.push(("result".to_owned(), of(resolve, result)));
+        parts.push(("result".to_owned(), of(look, result)));
     }
     let kind = if function.kind.is_async() { "async function" } else { "function" };
     Shape { parts, ..plain(kind) }
 }
 
-pub fn named_type(resolve: &Resolve, id: TypeId) -> Shape {
-    of(resolve, &Type::Id(id))
+pub fn named_type(look: &Look<'_>, id: TypeId) -> Shape {
+    of(look, &Type::Id(id))
 }
 
 fn plain(kind: impl Into<String>) -> Shape {
     Shape { kind: kind.into(), name: None, home: None, parts: Vec::new() }
 }
 
-fn of(resolve: &Resolve, ty: &Type) -> Shape {
+fn of(look: &Look<'_>, ty: &Type) -> Shape {
     let Type::Id(id) = ty else { return plain(format!("{ty:?}").to_lowercase()) };
-    let def = &resolve.types[*id];
-    let optional = |ty: &Option<Type>| ty.as_ref().map_or_else(|| plain("nothing"), |ty| of(resolve, ty));
+    let def = &look.resolve.types[*id];
+    if !look.has_room_for(def) {
+        return plain("too large");
+    }
+    let optional = |ty: &Option<Type>| ty.as_ref().map_or_else(|| plain("nothing"), |ty| of(look, ty));
     let inside = |shape: Shape| vec![(INSIDE.to_owned(), shape)];
     let named = |part: &str, name: &str, shape: Shape| (format!("{part} `{name}`"), shape);
     let parts = match &def.kind {
         TypeDefKind::Type(inner) => {
-            let mut shape = of(resolve, inner);
+            let mut shape = of(look, inner);
             shape.name = shape.name.or_else(|| def.name.clone());
             return shape;
         }
         // The one kind that is known by its name, and by where it has it.
         TypeDefKind::Resource => {
-            let (name, home) = (def.name.clone().unwrap_or_default(), home(resolve, def));
+            let (name, home) = (def.name.clone().unwrap_or_default(), home(look.resolve, def));
             return plain(format!("resource `{}.{name}`", home.unwrap_or_default()));
         }
         TypeDefKind::Record(record) => {
-            record.fields.iter().map(|field| named("field", &field.name, of(resolve, &field.ty))).collect()
+            record.fields.iter().map(|field| named("field", &field.name, of(look, &field.ty))).collect()
         }
         TypeDefKind::Variant(variant) => {
             variant.cases.iter().map(|case| named("case", &case.name, optional(&case.ty))).collect()
@@ -71,26 +112,26 @@ fn of(resolve: &Resolve, ty: &Type) -> Shape {
         }
         TypeDefKind::Tuple(tuple) => {
             let parts = tuple.types.iter().enumerate();
-            parts.map(|(at, ty)| (format!("part {}", at + 1), of(resolve, ty))).collect()
+            parts.map(|(at, ty)| (format!("part {}", at + 1), of(look, ty))).collect()
         }
         TypeDefKind::Result(result) => {
             vec![("`ok`".to_owned(), optional(&result.ok)), ("`err`".to_owned(), optional(&result.err))]
         }
         TypeDefKind::Map(key, value) => {
-            vec![("key".to_owned(), of(resolve, key)), ("value".to_owned(), of(resolve, value))]
+            vec![("key".to_owned(), of(look, key)), ("value".to_owned(), of(look, value))]
         }
-        TypeDefKind::Option(inner) | TypeDefKind::List(inner) => inside(of(resolve, inner)),
+        TypeDefKind::Option(inner) | TypeDefKind::List(inner) => inside(of(look, inner)),
         TypeDefKind::FixedLengthList(inner, length) => {
             let kind = format!("list of {length}");
-            return Shape { name: def.name.clone(), parts: inside(of(resolve, inner)), ..plain(kind) };
+            return Shape { name: def.name.clone(), parts: inside(of(look, inner)), ..plain(kind) };
         }
         TypeDefKind::Future(inner) | TypeDefKind::Stream(inner) => inside(optional(inner)),
         TypeDefKind::Handle(Handle::Own(resource) | Handle::Borrow(resource)) => {
-            inside(named_type(resolve, *resource))
+            inside(named_type(look, *resource))
         }
         TypeDefKind::Unknown => Vec::new(),
     };
-    Shape { kind: def.kind.as_str().to_owned(), name: def.name.clone(), home: home(resolve, def), parts }
+    Shape { kind: def.kind.as_str().to_owned(), name: def.name.clone(), home: home(look.resolve, def), parts }
 }
 
 fn home(resolve: &Resolve, def: &TypeDef) -> Option<String> {

@@ -3,7 +3,7 @@
 use wit_component::DecodedWasm;
 use wit_parser::{InterfaceId, PackageId, Resolve, WorldId, WorldItem, WorldKey};
 
-use super::shape::{self, Shape};
+use super::shape::{self, Look, Shape};
 
 /// The world of every adapter.
 const WORLD: &str = "adapter";
@@ -30,7 +30,12 @@ impl Surface {
     /// Why it is no component.
     pub fn of_component(bytes: &[u8]) -> Result<Self, String> {
         let (resolve, world) = decode(bytes)?;
-        Ok(Self::of_world(&resolve, world))
+        let look = Look::at(&resolve);
+        let surface = Self::of_world(&look, world);
+        match look.is_over() {
+            false => Ok(surface),
+            true => Err("its types are too large to be looked at".to_owned()),
+        }
     }
 
     /// # Errors
@@ -41,8 +46,9 @@ impl Surface {
         let package = resolve.push_str("adapter.wit", text).map_err(|error| unreadable(error.to_string()))?;
         let world = resolve.packages[package].worlds.get(WORLD).copied();
         let world = world.ok_or_else(|| unreadable(format!("it has no world `{WORLD}`")))?;
-        let mut surface = Self::of_world(&resolve, world);
-        surface.optional = optional(&resolve, package, world);
+        let look = Look::at(&resolve);
+        let mut surface = Self::of_world(&look, world);
+        surface.optional = optional(&look, package, world);
         Ok(surface)
     }
 
@@ -51,21 +57,21 @@ impl Surface {
         self.exports.iter().any(|own| own.package().is_some() && own.package() == interface.package())
     }
 
-    fn of_world(resolve: &Resolve, world: WorldId) -> Self {
-        let world = &resolve.worlds[world];
-        let imports = world.imports.iter().filter_map(|item| Interface::of_item(resolve, item)).collect();
-        let exports = world.exports.iter().filter_map(|item| Interface::of_item(resolve, item)).collect();
+    fn of_world(look: &Look<'_>, world: WorldId) -> Self {
+        let world = &look.resolve.worlds[world];
+        let imports = world.imports.iter().filter_map(|item| Interface::of_item(look, item)).collect();
+        let exports = world.exports.iter().filter_map(|item| Interface::of_item(look, item)).collect();
         Self { imports, exports, optional: Vec::new() }
     }
 }
 
 impl Interface {
-    fn of_item(resolve: &Resolve, (key, item): (&WorldKey, &WorldItem)) -> Option<Self> {
-        let full = resolve.name_world_key(key);
+    fn of_item(look: &Look<'_>, (key, item): (&WorldKey, &WorldItem)) -> Option<Self> {
+        let full = look.resolve.name_world_key(key);
         match item {
-            WorldItem::Interface { id, .. } => Some(Self::of(resolve, &full, *id)),
+            WorldItem::Interface { id, .. } => Some(Self::of(look, &full, *id)),
             WorldItem::Function(function) => Some(Self {
-                functions: vec![(function.name.clone(), shape::function(resolve, function))],
+                functions: vec![(function.name.clone(), shape::function(look, function))],
                 is_function: true,
                 ..Self::empty(&full)
             }),
@@ -74,15 +80,15 @@ impl Interface {
         }
     }
 
-    fn of(resolve: &Resolve, full: &str, id: InterfaceId) -> Self {
-        let interface = &resolve.interfaces[id];
+    fn of(look: &Look<'_>, full: &str, id: InterfaceId) -> Self {
+        let interface = &look.resolve.interfaces[id];
         let functions = interface.functions.iter();
         let types = interface.types.iter();
         Self {
             functions: functions
-                .map(|(name, function)| (name.clone(), shape::function(resolve, function)))
+                .map(|(name, function)| (name.clone(), shape::function(look, function)))
                 .collect(),
-            types: types.map(|(name, id)| (name.clone(), shape::named_type(resolve, *id))).collect(),
+            types: types.map(|(name, id)| (name.clone(), shape::named_type(look, *id))).collect(),
             ..Self::empty(full)
         }
     }
@@ -119,7 +125,8 @@ impl Interface {
     }
 }
 
-fn optional(resolve: &Resolve, package: PackageId, world: WorldId) -> Vec<Interface> {
+fn optional(look: &Look<'_>, package: PackageId, world: WorldId) -> Vec<Interface> {
+    let resolve = look.resolve;
     let world = &resolve.worlds[world];
     let package = &resolve.packages[package];
     let is_named = |id: InterfaceId| {
@@ -127,7 +134,7 @@ fn optional(resolve: &Resolve, package: PackageId, world: WorldId) -> Vec<Interf
         world.imports.contains_key(&key) || world.exports.contains_key(&key)
     };
     let beside = package.interfaces.values().filter(|id| !is_named(**id));
-    beside.filter_map(|id| Some(Interface::of(resolve, &resolve.id_of(*id)?, *id))).collect()
+    beside.filter_map(|id| Some(Interface::of(look, &resolve.id_of(*id)?, *id))).collect()
 }
 
 fn decode(bytes: &[u8]) -> Result<(Resolve, WorldId), String> {
