@@ -11,7 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
-use crate::config::{self, Good, GroupSettings, InEffect, Problem, Problems};
+use crate::config::{self, Good, GroupSettings, InEffect, Place, Problem, Problems};
 use crate::domain::Group;
 use crate::explain::Code;
 use crate::outbound::{Target, Targets};
@@ -50,7 +50,11 @@ struct Running {
 async fn load(file: &Path) -> (Result<Good, Problems>, InEffect) {
     let (path, file) = (file.to_owned(), file.to_owned());
     let loaded = tokio::task::spawn_blocking(move || config::load_in_effect(&path)).await;
-    loaded.unwrap_or_else(|_| (Err(Problems::of(&file, Vec::new())), InEffect::new()))
+    loaded.unwrap_or_else(|_| {
+        let (place, key, code) = (Place::default(), String::new(), Code::FileUnreadable);
+        let message = "reading it came to no end".to_owned();
+        (Err(Problems::of(&file, vec![Problem { place, key, message, help: None, code }])), InEffect::new())
+    })
 }
 
 /// With what a host has just begun.
@@ -306,8 +310,10 @@ fn tell(reloaded: &Reloaded) {
     }
     for Refusal { code, key, line, column, message, .. } in &reloaded.refused {
         let at = format!("{line}:{column}");
-        let is_served = reloaded.groups.iter().any(|(group, _)| key.starts_with(&format!("groups.{group}")));
-        let goes_on = if is_served { "what served goes on" } else { "no adapter serves its group" };
+        let group = running::group_of(key);
+        let is_served = |group: &str| reloaded.groups.iter().any(|(served, _)| served.0 == group);
+        let goes_on =
+            if group.is_none_or(is_served) { "what served goes on" } else { "no adapter serves its group" };
         tracing::error!(key, at, code, why = message, because, goes_on, "not taken over");
     }
     for key in &reloaded.waits {

@@ -300,22 +300,28 @@ async fn another_secret_another_group_and_a_broken_file_are_told() {
     let folder = folder();
     let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
     stage.start_host().await.expect("the host starts");
-    std::fs::write(folder.path().join("secrets/oms"), "another-oms-token").expect("written");
-    let token = json!({ "from": "file", "name": "secrets/oms" });
+    // One that waits: those of groups are taken over as soon as they lie there.
+    let secret = folder.path().join("secrets/portabilling");
+    let before = std::fs::read(&secret).expect("a secret");
+    std::fs::write(&secret, "another-token").expect("written");
+    let token = json!({ "from": "file", "name": "secrets/portabilling" });
     let told = diff(&stage, 1).await;
     let [differs] = &told["differs"].as_array().expect("a list")[..] else { panic!("{told:#}") };
     assert_eq!((&differs["running"]["secret"], &differs["on_disk"]["secret"]), (&token, &token), "{told:#}");
     let written = text(&said(&stage, &["config", "diff"]).await);
-    assert!(written.contains("(secret) file secrets/oms") && written.contains(", another one"), "{written}");
+    assert!(
+        written.contains("(secret) file secrets/portabilling") && written.contains(", another one"),
+        "{written}"
+    );
     let (_, runs) = running(&stage, "stage-admin-token").await;
-    for secret in ["another-oms-token", OMS_TOKEN, "stage-admin-token", "stage-espf-password"] {
+    for secret in ["another-token", OMS_TOKEN, "stage-admin-token", "stage-espf-password"] {
         for told in [&told.to_string(), &written, &runs.to_string()] {
             assert!(!told.contains(secret), "{secret} in {told}");
         }
     }
 
     // All of a group that was not there waits, its adapter too.
-    std::fs::write(folder.path().join("secrets/oms"), OMS_TOKEN).expect("written");
+    std::fs::write(&secret, before).expect("written");
     let good = std::fs::read_to_string(&stage.config).expect("a configuration");
     let more = format!(
         "{good}\n[groups.MORE]\nadapter = \"{}\"\nservice = \"PCRF\"\nevents = [\"**\"]\ntarget = {{ url = \"https://more.example.net\" }}\nconfig = {{ specification = \"more\" }}\n",

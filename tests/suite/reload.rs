@@ -332,8 +332,23 @@ async fn an_operator_puts_another_adapter_in_its_place_and_goes_back() {
     assert!(!nobody.status.success(), "{nobody:?}");
     assert_eq!((kept().await.len(), &reloaded(&stage).await["groups"][0]["digest"]), (1, &before));
 
+    // Whom the host does not admit changes nothing.
+    let config = std::fs::read_to_string(&stage.config).expect("a configuration");
+    let wrong_token = config.replace("secrets/admin", "secrets/oms");
+    put(&stage.config, wrong_token.as_bytes());
+    let stranger = said(&stage, &["adapter", "install", &ignores, "--group", "HSS"]).await;
+    assert_eq!(stranger.status.code(), Some(77), "{stranger:?}");
+    put(&stage.config, config.as_bytes());
+    assert_eq!(
+        std::fs::read(&adapter).expect("a file"),
+        std::fs::read(oms_adapter().expect("an adapter")).expect("a file")
+    );
+
+    std::fs::set_permissions(&adapter, std::os::unix::fs::PermissionsExt::from_mode(0o604)).expect("chmod");
     let good = said(&stage, &["adapter", "install", &ignores, "--group", "HSS"]).await;
     assert!(good.status.success(), "{good:?}");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&adapter.metadata().expect("a file").permissions());
+    assert_eq!(mode & 0o777, 0o604, "whoever could read it still can");
     let installed = reloaded(&stage).await["groups"][0].clone();
     assert_eq!(installed["adapter"], "guest");
     assert_eq!(std::fs::read(&adapter).expect("a file"), std::fs::read(&ignores).expect("a file"));

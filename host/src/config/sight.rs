@@ -86,8 +86,8 @@ impl Sight {
 
 /// Addresses of whatever kind, wherever in a text: `scheme://user:password@host`.
 fn holds_credential(text: &str) -> bool {
-    let mut addresses = text.split("://").skip(1);
-    addresses.any(|rest| rest.split(['/', '?', '#', ' ']).next().is_some_and(|host| host.contains('@')))
+    let at = |rest: &str| rest.split([' ', '"', '\'']).next().is_some_and(|address| address.contains('@'));
+    text.split("://").skip(1).chain(text.split("jdbc:").skip(1)).any(at)
 }
 
 /// A header is a name and a value; whatever stands in a table with the name of a secret may be that.

@@ -121,6 +121,11 @@ impl Core {
         self.suspects.of(subject, &self.serving(subject.group())?)
     }
 
+    /// Whether a process died while that one was asked about whatever.
+    pub(super) fn has_killed(&self, adapter: &Digest) -> bool {
+        self.suspects.look(|known| known.iter().any(|it| it.adapter == *adapter))
+    }
+
     /// Why that one is not asked about it any more.
     pub(super) fn fatal(&self, subject: &Subject) -> Option<Trouble> {
         self.suspect(subject)?.trouble()

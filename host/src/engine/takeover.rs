@@ -2,7 +2,7 @@
 //! it is there.
 
 use super::Core;
-use crate::domain::{Asked, Decision, Digest, Operation, Progress, Reason, Request, Trouble};
+use crate::domain::{Asked, Decision, Digest, Operation, Progress, Reason, Request, Subject, Trouble};
 use crate::ports::{AdapterError, Question};
 
 /// The next decision, and whose it is. Whoever is to decide is named once, so that one who takes over meanwhile decides
@@ -27,7 +27,10 @@ pub async fn decide(
     };
     match asked.await {
         // Whatever the new one makes of it, what began it is still there.
-        Err(AdapterError::Fault(_)) if adapters.keeps(group, before) => {
+        // Unless a process died of it: nobody would be there to see that it was not the new one.
+        Err(AdapterError::Fault(_)) if adapters.keeps(group, before) && !core.has_killed(before) => {
+            let subject = Subject::Lane(operation.lane.clone());
+            let _mark = core.ports.journal.mark(&subject, before);
             adapters.provision_by(before, question).await
         }
         answer => answer,

@@ -113,6 +113,6 @@ impl Reload {
 }
 
 /// The group in whose section a key stands.
-fn group_of(key: &str) -> Option<&str> {
+pub fn group_of(key: &str) -> Option<&str> {
     key.strip_prefix("groups.")?.split('.').next()
 }

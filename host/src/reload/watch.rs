@@ -34,10 +34,11 @@ pub async fn watch(reload: Arc<Reload>, stop: CancellationToken) {
     let mut watching = Watching::new(hints, &seen);
     // What changed while the host began.
     reload.reload("a changed file").await;
+    let mut is_time = false;
     while !stop.is_cancelled() {
         let Some(now) = stop.run_until_cancelled(settled(&reload.file)).await else { return };
         // What keeps a group unserved may have been mended elsewhere.
-        if now != seen || reload.leaves_unserved() {
+        if now != seen || (is_time && reload.leaves_unserved()) {
             reload.reload("a changed file").await;
             seen = now;
         }
@@ -47,12 +48,12 @@ pub async fn watch(reload: Arc<Reload>, stop: CancellationToken) {
             // It changed while nobody watched.
             continue;
         }
-        tokio::select! {
+        is_time = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            Some(()) = hinted.recv() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
+            Some(()) = hinted.recv() => false,
+            () = tokio::time::sleep(LOOK_EVERY) => true,
+        };
     }
 }
 

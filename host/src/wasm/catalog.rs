@@ -75,6 +75,15 @@ struct Kept {
     sandbox: Sandbox,
     /// One is loaded at a time: many operations may ask for the same at once.
     turn: tokio::sync::Mutex<()>,
+    /// Those that could not be loaded are left alone until the next start.
+    unusable: Mutex<Vec<(Group, Digest)>>,
+}
+
+impl Kept {
+    fn has(&self, group: &Group, digest: &Digest) -> bool {
+        let unusable = self.unusable.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shelf.has(group, digest) && !unusable.contains(&(group.clone(), digest.clone()))
+    }
 }
 
 impl Catalog {
@@ -85,7 +94,8 @@ impl Catalog {
 
     /// From now on those that served are kept there, and loaded again when an operation needs one.
     pub fn keep_on(&self, shelf: Shelf, sandbox: Sandbox) {
-        let _ = self.0.kept.set(Kept { shelf, sandbox, turn: tokio::sync::Mutex::default() });
+        let (turn, unusable) = (tokio::sync::Mutex::default(), Mutex::default());
+        let _ = self.0.kept.set(Kept { shelf, sandbox, turn, unusable });
     }
 
     /// Keeps what is to serve a group, or serves it. What it begins may be gone on with by it alone.
@@ -100,7 +110,7 @@ impl Catalog {
 
     /// One that serves no more, from where it is kept.
     async fn fetched(&self, group: &Group, digest: &Digest) -> Option<Serving> {
-        let Kept { shelf, sandbox, turn } = self.0.kept.get()?;
+        let Kept { shelf, sandbox, turn, unusable } = self.0.kept.get()?;
         let _turn = turn.lock().await;
         let of = self.of(group).ok()?;
         if let Some(serving) = of.by(digest) {
@@ -117,7 +127,8 @@ impl Catalog {
                 let error =
                     found.err().map_or_else(|| "it is another one".to_owned(), |error| error.to_string());
                 tracing::error!(%group, %digest, error, "an adapter that was kept cannot be used");
-                shelf.drop_one(group, digest);
+                let mut unusable = unusable.lock().unwrap_or_else(PoisonError::into_inner);
+                unusable.push((group.clone(), digest.clone()));
                 None
             }
         }
@@ -209,7 +220,7 @@ impl Adapters for Catalog {
     }
 
     fn keeps(&self, group: &Group, digest: &Digest) -> bool {
-        let is_kept = || self.0.kept.get().is_some_and(|kept| kept.shelf.has(group, digest));
+        let is_kept = || self.0.kept.get().is_some_and(|kept| kept.has(group, digest));
         self.of(group).is_ok_and(|of| of.by(digest).is_some() || is_kept())
     }
 

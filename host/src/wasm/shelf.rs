@@ -41,14 +41,18 @@ impl Shelf {
     pub fn put(&self, group: &Group, digest: &Digest, path: &Path, now: Timestamp) -> io::Result<()> {
         let (folder, place) = (self.of(group), self.place(group, digest));
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(now.millis().unsigned_abs());
-        if self.has(group, digest) {
-            return File::options().append(true).open(place)?.set_modified(now);
-        }
         let bytes = fs::read(path)?;
+        let is_whole = place.metadata().is_ok_and(|about| about.len() == bytes.len() as u64);
         if Digest::of(&bytes) != *digest {
             return Err(io::Error::other("the file is another one already"));
         }
+        if is_whole {
+            return File::options().append(true).open(place)?.set_modified(now);
+        }
         fs::create_dir_all(&folder)?;
+        for above in folder.ancestors().skip(1).take(2) {
+            File::open(above)?.sync_all()?;
+        }
         let unfinished = place.with_extension("unfinished");
         let mut file = File::create(&unfinished)?;
         file.write_all(&bytes)?;
@@ -56,7 +60,9 @@ impl Shelf {
         file.sync_all()?;
         fs::rename(unfinished, place)?;
         File::open(&folder)?.sync_all()?;
-        for old in self.editions(group).into_iter().skip(EDITIONS_MAX) {
+        // However the clock stands: not the one that was just put there.
+        let others = self.editions(group).into_iter().filter(|edition| edition.digest != *digest);
+        for old in others.skip(EDITIONS_MAX - 1) {
             fs::remove_file(old.path)?;
         }
         Ok(())
@@ -71,11 +77,6 @@ impl Shelf {
         let digits = digest.to_string();
         let digits = digits.trim_start_matches("sha256:");
         self.of(group).join(digits).with_extension(ENDING)
-    }
-
-    /// Takes one away that is not what it should be.
-    pub fn drop_one(&self, group: &Group, digest: &Digest) {
-        let _ = fs::remove_file(self.place(group, digest));
     }
 
     /// The newest first.

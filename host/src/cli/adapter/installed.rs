@@ -2,7 +2,9 @@
 //! and which there are.
 
 use std::fmt::Write as _;
+use std::fs::Permissions;
 use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -134,7 +136,7 @@ impl Of {
             let group = group.clone();
             return Ok((settings, group));
         }
-        let of_it = |problem: &Problem| problem.key.starts_with(&format!("groups.{}", self.group));
+        let of_it = |problem: &Problem| is_in(&problem.key, &format!("groups.{}", self.group));
         let found: Vec<Problem> = problems.into_iter().filter(of_it).collect();
         Err(match found.is_empty() {
             false => refuse(&Problems::of(file, found).into()),
@@ -147,38 +149,57 @@ impl Of {
 
 /// Tries it here, puts it in its place whole, and has the host take it over. What the host refuses goes again.
 async fn put(file: &Path, settings: &Settings, group: &GroupSettings, of: &Of) -> Result<ExitCode, ExitCode> {
-    let failed = |why: String| super::refused(Code::FileOfCommand, why);
+    let place = &group.adapter;
     let bytes = std::fs::read(file).map_err(|error| {
         eprint!("{}", Code::AdapterUnreadable.tell(format!("cannot read {}: {error}", file.display()), &[]));
         ExitCode::from(EXIT_CONFIGURATION)
     })?;
-    let tried = GroupSettings { adapter: file.to_owned(), ..group.clone() };
-    let tried = load_groups(&[tried], &settings.secrets, of.door.config()).await;
+    // All that it would serve must take it.
+    let sharing: Vec<GroupSettings> =
+        settings.groups.iter().filter(|it| it.adapter == *place).cloned().collect();
+    let tried = sharing.iter().map(|it| GroupSettings { adapter: file.to_owned(), ..it.clone() });
+    let tried = load_groups(&tried.collect::<Vec<_>>(), &settings.secrets, of.door.config()).await;
     tried.and_then(crate::app::Loaded::all_good).map_err(|error| refuse(&error))?;
-    let others =
-        settings.groups.iter().filter(|it| it.adapter == group.adapter && it.group() != group.group());
-    for other in others {
-        eprintln!("the same file serves group {}: it has the new one, too", other.group());
-    }
-    let before = std::fs::read(&group.adapter).ok();
-    let cannot_write = |error| failed(format!("cannot write {}: {error}", group.adapter.display()));
-    put_whole(&group.adapter, &bytes).map_err(cannot_write)?;
+    let before = before(place)?;
+    // Whether the host can be told at all, before anything is another one.
+    of.door.ask(Method::GET, "reload", None).await?;
+    put_whole(place, &bytes).map_err(|error| cannot_write(place, &error))?;
     let told = of.door.ask(Method::POST, "reload", None).await.inspect_err(|_| {
-        eprintln!("{} lies there, and serves from the next start on", group.adapter.display());
+        eprintln!("{} lies there; `punchdown reload --last` says what becomes of it", place.display());
     })?;
     let digest = Digest::of(&bytes);
-    if serves(&told, &of.group, &digest) {
-        of.door.print(Ok(json!({ "group": of.group, "digest": digest.to_string() })), |told| {
-            format!("{} serves group {}\n", word(&told["digest"]), word(&told["group"]))
+    if sharing.iter().all(|it| serves(&told, &it.group().0, &digest)) {
+        let groups: Vec<&str> = sharing.iter().map(|it| it.group().0.as_str()).collect();
+        of.door.print(Ok(json!({ "groups": groups, "digest": digest.to_string() })), |told| {
+            format!("{} serves {}\n", word(&told["digest"]), groups.join(", "))
         });
         return Ok(ExitCode::SUCCESS);
     }
-    if let Some(before) = before {
-        put_whole(&group.adapter, &before).map_err(cannot_write)?;
-        of.door.ask(Method::POST, "reload", None).await?;
+    let undone = match before {
+        Some(before) => put_whole(place, &before),
+        None => std::fs::remove_file(place),
+    };
+    undone.map_err(|error| cannot_write(place, &error))?;
+    of.door.ask(Method::POST, "reload", None).await?;
+    let why = sharing.iter().map(|it| why_not(&told, &it.group().0)).collect::<Vec<_>>().join("; ");
+    let why = format!("the host did not take it over, and all is as it was: {why}");
+    Err(super::refused(Code::FileOfCommand, why))
+}
+
+/// What lies in its place now; `None`: nothing does. What cannot be read could not be put back.
+fn before(place: &Path) -> Result<Option<Vec<u8>>, ExitCode> {
+    match std::fs::read(place) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            let why = format!("cannot read what lies at {} now: {error}", place.display());
+            Err(super::refused(Code::FileOfCommand, why))
+        }
     }
-    let why = why_not(&told, &of.group);
-    Err(failed(format!("the host did not take it over, and what was there lies there again: {why}")))
+}
+
+fn cannot_write(place: &Path, error: &std::io::Error) -> ExitCode {
+    super::refused(Code::FileOfCommand, format!("cannot write {}: {error}", place.display()))
 }
 
 fn serves(told: &Value, group: &str, digest: &Digest) -> bool {
@@ -186,9 +207,13 @@ fn serves(told: &Value, group: &str, digest: &Digest) -> bool {
     groups.any(|it| it["group"] == group && it["digest"] == digest.to_string())
 }
 
+fn is_in(key: &str, section: &str) -> bool {
+    key.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
 fn why_not(told: &Value, group: &str) -> String {
     let section = format!("groups.{group}");
-    let is_of_it = |key: &Value| key.as_str().is_some_and(|key| key.starts_with(&section));
+    let is_of_it = |key: &Value| key.as_str().is_some_and(|key| is_in(key, &section));
     let problems = told["problems"].as_array().into_iter().flatten().filter(|it| is_of_it(&it["key"]));
     let mut why: Vec<String> = problems.map(|problem| word(&problem["message"])).collect();
     if told["waits_for_restart"].as_array().into_iter().flatten().any(|key| *key == section) {
@@ -197,11 +222,18 @@ fn why_not(told: &Value, group: &str) -> String {
     why.join("; ")
 }
 
-/// Whole under its name, or not at all, through a power cut, too.
+/// Whole under its name, or not at all, through a power cut, too; and whoever could read the one before can read it.
 fn put_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let unfinished = path.with_extension("unfinished");
+    let unfinished = path.with_extension(format!("unfinished-{}", std::process::id()));
     let mut file = std::fs::File::create(&unfinished)?;
     file.write_all(bytes)?;
+    match path.metadata() {
+        Ok(before) => {
+            chown(&unfinished, Some(before.uid()), Some(before.gid()))?;
+            file.set_permissions(before.permissions())?;
+        }
+        Err(_) => file.set_permissions(Permissions::from_mode(0o644))?,
+    }
     file.sync_all()?;
     std::fs::rename(unfinished, path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
