@@ -303,7 +303,8 @@ async fn what_one_adapter_began_another_takes_over_only_if_it_would_have_sent_th
     until("IN_PROGRESS", SOON, async || told(&stage, 1).last().is_some_and(|word| word == "IN_PROGRESS"))
         .await;
 
-    // This one finishes at once, whatever has happened.
+    // This one finishes at once, whatever has happened; and the one that began is kept no more.
+    std::fs::remove_dir_all(folder.path().join("data/adapters")).expect("removed");
     replace_adapter(&mut stage, &first, &guest(folder.path(), "chatters")).await;
     until("FAILED", SOON, async || told(&stage, 1).last().is_some_and(|word| word == "FAILED")).await;
     let message = stage.billing.final_status(1, "HSS").and_then(|seen| seen.message).expect("a message");

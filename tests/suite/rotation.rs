@@ -109,6 +109,9 @@ async fn uninterrupted(stage: &Stage) -> Duration {
     std::fs::create_dir(copy.path().join("data")).expect("a folder");
     for file in std::fs::read_dir(stage.directory.join("data")).expect("a folder") {
         let file = file.expect("a file");
+        if file.path().is_dir() {
+            continue;
+        }
         std::fs::copy(file.path(), copy.path().join("data").join(file.file_name())).expect("copied");
     }
     let config = copy.path().join("punchdown.toml");

@@ -1,10 +1,11 @@
 //! Sets a reload off when a file has changed. What a watcher says is a hint: what counts is the files' bytes, and
 //! they are looked at without any hint, too.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use notify::{RecommendedWatcher, RecursiveMode};
 use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, new_debouncer};
@@ -87,10 +88,14 @@ async fn settled(file: &Path) -> Seen {
     before
 }
 
+/// By which a folder is told from one that was made anew: a number may be given again.
+type Identity = (u64, Option<SystemTime>);
+
 /// The folders that are watched: a file that is renamed into its place is another file.
 struct Watching {
     debouncer: Option<Debouncer<RecommendedWatcher, RecommendedCache>>,
-    folders: BTreeSet<PathBuf>,
+    /// Each with what tells it from another one of its name.
+    folders: BTreeMap<PathBuf, Option<Identity>>,
 }
 
 impl Watching {
@@ -105,23 +110,29 @@ impl Watching {
         let debouncer = new_debouncer(SETTLES_IN, None, hear)
             .map_err(|error| tracing::warn!(%error, "files cannot be watched; they are looked at every 30 seconds"))
             .ok();
-        let mut watching = Self { debouncer, folders: BTreeSet::new() };
+        let mut watching = Self { debouncer, folders: BTreeMap::new() };
         watching.again(seen);
         watching
     }
 
     fn again(&mut self, seen: &Seen) {
         let Some(debouncer) = &mut self.debouncer else { return };
-        for folder in std::mem::take(&mut self.folders) {
-            let _ = debouncer.unwatch(&folder);
-        }
-        let folders = seen.keys().flat_map(|file| folders_of(file)).collect::<BTreeSet<_>>();
-        for folder in folders {
-            // One that is not there is looked at all the same.
-            if debouncer.watch(&folder, RecursiveMode::NonRecursive).is_ok() {
-                self.folders.insert(folder);
+        let folders = seen.keys().flat_map(|file| folders_of(file));
+        let folders: BTreeMap<PathBuf, Option<Identity>> = folders
+            .map(|folder| (folder.clone(), folder.metadata().ok().map(|it| (it.ino(), it.created().ok()))))
+            .collect();
+        for (folder, inode) in &self.folders {
+            if folders.get(folder) != Some(inode) {
+                let _ = debouncer.unwatch(folder);
             }
         }
+        for (folder, inode) in &folders {
+            if self.folders.get(folder) != Some(inode) {
+                // One that is not there is looked at all the same.
+                let _ = debouncer.watch(folder, RecursiveMode::NonRecursive);
+            }
+        }
+        self.folders = folders;
     }
 }
 
