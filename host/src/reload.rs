@@ -326,9 +326,7 @@ fn is_taken_over(key: &str) -> bool {
     let mut parts = key.split('.');
     let is_of_a_group = parts.next() == Some("groups") && parts.next().is_some();
     let rest = parts.collect::<Vec<_>>().join(".");
-    let is_below = |name: &&str| {
-        rest.strip_prefix(*name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-    };
+    let is_below = |name: &&str| config::is_within(&rest, name);
     is_of_a_group && TAKEN_OVER.iter().any(is_below) && !READ_AT_A_START.iter().any(is_below)
 }
 

@@ -112,9 +112,7 @@ async fn ask_adapters(
 
 /// A group by its name, or whatever stands at a key or below it.
 fn is_of(key: &str, only: &str) -> bool {
-    let is_below =
-        |of: &str| key.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
-    is_below(only) || is_below(&format!("groups.{only}"))
+    config::is_within(key, only) || config::is_within(key, &format!("groups.{only}"))
 }
 
 fn table(settings: &Value) -> String {

@@ -265,8 +265,12 @@ fn resolve(file: &Path) -> (Result<Good, Problems>, Vec<Known>, InEffect) {
 
 /// Whether something is wrong with the section of a group.
 pub fn concerns(problem: &Problem, group: &Group) -> bool {
-    let section = format!("groups.{group}");
-    problem.key.strip_prefix(&section).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    is_within(&problem.key, &format!("groups.{group}"))
+}
+
+/// Whether a key is that of a setting, or of something in it.
+pub fn is_within(key: &str, setting: &str) -> bool {
+    key.strip_prefix(setting).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 fn concern_groups_alone(problems: &[Problem], settings: &Settings) -> bool {

@@ -41,13 +41,13 @@ impl Shelf {
     pub fn put(&self, group: &Group, digest: &Digest, path: &Path, now: Timestamp) -> io::Result<()> {
         let (folder, place) = (self.of(group), self.place(group, digest));
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(now.millis().unsigned_abs());
+        let length = path.metadata()?.len();
+        if place.metadata().is_ok_and(|about| about.len() == length) {
+            return File::options().append(true).open(place)?.set_modified(now);
+        }
         let bytes = fs::read(path)?;
-        let is_whole = place.metadata().is_ok_and(|about| about.len() == bytes.len() as u64);
         if Digest::of(&bytes) != *digest {
             return Err(io::Error::other("the file is another one already"));
-        }
-        if is_whole {
-            return File::options().append(true).open(place)?.set_modified(now);
         }
         fs::create_dir_all(&folder)?;
         for above in folder.ancestors().skip(1).take(2) {

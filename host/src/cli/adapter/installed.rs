@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::super::door::{Door, word};
 use crate::app::load_groups;
 use crate::config::{self, GroupSettings, Problem, Problems, Settings};
-use crate::domain::{Digest, Timestamp};
+use crate::domain::{Digest, Group, Timestamp};
 use crate::explain::Code;
 use crate::lifecycle::{EXIT_CONFIGURATION, refuse};
 use crate::wasm::{Edition, Shelf};
@@ -136,7 +136,7 @@ impl Of {
             let group = group.clone();
             return Ok((settings, group));
         }
-        let of_it = |problem: &Problem| is_in(&problem.key, &format!("groups.{}", self.group));
+        let of_it = |problem: &Problem| config::concerns(problem, &Group(self.group.clone()));
         let found: Vec<Problem> = problems.into_iter().filter(of_it).collect();
         Err(match found.is_empty() {
             false => refuse(&Problems::of(file, found).into()),
@@ -207,13 +207,9 @@ fn serves(told: &Value, group: &str, digest: &Digest) -> bool {
     groups.any(|it| it["group"] == group && it["digest"] == digest.to_string())
 }
 
-fn is_in(key: &str, section: &str) -> bool {
-    key.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-}
-
 fn why_not(told: &Value, group: &str) -> String {
     let section = format!("groups.{group}");
-    let is_of_it = |key: &Value| key.as_str().is_some_and(|key| is_in(key, &section));
+    let is_of_it = |key: &Value| key.as_str().is_some_and(|key| config::is_within(key, &section));
     let problems = told["problems"].as_array().into_iter().flatten().filter(|it| is_of_it(&it["key"]));
     let mut why: Vec<String> = problems.map(|problem| word(&problem["message"])).collect();
     if told["waits_for_restart"].as_array().into_iter().flatten().any(|key| *key == section) {
