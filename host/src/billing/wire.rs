@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -112,14 +111,11 @@ fn tree(document: &RawValue) -> Value {
     serde_json::from_str(document.get()).unwrap_or_default()
 }
 
-/// What says of a document whose it is, and nothing else of it.
+/// What says of a document whose it is, and nothing else of it. A name that comes twice is read as
+/// everywhere else: the last one counts.
 fn owner(document: &RawValue) -> Value {
-    #[derive(Deserialize)]
-    struct Owner {
-        i_account: Option<Value>,
-    }
-    let owner: Option<Owner> = serde_json::from_str(document.get()).ok();
-    owner.and_then(|owner| owner.i_account).map(|named| json!({ "i_account": named })).unwrap_or_default()
+    let members: BTreeMap<String, &RawValue> = serde_json::from_str(document.get()).unwrap_or_default();
+    members.get("i_account").map(|named| json!({ "i_account": tree(named) })).unwrap_or_default()
 }
 
 /// A method that does not know `i_account` as a parameter answers with whatever comes first.

@@ -102,6 +102,15 @@ fn documents_keep_their_digits_and_lists_give_their_first() {
 }
 
 #[test]
+fn a_document_that_names_two_owners_is_the_last_ones() {
+    let answer = |owners: &str| raw(&format!(r#"{{"card_list":[{{"imsi":"001",{owners}}}]}}"#));
+    let found = |owners: &str| member(&answer(owners), "card_list", IAccount(189)).unwrap().is_some();
+    assert!(!found(r#""i_account":189,"i_account":8"#));
+    assert!(!found(r#""i_account":"00","i_account":8"#));
+    assert!(found(r#""i_account":8,"i_account":189"#));
+}
+
+#[test]
 fn that_there_is_no_account_is_said_by_nothing_else() {
     let of_account = &Query::defaults()[ACCOUNT];
     let found = |answer: &str| document(&raw(answer), of_account, IAccount(7), Timestamp::default());
