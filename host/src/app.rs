@@ -14,11 +14,11 @@ use crate::domain::Group;
 use crate::engine::Engine;
 use crate::espf::{Espf, Groups};
 use crate::explain::Code;
-use crate::http::{self, Listener, ListenerSettings, NotifySettings};
+use crate::http::{self, Doors, Listener, ListenerSettings, NotifySettings};
 use crate::outbound::Targets;
 use crate::ports::{Journal, JournalError, Outbound as _, Ports, Reloads, World};
 use crate::ready::Workshop;
-use crate::reload::{self, Begun, Reload};
+use crate::reload::{self, Begun, Parts, Reload};
 use crate::secret::Vault;
 use crate::store;
 use crate::telemetry::{ListenerName, Metrics};
@@ -179,18 +179,19 @@ impl App {
         Loaded { workshop, targets, catalog, file, problems }: Loaded,
         wrap: impl FnOnce(Ports) -> Ports,
     ) -> Result<Self, StartError> {
-        let notify = notify_settings(&settings);
+        let doors = Doors::new(settings.events.clone(), settings.nsps.clone(), notify_doors(&settings));
+        let notify = notify_settings(&settings, &doors);
         let metrics = Arc::new(metrics(&settings, &catalog));
         let world: Arc<dyn World> = Arc::new(SystemWorld);
         // What `check` would refuse makes no journal.
         let Outside { billing, services } = Outside::of(&settings, &world)?;
-        let registers = settings.groups.iter().map(|group| (group.group().clone(), group.engine.registers));
-        let registers = registers.collect();
+        let (session, whole) =
+            (billing.session(), settings.groups.iter().map(|it| it.group().clone()).collect());
         let journal = store::open(&settings.store)?;
         keep_components(&catalog, &settings, &workshop).await;
         let journal_failed = journal.failed();
         let groups: Vec<_> = settings.every_group().cloned().collect();
-        let status_api = Espf::new(settings.espf, billing.session())?;
+        let status_api = Espf::new(settings.espf, Arc::clone(&session) as _)?;
         let ports = wrap(Ports {
             journal: Box::new(journal),
             billing: Box::new(billing),
@@ -207,12 +208,13 @@ impl App {
             .map_err(StartError::AtStart)?
             .resyncing_at(settings.resync);
         let intake = engine.intake();
-        let events = http::events(&intake, settings.events, settings.nsps);
-        let elsewhere = http::elsewhere(notify.clone());
+        let events = http::events(&intake, &doors);
+        let elsewhere = http::elsewhere(&doors);
         let notifications = http::notifications(&intake, notify);
-        let in_effect = settings.in_effect;
-        let begun = Begun { workshop, catalog, targets, registers, problems, in_effect };
-        let reload = Arc::new(Reload::new(&file, begun, Arc::clone(&metrics)));
+        let (sections, checked) = (engine.sections(), services.clone());
+        let parts = Parts { workshop, catalog, targets, sections, doors, session, services: checked };
+        let begun = Begun { whole, problems, in_effect: settings.in_effect };
+        let reload = Arc::new(Reload::new(&file, parts, begun, Arc::clone(&metrics)));
         let reloads: Arc<dyn Reloads> = Arc::clone(&reload) as Arc<dyn Reloads>;
         let admin = http::admin(&intake, engine.operators(), settings.admin_tokens, reloads);
         let mut rooms = vec![(ListenerName::Admin, settings.admin, admin)];
@@ -288,11 +290,11 @@ async fn warn_of_strays(journal: &dyn Journal, known: &[Group]) {
     }
 }
 
-fn notify_settings(settings: &Settings) -> NotifySettings {
+fn notify_settings(settings: &Settings, doors: &Doors) -> NotifySettings {
     let own = settings.notifications.as_ref();
     NotifySettings {
         listener: own.map_or(ListenerName::Events, |_| ListenerName::Notifications),
-        groups: notify_doors(settings),
+        doors: doors.clone(),
         body_max: settings.events.body_max,
         body_timeout: settings.events.body_timeout,
         concurrency: own

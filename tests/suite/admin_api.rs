@@ -208,7 +208,7 @@ async fn see_a_reload(stage: &Stage, compared: &mut Compared) {
     let install = ["adapter", "install", &third.display().to_string(), "--group", "HSS"];
     compared.see("punchdown adapter install", &printed(stage, &install, 0).await);
     compared.see("punchdown adapter list", &printed(stage, &["adapter", "list"], 0).await);
-    with_settings(stage, "groups.HSS", "deadline = \"47m\"");
+    with_settings(stage, "events", "headers = 47");
     rewrite(stage, "specification = \"mobile-line\"", "specification = 7");
     compared.see("GET /admin/v1/reload", &printed(stage, &["reload"], 1).await);
     with_settings(stage, "events", "lisen = \"127.0.0.1:0\"");
@@ -221,7 +221,7 @@ async fn see_a_reload(stage: &Stage, compared: &mut Compared) {
     compared.see("punchdown config show", &printed(stage, &["config", "show"], 78).await);
     rewrite(stage, "lisen = \"127.0.0.1:0\"\n", "");
     rewrite(stage, "specification = 7", "specification = \"mobile-line\"");
-    rewrite(stage, "deadline = \"47m\"\n", "");
+    rewrite(stage, "headers = 47\n", "");
 }
 
 async fn try_an_adapter(stage: &Stage, adapter: &str, compared: &mut Compared) {

@@ -1,9 +1,11 @@
 //! Adapters and their configuration are taken over while the host runs: what is good serves from the next question on,
 //! what is no good changes nothing, and what was begun is brought to its end.
 
-use std::os::unix::fs::symlink;
+mod sections;
+mod storm;
+
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use punchdown::cli::stage::Stage;
 use punchdown_kit::oms::{Oms, Settings};
@@ -11,16 +13,21 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::guests::{bent, guest};
-use crate::harness::{PROGRAM, folder, log, new_accounts, oms_adapter, rewrite, stage_of, told, until};
+use crate::harness::{PROGRAM, folder, log, oms_adapter, rewrite, stage_of, told, until};
 use crate::operators::{asked, operations, said};
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// A host whose adapter lies where this test alone writes.
-async fn running(folder: &Path, adapter_config: &str) -> Option<(Stage, PathBuf)> {
+/// A stage whose adapter lies where this test alone writes.
+async fn set(folder: &Path, adapter_config: &str) -> Option<(Stage, PathBuf)> {
     let adapter = folder.join("oms.wasm");
     std::fs::copy(oms_adapter()?, &adapter).expect("copied");
-    let mut stage = stage_of(PROGRAM, folder, &adapter, Settings::default(), "", adapter_config).await;
+    let stage = stage_of(PROGRAM, folder, &adapter, Settings::default(), "", adapter_config).await;
+    Some((stage, adapter))
+}
+
+async fn running(folder: &Path, adapter_config: &str) -> Option<(Stage, PathBuf)> {
+    let (mut stage, adapter) = set(folder, adapter_config).await?;
     stage.open_accounts(9);
     stage.start_host().await.expect("the host starts");
     Some((stage, adapter))
@@ -35,16 +42,6 @@ fn edition_of(component: &[u8], number: u8) -> Vec<u8> {
     let mut bytes = component.to_vec();
     bytes.extend([0, 9, 7, b'e', b'd', b'i', b't', b'i', b'o', b'n', number]);
     bytes
-}
-
-/// As Kubernetes does it: the name stays, and leads elsewhere.
-fn put_link(path: &Path, bytes: &[u8], number: u8) {
-    let behind = path.with_file_name(format!("behind-{number}"));
-    std::fs::create_dir_all(&behind).expect("a folder");
-    std::fs::write(behind.join("oms.wasm"), bytes).expect("written");
-    let link = path.with_extension("link");
-    symlink(behind.join("oms.wasm"), &link).expect("a link");
-    std::fs::rename(link, path).expect("renamed");
 }
 
 /// Whole under its name, or not at all.
@@ -142,7 +139,7 @@ async fn what_was_begun_is_brought_to_its_end_by_what_began_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_configuration_of_an_adapter_is_taken_over_and_the_rest_waits() {
+async fn another_configuration_of_an_adapter_is_taken_over_and_what_is_the_hosts_own_waits() {
     let folder = folder();
     let Some((stage, _)) = running(folder.path(), "").await else { return };
     let config = std::fs::read_to_string(&stage.config).expect("a configuration");
@@ -154,79 +151,18 @@ async fn another_configuration_of_an_adapter_is_taken_over_and_the_rest_waits() 
     assert!(text.contains("E0305") && text.contains("groups.HSS.config.specification"), "{text}");
 
     let other = config.replace("specification = \"mobile-line\"", "specification = \"mobile-line-2\"");
-    let other = other.replacen("[groups.HSS]", "[groups.HSS]\ndeadline = \"47m\"", 1);
+    let other = other.replacen("[events]", "[events]\nconcurrency = 47", 1);
     put(&stage.config, other.as_bytes());
     let pid = stage.host_pid().expect("a host").to_string();
     let hangup = Command::new("kill").args(["-HUP", &pid]).status().await.expect("it runs");
     assert!(hangup.success());
     until("it is taken over", SOON, async || reloaded(&stage).await["generation"] == 2).await;
     let told = reloaded(&stage).await;
-    assert_eq!(told["waits_for_restart"], json!(["groups.HSS.deadline"]), "{told}");
+    assert_eq!(told["waits_for_restart"], json!(["events.concurrency"]), "{told}");
     espf.emit("Account/New", json!({ "i_account": 1 }));
     provisioned(&stage, 1).await;
     let order = stage.oms.ledger().orders.remove(0);
     assert!(format!("{order:?}").contains("mobile-line-2"), "{order:?}");
-}
-
-/// Editions, half files, texts, links and what is far too large, one after the other, and beside them a secret, another
-/// header and a configuration that is good or not, while three hundred accounts are provisioned.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_storm_of_reloads_harms_no_operation() {
-    const ACCOUNTS: u64 = 300;
-    const TOO_LARGE: usize = 80 << 20;
-    const ROUNDS_MIN: u8 = 24;
-    let folder = folder();
-    let Some((stage, adapter)) = running(folder.path(), "").await else { return };
-    stage.open_accounts(ACCOUNTS);
-    let good = std::fs::read(&adapter).expect("a component");
-    let spare = folder.path().join("secrets/spare");
-    put(&spare, b"spare-0");
-    let text = std::fs::read_to_string(&stage.config).expect("a configuration");
-    let text = format!("{text}\n[groups.HSS.secrets]\nspare = {{ file = \"secrets/spare\" }}\n");
-    let espf = stage.espf(0.0);
-    new_accounts(&espf, ACCOUNTS);
-    let all_are_well =
-        async || (1..=ACCOUNTS).all(|account| told(&stage, account).last().is_some_and(|it| it == "OK"));
-    let (began, mut round) = (Instant::now(), 0_u8);
-    while round < ROUNDS_MIN || !all_are_well().await {
-        assert!(began.elapsed() < Duration::from_secs(120), "in vain: {}", reloaded(&stage).await);
-        round = round.wrapping_add(1);
-        let newer = edition_of(&good, round);
-        match round % 8 {
-            0 => put(&adapter, b"not a component"),
-            1 => put(&adapter, &newer),
-            2 => std::fs::write(&adapter, &newer[..newer.len() / 2]).expect("written"),
-            3 => put_link(&adapter, &newer, round),
-            4 => put(&adapter, &vec![0; TOO_LARGE]),
-            5 => {
-                std::fs::write(&adapter, &newer).expect("written");
-                put(&spare, format!("spare-{round}").as_bytes());
-            }
-            6 => {
-                put(&stage.config, text.replace("\"mobile-line\"", "7").as_bytes());
-                std::fs::remove_file(&spare).expect("removed");
-            }
-            _ => {
-                put(&spare, format!("spare-{round}").as_bytes());
-                put(&stage.config, text.replace("timeout = \"5s\"", "timeout = \"6s\"").as_bytes());
-            }
-        }
-        if round % 5 == 0 {
-            let _ = said(&stage, &["reload"]).await;
-        }
-        tokio::time::sleep(Duration::from_millis(700)).await;
-    }
-    assert!(
-        reloaded(&stage).await["generation"].as_u64().expect("a number") > 4,
-        "too little was taken over"
-    );
-    for event in espf.ledger().events {
-        assert!(event.answers.iter().all(|answer| answer == "200"), "{event:?}");
-    }
-    let orders = stage.oms.ledger().orders;
-    assert_eq!(orders.len() as u64, ACCOUNTS, "one order for each");
-    let failed = operations(&stage, &["--problems"]).await;
-    assert_eq!(failed, Vec::<Value>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -260,19 +196,6 @@ async fn another_address_and_another_secret_of_a_target_are_taken_over() {
     provisioned(&stage, 3).await;
     let heard = log(&stage);
     assert!(!heard.contains(token), "{heard}");
-}
-
-/// They say how patiently operations move, and are read at a start.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_patience_with_a_target_waits_for_a_restart() {
-    let folder = folder();
-    let Some((stage, _)) = running(folder.path(), "").await else { return };
-    rewrite(&stage, "concurrency = 32", "concurrency = 31\nkey-header = \"X-Key\"");
-    let output = said(&stage, &["reload"]).await;
-    assert!(output.status.success(), "{output:?}");
-    let after = reloaded(&stage).await;
-    assert_eq!(after["waits_for_restart"], json!(["groups.HSS.target.concurrency"]), "{after}");
-    assert_eq!(after["groups"][0]["outcome"], "swapped", "{after}");
 }
 
 /// The one that began it is kept on disk, and found there by a host that never knew it.

@@ -82,6 +82,17 @@ pub enum Credential {
     Password(Secret),
 }
 
+impl Credential {
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Token(one), Self::Token(other)) | (Self::Password(one), Self::Password(other)) => {
+                one.is(other.expose().as_bytes())
+            }
+            (Self::Token(_), Self::Password(_)) | (Self::Password(_), Self::Token(_)) => false,
+        }
+    }
+}
+
 pub struct PortaBilling {
     api: Arc<Api>,
     session: Arc<Session>,

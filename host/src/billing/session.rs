@@ -5,6 +5,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -31,7 +32,7 @@ const REFUSED_NEW_MAX: u32 = 3;
 
 pub struct Session {
     api: Arc<Api>,
-    user: User,
+    user: ArcSwap<User>,
     world: Arc<dyn World>,
     /// Locked while somebody logs in: the others wait for the same answer.
     state: Mutex<State>,
@@ -118,7 +119,13 @@ struct Granted {
 
 impl Session {
     pub(super) fn new(api: Arc<Api>, user: User, world: Arc<dyn World>) -> Self {
-        Self { api, user, world, state: Mutex::default(), environment: RwLock::default() }
+        Self {
+            api,
+            user: ArcSwap::from_pointee(user),
+            world,
+            state: Mutex::default(),
+            environment: RwLock::default(),
+        }
     }
 
     pub(super) fn environment(&self) -> Option<u64> {
@@ -132,6 +139,19 @@ impl Session {
         }
     }
 
+    /// Another user, or another credential of his. What was held against the last one is not held against it, and what was
+    /// granted to that one is not asked with any more.
+    pub async fn take_user(&self, login: &str, credential: &Credential) {
+        let mut state = self.state.lock().await;
+        let now = self.user.load();
+        if now.login == login && now.credential.is(credential) {
+            return;
+        }
+        let user = User { login: login.to_owned(), credential: credential.clone(), lock_out: now.lock_out };
+        self.user.store(Arc::new(user));
+        *state = State::default();
+    }
+
     /// Gives up the session: PortaBilling has something against the user.
     pub(super) async fn rest(&self, error: BillingError) -> BillingError {
         let mut state = self.state.lock().await;
@@ -141,18 +161,19 @@ impl Session {
             Some((_, error)) => error.clone(),
             None => {
                 state.current = None;
-                state.rest(now, error, self.user.lock_out)
+                state.rest(now, error, self.user.load().lock_out)
             }
         }
     }
 
     async fn log_in(&self) -> Result<Granted, BillingError> {
-        let (name, secret) = match &self.user.credential {
+        let user = self.user.load_full();
+        let (name, secret) = match &user.credential {
             Credential::Token(secret) => ("token", secret),
             Credential::Password(secret) => ("password", secret),
         };
         let params = Params::from_iter([
-            ("login".to_owned(), self.user.login.clone().into()),
+            ("login".to_owned(), user.login.clone().into()),
             (name.to_owned(), secret.expose().into()),
         ]);
         let answer = match self.api.call("Session/login", &params, None).await {
@@ -196,7 +217,7 @@ impl Tokens for Session {
                 (state.current, state.unanswered, state.pause) = (current, 0, None);
                 Ok(secret)
             }
-            Err(error) => Err(state.rest(self.world.now(), error, self.user.lock_out)),
+            Err(error) => Err(state.rest(self.world.now(), error, self.user.load().lock_out)),
         }
     }
 
@@ -213,7 +234,7 @@ impl Tokens for Session {
         // Log-ins that succeed and help nothing would end in a lock-out.
         if state.refused_new >= REFUSED_NEW_MAX {
             let why = "its tokens are refused as soon as they are granted".to_owned();
-            state.rest(now, BillingError::LoginRefused(why), self.user.lock_out);
+            state.rest(now, BillingError::LoginRefused(why), self.user.load().lock_out);
             state.refused_new = 0;
         }
     }

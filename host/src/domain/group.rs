@@ -31,7 +31,7 @@ impl fmt::Display for Service {
 }
 
 /// What the decisions about a group's operations depend on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// The service of this group's own operations.
     pub service: Service,
@@ -53,7 +53,7 @@ pub struct Policy {
 
 /// Names of events as PortaBilling sends them, and the names that patterns see instead: it
 /// renames events between its releases. An event keeps the name that it came with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Aliases(Arc<BTreeMap<String, String>>);
 
 impl Aliases {
@@ -73,6 +73,14 @@ pub struct Patterns {
     set: GlobSet,
     aliases: Aliases,
 }
+
+impl PartialEq for Patterns {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.written, &self.aliases) == (&other.written, &other.aliases)
+    }
+}
+
+impl Eq for Patterns {}
 
 impl Patterns {
     /// # Errors

@@ -36,7 +36,7 @@ impl Core {
         };
         let Some(last) = last.filter(|last| now.since(*last) > EVERY) else { return };
         tracing::warn!(%last, away_s = now.since(last).as_secs(), "nobody ran for a while; that burns no deadline");
-        for group in self.groups.keys() {
+        for group in self.groups.all().keys() {
             self.was_away(group, last, now).await;
         }
     }

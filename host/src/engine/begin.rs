@@ -12,7 +12,7 @@ const EVENT: &str = "Punchdown/Notification";
 
 pub async fn begin(core: &Core, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        for settings in core.groups.values() {
+        for settings in core.groups.all().values() {
             let begun = begin_in(core, settings).await;
             if let Err(error) = begun {
                 tracing::error!(group = %settings.group, %error, "cannot begin what a system changed of itself");
@@ -48,7 +48,7 @@ async fn begin_in(core: &Core, settings: &GroupSettings) -> Result<(), JournalEr
         tracing::info!(%group, %i_account, event = %event.identity, "the system changed of itself; an operation begins");
         core.ports.journal.accept(event, Work::Operations(vec![operation])).await?;
         core.ports.journal.change_begun(signal).await?;
-        core.hints.lanes[group].notify_one();
+        core.hints.lane(group);
     }
     Ok(())
 }

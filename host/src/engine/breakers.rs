@@ -1,10 +1,10 @@
 //! The groups' breakers: kept in memory, and in the journal whenever one turns.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+use super::groups::{PerGroup, tell_of_pause};
 use super::registrations::RegistrationState;
 use super::{Core, GroupSettings};
 use crate::domain::breaker::{Open, Sign, Turn};
@@ -14,7 +14,7 @@ use crate::ports::{Journal, JournalError};
 use crate::telemetry::HeldBy;
 
 /// Each is locked while its turn is written down, so that turns are written in their order.
-pub struct Breakers(BTreeMap<Group, Mutex<Breaker>>);
+pub type Breakers = PerGroup<Mutex<Breaker>>;
 
 /// How a group stands, for an operator.
 #[derive(Clone, Debug)]
@@ -39,16 +39,10 @@ impl GroupState {
 }
 
 impl Breakers {
-    pub fn new(groups: impl Iterator<Item = Group>) -> Self {
-        Self(groups.map(|group| (group, Mutex::default())).collect())
-    }
-
     /// As they were before the stop.
     pub async fn load(&self, journal: &dyn Journal) -> Result<(), JournalError> {
         for (group, breaker) in journal.breakers().await? {
-            if let Some(ours) = self.0.get(&group) {
-                *ours.lock().await = breaker;
-            }
+            *self.of(&group).lock().await = breaker;
         }
         Ok(())
     }
@@ -64,14 +58,12 @@ impl Core {
             tracing::error!(%error, "cannot read the registrations; they are asked for again");
         }
         self.park_the_fatal().await;
-        for (group, settings) in &self.groups {
+        for (group, settings) in self.groups.all().iter() {
             self.rest(settings).await;
-            let breaker = self.breakers.0[group].lock().await;
+            let breaker = self.breakers.of(group).lock_owned().await;
             self.metrics.held(group, HeldBy::Breaker, breaker.open().is_some());
-            let paused = settings.paused || breaker.rests();
-            self.metrics.held(group, HeldBy::Paused, paused);
-            if paused {
-                tracing::warn!(%group, "the group is paused: its events and notifications are taken, nothing else moves");
+            if settings.paused || breaker.rests() {
+                tell_of_pause(group);
             }
         }
     }
@@ -84,7 +76,7 @@ impl Core {
 
     /// Its section, a quarantine or the want of an adapter holds the group, or does not any more.
     pub(super) async fn hold(&self, group: &Group, held: bool) {
-        let mut breaker = self.breakers.0[group].lock().await;
+        let mut breaker = self.breakers.of(group).lock_owned().await;
         if breaker.pause(held, self.ports.world.now()) {
             self.keep(group, &breaker).await;
         }
@@ -95,12 +87,12 @@ impl Core {
         settings.paused
             || !self.ports.adapters.serves(&settings.group)
             || self.quarantine(&settings.group).is_some()
-            || self.breakers.0[&settings.group].lock().await.rests()
+            || self.breakers.of(&settings.group).lock().await.rests()
     }
 
     /// A person lets the group rest, or work again. Whoever hears that it is so finds it so after a restart.
     pub(super) async fn pause(&self, group: &Group, paused: bool) -> Result<(), JournalError> {
-        let mut breaker = self.breakers.0[group].lock().await;
+        let mut breaker = self.breakers.of(group).lock_owned().await;
         let mut changed = breaker.clone();
         if changed.rest(paused, self.ports.world.now()) {
             self.ports.journal.keep_breaker(group, &changed).await?;
@@ -111,16 +103,16 @@ impl Core {
 
     /// Whether a request of the group may leave now.
     pub(super) async fn admits(&self, group: &Group) -> bool {
-        self.breakers.0[group].lock().await.admits(self.ports.world.now())
+        self.breakers.of(group).lock().await.admits(self.ports.world.now())
     }
 
     /// Lets one request leave, if one may.
     pub(super) async fn admit(&self, group: &Group) -> bool {
-        self.breakers.0[group].lock().await.admit(self.ports.world.now())
+        self.breakers.of(group).lock().await.admit(self.ports.world.now())
     }
 
     pub(super) async fn did_not_leave(&self, group: &Group) {
-        self.breakers.0[group].lock().await.did_not_leave();
+        self.breakers.of(group).lock().await.did_not_leave();
     }
 
     /// How much of the time in which the operation rested before that step burns no deadline. One that was begun a
@@ -129,27 +121,27 @@ impl Core {
         if !step.moves() {
             return self.clocks.set_ahead().saturating_sub(ahead);
         }
-        let breaker = self.breakers.0[&operation.lane.group].lock().await;
+        let breaker = self.breakers.of(&operation.lane.group).lock_owned().await;
         breaker.held_between(operation.rests_since(), self.ports.world.now())
     }
 
     /// When an operation's time is up, as far as can be told now.
     pub(super) async fn time_is_up(&self, operation: &Operation) -> Option<Timestamp> {
         let ends = operation.time_is_up()?;
-        let Some(breaker) = self.breakers.0.get(&operation.lane.group) else { return Some(ends) };
-        Some(ends + breaker.lock().await.held_between(operation.rests_since(), self.ports.world.now()))
+        let breaker = self.breakers.of(&operation.lane.group).lock_owned().await;
+        Some(ends + breaker.held_between(operation.rests_since(), self.ports.world.now()))
     }
 
     /// Nobody ran between the two.
     pub(super) async fn was_away(&self, group: &Group, from: Timestamp, to: Timestamp) {
-        let mut breaker = self.breakers.0[group].lock().await;
+        let mut breaker = self.breakers.of(group).lock_owned().await;
         breaker.was_away(from, to);
         self.keep(group, &breaker).await;
     }
 
     pub(super) async fn heard(&self, settings: &GroupSettings, sign: Sign) {
         let group = &settings.group;
-        let mut breaker = self.breakers.0[group].lock().await;
+        let mut breaker = self.breakers.of(group).lock_owned().await;
         let Some(turn) = breaker.heard(sign, &settings.breaker, self.ports.world.now()) else { return };
         self.metrics.held(group, HeldBy::Breaker, breaker.open().is_some());
         match turn {
@@ -159,7 +151,7 @@ impl Core {
             Turn::StaysOpen { probe_at } => tracing::info!(%group, %probe_at, "a probe failed"),
             Turn::Closed { since } => {
                 tracing::warn!(%group, %since, "the breaker is closed");
-                self.hints.lanes[group].notify_one();
+                self.hints.lane(group);
             }
         }
         self.keep(group, &breaker).await;
@@ -167,9 +159,10 @@ impl Core {
 
     /// How the groups stand.
     pub(super) async fn group_states(&self) -> Vec<GroupState> {
-        let mut states = Vec::with_capacity(self.groups.len());
-        for (group, settings) in &self.groups {
-            let breaker = self.breakers.0[group].lock().await;
+        let groups = self.groups.all();
+        let mut states = Vec::with_capacity(groups.len());
+        for (group, settings) in groups.iter() {
+            let breaker = self.breakers.of(group).lock_owned().await;
             let paused = settings.paused || breaker.rests();
             let open = breaker.open().cloned();
             drop(breaker);

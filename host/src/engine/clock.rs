@@ -75,7 +75,7 @@ impl Core {
                 let ahead_ms = u64::try_from(to.since(from).as_millis()).unwrap_or(u64::MAX);
                 self.clocks.ahead_ms.fetch_add(ahead_ms, Ordering::Relaxed);
                 tracing::warn!(%from, %to, "the clock was set ahead, or the machine slept; that burns no deadline");
-                for group in self.groups.keys() {
+                for group in self.groups.all().keys() {
                     self.was_away(group, from, to).await;
                 }
             }

@@ -74,8 +74,8 @@ async fn further(core: &Core, from: &FanOut) -> Result<(), JournalError> {
             tracing::info!(%event, accounts = accounts.len(), operations = new, "accounts of a customer reached");
             from.groups
                 .iter()
-                .filter_map(|group| core.hints.lanes.get(group))
-                .for_each(|hint| hint.notify_one());
+                .filter(|group| core.groups.of(group).is_some())
+                .for_each(|group| core.hints.lane(group));
             Ok(())
         }
     }
@@ -83,12 +83,12 @@ async fn further(core: &Core, from: &FanOut) -> Result<(), JournalError> {
 
 /// A group that the configuration does not name any more gets none.
 fn operations(core: &Core, of: &FanOut, accounts: &[Listed]) -> Vec<(Operation, Listed)> {
-    let groups = || of.groups.iter().filter_map(|group| core.groups.get(group));
+    let groups = || of.groups.iter().filter_map(|group| core.groups.of(group));
     let made = accounts.iter().flat_map(|listed| {
         groups().map(|settings| {
             // Whoever closes may have left something of which the journal does not know.
             let closed = listed.closed && !settings.policy.closing.want(&of.event.name);
-            (core.operation(settings, &of.event, listed.i_account), Listed { closed, ..*listed })
+            (core.operation(&settings, &of.event, listed.i_account), Listed { closed, ..*listed })
         })
     });
     made.collect()

@@ -77,8 +77,8 @@ impl Intake {
     }
 
     async fn accept(&self, source: EventSource, event: Event) -> Result<Accepted, JournalError> {
-        let wanting: Vec<_> =
-            self.core.groups.values().filter(|settings| settings.events.want(&event.name)).collect();
+        let groups = self.core.groups.all();
+        let wanting: Vec<_> = groups.values().filter(|settings| settings.events.want(&event.name)).collect();
         let work = self.core.work(&event, &wanting);
         let result = if work.is_nothing() { "unwanted" } else { "accepted" };
         let (identity, name, of) = (event.identity.clone(), event.name.clone(), of(&event));
@@ -86,7 +86,7 @@ impl Intake {
         // Durable from here on; a hint that gets lost costs a second.
         self.core.hints.fan_outs.notify_one();
         for settings in &wanting {
-            self.core.hints.lanes[&settings.group].notify_one();
+            self.core.hints.lane(&settings.group);
         }
         match accepted {
             Acceptance::New => {
@@ -136,7 +136,7 @@ impl Intake {
         sender_id: Option<String>,
         raw: Notification,
     ) -> Result<Response, IntakeError> {
-        if !self.core.groups.contains_key(group) {
+        if self.core.groups.of(group).is_none() {
             return Err(IntakeError::NoSuchGroup(group.clone()));
         }
         let id = self.core.ports.world.new_id();
@@ -214,10 +214,10 @@ fn of(event: &Event) -> String {
 }
 
 impl Core {
-    fn work(&self, event: &Event, wanting: &[&GroupSettings]) -> Work {
+    fn work(&self, event: &Event, wanting: &[&Arc<GroupSettings>]) -> Work {
         match (event.i_account, event.i_customer) {
             (Some(i_account), _) => {
-                let operation = |settings: &&GroupSettings| self.operation(settings, event, i_account);
+                let operation = |settings: &&Arc<GroupSettings>| self.operation(settings, event, i_account);
                 Work::Operations(wanting.iter().map(operation).collect())
             }
             (None, Some(_)) if !wanting.is_empty() => {
@@ -246,7 +246,7 @@ impl Core {
 
     /// What is answered while no adapter has read a notification.
     pub(super) fn default_reply(&self, group: &Group) -> Response {
-        self.groups[group].default_reply.clone()
+        self.groups.of(group).map_or(Response::ACCEPTED, |settings| settings.default_reply.clone())
     }
 
     /// Lets the group's adapter read a stored notification. `None`: it could not, or is in quarantine, and
@@ -288,7 +288,7 @@ impl Core {
             self.metrics.notification(group, "read");
             tracing::info!(%group, notification = id, signals, "notification read");
         }
-        self.hints.lanes[group].notify_one();
+        self.hints.lane(group);
         self.hints.changes.notify_one();
         Ok(Some(reply))
     }

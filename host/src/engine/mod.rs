@@ -9,6 +9,7 @@ mod breakers;
 mod clock;
 mod errands;
 mod fan_out;
+mod groups;
 mod intake;
 mod operators;
 mod perform;
@@ -25,17 +26,18 @@ mod unread;
 mod unsaid;
 mod worker;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::breakers::Breakers;
 use self::clock::Clocks;
+use self::groups::{Groups, PerGroup};
 use self::registrations::Registrations;
 use self::resync::Resyncs;
 use self::sessions::Sessions;
@@ -47,6 +49,7 @@ use crate::telemetry::Metrics;
 use crate::web::Rate;
 
 pub use breakers::GroupState;
+pub use groups::Sections;
 pub use intake::{Accepted, Intake, IntakeError};
 pub use operators::{Operators, Refused, Wish};
 pub use purge::Retention;
@@ -74,7 +77,7 @@ pub enum PbData {
 }
 
 /// What the engine must know of a group.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupSettings {
     pub group: Group,
     pub events: Patterns,
@@ -102,7 +105,7 @@ pub(crate) struct Core {
     ports: Ports,
     metrics: Arc<Metrics>,
     vault: Vault,
-    groups: BTreeMap<Group, GroupSettings>,
+    groups: Groups,
     breakers: Breakers,
     sessions: Sessions,
     registrations: Registrations,
@@ -115,11 +118,19 @@ pub(crate) struct Core {
 }
 
 /// Says that there may be something to do. Losing one costs a second.
+#[derive(Default)]
 struct Hints {
-    lanes: BTreeMap<Group, Notify>,
+    lanes: PerGroup<Notify>,
     fan_outs: Notify,
     changes: Notify,
     statuses: Notify,
+}
+
+impl Hints {
+    /// A group may have something to do.
+    fn lane(&self, group: &Group) {
+        self.lanes.of(group).notify_one();
+    }
 }
 
 impl Engine {
@@ -136,25 +147,18 @@ impl Engine {
         metrics: Arc<Metrics>,
     ) -> Result<Self, JournalError> {
         let owner = ports.world.new_id();
-        let groups: BTreeMap<_, _> =
-            groups.into_iter().map(|settings| (settings.group.clone(), settings)).collect();
-        let lanes = groups.keys().map(|group| (group.clone(), Notify::new())).collect();
-        let hints = Hints { lanes, fan_outs: Notify::new(), changes: Notify::new(), statuses: Notify::new() };
-        let breakers = Breakers::new(groups.keys().cloned());
-        let sessions = Sessions::new(groups.keys().cloned());
-        let registrations = Registrations::new(groups.keys().cloned());
         let core = Core {
             ports,
             metrics,
             vault,
-            groups,
-            breakers,
-            sessions,
-            registrations,
+            groups: Groups::new(groups),
+            breakers: Breakers::default(),
+            sessions: Sessions::default(),
+            registrations: Registrations::default(),
             suspects: Suspects::default(),
             resyncs: Resyncs::default(),
             clocks: Clocks::default(),
-            hints,
+            hints: Hints::default(),
             owner,
         };
         core.count_deaths().await?;
@@ -178,18 +182,17 @@ impl Engine {
         Operators::new(Arc::clone(&self.core))
     }
 
+    /// What a reload tells of the groups' sections.
+    pub fn sections(&self) -> Sections {
+        Sections { core: Arc::clone(&self.core) }
+    }
+
     /// Runs until `stop`, then finishes the steps under way and returns.
     pub async fn run(self, stop: CancellationToken) {
         self.core.come_back().await;
         let loops = TaskTracker::new();
-        for settings in self.core.groups.values() {
-            let (core, settings, stop) = (Arc::clone(&self.core), settings.clone(), stop.clone());
-            loops.spawn(async move { core.move_lanes(settings, stop).await });
-        }
-        for settings in self.core.groups.values() {
-            let (core, settings, stop) = (Arc::clone(&self.core), settings.clone(), stop.clone());
-            loops.spawn(async move { registrations::keep(&core, &settings, stop).await });
-        }
+        let (core, stopping) = (Arc::clone(&self.core), stop.clone());
+        loops.spawn(async move { core.move_groups(stopping).await });
         let (core, stopping) = (Arc::clone(&self.core), stop.clone());
         loops.spawn(async move { statuses::tell(&core, stopping).await });
         let (core, stopping) = (Arc::clone(&self.core), stop.clone());
@@ -212,35 +215,55 @@ impl Engine {
 }
 
 impl Core {
+    /// The loops of all groups, of those that come later, too.
+    async fn move_groups(self: Arc<Self>, stop: CancellationToken) {
+        let (loops, mut moving, mut come) = (TaskTracker::new(), BTreeSet::new(), self.groups.come());
+        while !stop.is_cancelled() {
+            come.mark_unchanged();
+            for group in self.groups.all().keys().filter(|group| moving.insert(Group::clone(group))) {
+                let (core, of, stopping) = (Arc::clone(&self), group.clone(), stop.clone());
+                loops.spawn(async move { core.move_lanes(of, stopping).await });
+                let (core, of, stopping) = (Arc::clone(&self), group.clone(), stop.clone());
+                loops.spawn(async move { registrations::keep(&core, &of, stopping).await });
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                _ = come.changed() => {}
+            }
+        }
+        loops.close();
+        loops.wait().await;
+    }
+
     /// One group's loop: leases as many lanes as it has free slots. A group that is stuck holds
     /// its own slots and nobody else's.
-    async fn move_lanes(self: Arc<Self>, settings: GroupSettings, stop: CancellationToken) {
-        let slots = Arc::new(Semaphore::new(settings.slots));
+    async fn move_lanes(self: Arc<Self>, group: Group, stop: CancellationToken) {
+        // Whoever moves a lane has one of it: there may be more or fewer slots at the next turn.
+        let slot = Arc::new(());
         let working = TaskTracker::new();
-        let hint = &self.hints.lanes[&settings.group];
+        let hint = self.hints.lanes.of(&group);
         let (mut turn, mut served) = (0_u32, None);
         while !stop.is_cancelled() {
-            let group = &settings.group;
-            let now = Some((self.ports.adapters.serves(group), self.quarantine(group).is_some()));
+            let Some(settings) = self.groups.of(&group) else { break };
+            let now = Some((self.ports.adapters.serves(&group), self.quarantine(&group).is_some()));
             // At first, too: an adapter may have come since the host began.
             if served != now {
                 served = now;
                 self.rest(&settings).await;
             }
-            let free = slots.available_permits();
+            let free = settings.slots.saturating_sub(Arc::strong_count(&slot) - 1);
             // Only who can take something has his turn.
             turn = turn.wrapping_add(u32::from(free > 0));
             let looks_first = turn.is_multiple_of(LOOKS_FIRST_EVERY);
             let (lanes, look_in) = self.lease(&settings, free, looks_first).await;
             for (lease, held) in lanes {
-                // Only this loop takes permits, so the ones just counted are still here.
-                let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else { break };
-                let (core, settings, stop) = (Arc::clone(&self), settings.clone(), stop.clone());
+                let (core, settings, stop) = (Arc::clone(&self), Arc::clone(&settings), stop.clone());
+                let slot = Arc::clone(&slot);
                 working.spawn(async move {
                     worker::drive(&core, &settings, &lease, held, &stop).await;
                     worker::give_back(&core, &lease, &stop).await;
                     drop(slot);
-                    core.hints.lanes[&settings.group].notify_one();
+                    core.hints.lane(&settings.group);
                 });
             }
             tokio::select! {

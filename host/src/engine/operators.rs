@@ -59,9 +59,9 @@ impl Operators {
 
     /// Before data that may be of any group.
     pub fn screen_of_all(&self) -> Screen {
-        let groups = self.core.groups.keys();
+        let groups = self.core.groups.all();
         let fields: Vec<String> =
-            groups.flat_map(|group| self.core.ports.adapters.secret_fields(group)).collect();
+            groups.keys().flat_map(|group| self.core.ports.adapters.secret_fields(group)).collect();
         Screen::new(self.core.vault.clone(), &fields)
     }
 
@@ -100,7 +100,7 @@ impl Operators {
             return Err(Refused::NotNow(format!("it stands behind {head}: see to that one first")));
         }
         let group = &told.operation.lane.group;
-        let settings = core.groups.get(group).ok_or_else(|| {
+        let settings = core.groups.of(group).ok_or_else(|| {
             Refused::NotNow(format!(
                 "no section of the configuration names its group, {group}: bring it back"
             ))
@@ -109,12 +109,12 @@ impl Operators {
         let Some((lease, held)) = taken else {
             return Err(Refused::NotNow("it is being moved at this very moment: try again".to_owned()));
         };
-        let done = core.lay_hands_on(settings, &lease, held, wish, person).await;
+        let done = core.lay_hands_on(&settings, &lease, held, wish, person).await;
         // Whoever asked does not wait for it, and nobody else takes the lane until its lease is over.
         let (core, group) = (Arc::clone(core), group.clone());
         let given_back = tokio::spawn(async move {
             give_back(&core, &lease, &CancellationToken::new()).await;
-            core.hints.lanes[&group].notify_one();
+            core.hints.lane(&group);
         });
         let _ = tokio::time::timeout(GIVEN_BACK_WITHIN, given_back).await;
         self.core.hints.statuses.notify_one();
@@ -128,7 +128,7 @@ impl Operators {
     pub async fn pause(&self, group: &Group, paused: bool, person: Person) -> Result<(), Refused> {
         let core = &self.core;
         let unknown = || Refused::Unknown(format!("group {group}"));
-        let settings = core.groups.get(group).ok_or_else(unknown)?;
+        let settings = core.groups.of(group).ok_or_else(unknown)?;
         if settings.paused {
             return Err(Refused::NotNow(format!(
                 "`paused` of its section holds group {group}: change the configuration"
@@ -138,7 +138,7 @@ impl Operators {
         core.metrics.held(group, HeldBy::Paused, paused);
         let what = if paused { "pause" } else { "resume" };
         core.audit(what, &group.0, person).await?;
-        core.hints.lanes[group].notify_one();
+        core.hints.lane(group);
         Ok(())
     }
 
@@ -178,7 +178,7 @@ impl Operators {
     /// When there is no such group, or when its section does not want it registered.
     pub async fn register(&self, group: &Group, off: bool, person: Person) -> Result<(), Refused> {
         let core = &self.core;
-        let settings = core.groups.get(group).ok_or_else(|| Refused::Unknown(format!("group {group}")))?;
+        let settings = core.groups.of(group).ok_or_else(|| Refused::Unknown(format!("group {group}")))?;
         if !settings.registers && !off {
             return Err(Refused::NotNow(format!(
                 "`notify.register` of group {group} is not true: change the configuration"
@@ -186,7 +186,7 @@ impl Operators {
         }
         core.turn_registration(group, off).await?;
         core.audit(if off { "unregister" } else { "register" }, &group.0, person).await?;
-        core.hints.lanes[group].notify_one();
+        core.hints.lane(group);
         Ok(())
     }
 }

@@ -1,13 +1,13 @@
 //! Keeps the groups registered for notifications, where a system notifies only who has registered: once for
 //! the group, kept in the journal, and again when its time is up.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::errands::{Failed, Name};
+use super::groups::PerGroup;
 use super::sessions::Session;
 use super::{Core, GroupSettings, LOOK_EVERY};
 use crate::domain::{Digest, Duty, Group, Registration, Standing, Timestamp, Token, Trouble};
@@ -27,10 +27,10 @@ const PAUSE: Duration = Duration::from_secs(2);
 pub const REGISTRATION_MARK: &str = "~";
 
 /// Each is locked while it is turned, and not while another system is waited for.
-pub struct Registrations(BTreeMap<Group, Mutex<State>>);
+pub type Registrations = PerGroup<Mutex<State>>;
 
 #[derive(Default)]
-struct State {
+pub struct State {
     registration: Registration,
     /// Its tokens are struck from whatever is said.
     kept: Vec<Kept>,
@@ -47,27 +47,22 @@ impl State {
 }
 
 impl Registrations {
-    pub fn new(groups: impl Iterator<Item = Group>) -> Self {
-        Self(groups.map(|group| (group, Mutex::default())).collect())
-    }
-
     /// As they were before the stop. What was being asked for then came to nothing, as far as anybody
     /// knows.
     pub async fn load(&self, journal: &dyn Journal, vault: &Vault) -> Result<(), JournalError> {
         for (group, registration) in journal.registrations().await? {
-            if let Some(ours) = self.0.get(&group) {
-                ours.lock().await.put(registration.came_to_nothing(), vault);
-            }
+            self.of(&group).lock().await.put(registration.came_to_nothing(), vault);
         }
         Ok(())
     }
 }
 
 /// One group's loop.
-pub async fn keep(core: &Core, settings: &GroupSettings, stop: CancellationToken) {
+pub async fn keep(core: &Core, group: &Group, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        let look_in = core.see_to_registration(settings).await.unwrap_or_else(|error| {
-            tracing::error!(group = %settings.group, %error, "a registration cannot be kept");
+        let Some(settings) = core.groups.of(group) else { break };
+        let look_in = core.see_to_registration(&settings).await.unwrap_or_else(|error| {
+            tracing::error!(%group, %error, "a registration cannot be kept");
             LOOK_EVERY
         });
         tokio::select! {
@@ -87,7 +82,7 @@ impl Core {
         }
         let now = self.ports.world.now();
         let (duty, lack) = {
-            let mut state = self.registrations.0[group].lock().await;
+            let mut state = self.registrations.of(group).lock_owned().await;
             let by = self.ports.outbound.identity(group);
             if state.by != by {
                 (state.by, state.withheld) = (by, Withheld::default());
@@ -129,7 +124,7 @@ impl Core {
                 let renew_at = renew_at.map(tracing::field::display);
                 tracing::info!(%group, renew_at, "registered for notifications");
                 self.registration_had(group, "granted").await;
-                self.hints.lanes[group].notify_one();
+                self.hints.lane(group);
             }
             Err(failed) => {
                 self.turn(group, Registration::came_to_nothing).await?;
@@ -140,7 +135,7 @@ impl Core {
     }
 
     async fn unregister(&self, group: &Group) -> Result<(), JournalError> {
-        let stands = self.registrations.0[group].lock().await.registration.stands.clone();
+        let stands = self.registrations.of(group).lock().await.registration.stands.clone();
         let Some(stands) = stands else { return Ok(()) };
         match self.run(group, &Register::NoMore { standing: stands.standing }).await {
             Ok(_) => {
@@ -170,7 +165,7 @@ impl Core {
 
     async fn registration_had(&self, group: &Group, result: &'static str) {
         self.metrics.registration(group, result);
-        self.registrations.0[group].lock().await.withheld.proved();
+        self.registrations.of(group).lock().await.withheld.proved();
     }
 
     async fn registration_denied(&self, group: &Group, (denial, trouble): Failed, what: &'static str) {
@@ -178,7 +173,7 @@ impl Core {
         let now = self.ports.world.now();
         // It is shown to persons, and an adapter may quote an answer that quotes the address.
         let trouble = Trouble { message: self.for_log(group, &trouble.message), ..trouble };
-        let lack = self.registrations.0[group].lock().await.withheld.denied(denial, trouble, None, now);
+        let lack = self.registrations.of(group).lock().await.withheld.denied(denial, trouble, None, now);
         let (code, why) = (&lack.trouble.code, &lack.trouble.message);
         tracing::warn!(%group, code, why, pause_s = lack.pause.as_secs(), "{what}");
     }
@@ -189,7 +184,7 @@ impl Core {
         group: &Group,
         change: impl FnOnce(Registration) -> Registration,
     ) -> Result<Registration, JournalError> {
-        let mut state = self.registrations.0[group].lock().await;
+        let mut state = self.registrations.of(group).lock_owned().await;
         let changed = change(state.registration.clone());
         self.ports.journal.keep_registration(group, &changed).await?;
         state.put(changed.clone(), &self.vault);
@@ -203,7 +198,7 @@ impl Core {
             return None;
         }
         let (now, with) = (self.ports.world.now(), self.to_register_with(settings));
-        let state = self.registrations.0[&settings.group].lock().await;
+        let state = self.registrations.of(&settings.group).lock_owned().await;
         if state.registration.off || with.is_some_and(|with| state.registration.is_good(&with, now)) {
             return None;
         }
@@ -215,20 +210,19 @@ impl Core {
 
     /// Whether a registration of the group has that address, or had it a moment ago.
     pub(super) async fn takes_at(&self, group: &Group, token: &str) -> bool {
-        let Some(state) = self.registrations.0.get(group) else { return false };
-        state.lock().await.registration.takes(token, self.ports.world.now())
+        self.registrations.of(group).lock().await.registration.takes(token, self.ports.world.now())
     }
 
     /// A person wants no registration, or one again.
     pub(super) async fn turn_registration(&self, group: &Group, off: bool) -> Result<(), JournalError> {
         self.turn(group, |registration| registration.turned(off)).await?;
-        self.registrations.0[group].lock().await.withheld.granted();
+        self.registrations.of(group).lock().await.withheld.granted();
         Ok(())
     }
 
     /// How the group is registered, for an operator.
     pub(super) async fn registration_of(&self, settings: &GroupSettings) -> Option<RegistrationState> {
-        let state = self.registrations.0[&settings.group].lock().await;
+        let state = self.registrations.of(&settings.group).lock_owned().await;
         let Registration { off, stands, .. } = &state.registration;
         if !settings.registers && stands.is_none() {
             return None;

@@ -7,7 +7,7 @@
 mod lane;
 
 use std::num::NonZeroU32;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, RateLimiter};
@@ -84,7 +84,7 @@ struct Walk<'a> {
     core: &'a Core,
     pace: Option<&'a DefaultDirectRateLimiter>,
     resync: Resync,
-    groups: Vec<&'a GroupSettings>,
+    groups: Vec<Arc<GroupSettings>>,
     /// Since the last word in the journal.
     seen: Vec<Lane>,
     differing: Vec<Differing>,
@@ -92,8 +92,8 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(core: &'a Core, pace: Option<&'a DefaultDirectRateLimiter>, resync: Resync) -> Self {
-        let is_wanted = |of: &&GroupSettings| resync.group.as_ref().is_none_or(|group| *group == of.group);
-        let groups = core.groups.values().filter(is_wanted).collect();
+        let is_wanted = |of: &&Arc<GroupSettings>| resync.group.as_ref().is_none_or(|it| *it == of.group);
+        let groups = core.groups.all().values().filter(is_wanted).cloned().collect();
         Self { core, pace, groups, resync, seen: Vec::new(), differing: Vec::new() }
     }
 
@@ -182,7 +182,7 @@ impl<'a> Walk<'a> {
             self.resync.place.lanes = Some(*last);
             for (_, Lane { i_account, group }) in lanes {
                 self.turn_of_one().await;
-                let of_group: Vec<_> = self.groups.iter().copied().filter(|it| it.group == group).collect();
+                let of_group: Vec<_> = self.groups.iter().filter(|it| it.group == group).cloned().collect();
                 self.compare(Listed { i_account, closed: false }, &of_group).await?;
             }
             self.write_down().await?;
@@ -204,7 +204,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Its lanes, one after the other; and begins an operation where one differs, if that is wanted.
-    async fn compare(&mut self, listed: Listed, groups: &[&'a GroupSettings]) -> Result<(), Halt> {
+    async fn compare(&mut self, listed: Listed, groups: &[Arc<GroupSettings>]) -> Result<(), Halt> {
         let i_account = listed.i_account;
         let event = self.event(i_account);
         let mut operations = Vec::new();
@@ -222,7 +222,7 @@ impl<'a> Walk<'a> {
         }
         if self.resync.mode == Mode::Drive && !operations.is_empty() {
             self.core.ports.journal.accept(event, Work::Operations(operations)).await?;
-            groups.iter().for_each(|settings| self.core.hints.lanes[&settings.group].notify_one());
+            groups.iter().for_each(|settings| self.core.hints.lane(&settings.group));
         }
         Ok(())
     }
@@ -281,7 +281,7 @@ impl Core {
         mode: Mode,
         person: Person,
     ) -> Result<Resync, Refused> {
-        if let Some(group) = group.as_ref().filter(|group| !self.groups.contains_key(*group)) {
+        if let Some(group) = group.as_ref().filter(|group| self.groups.of(group).is_none()) {
             return Err(Refused::Unknown(format!("group {group}")));
         }
         let resync = Resync {

@@ -1,7 +1,6 @@
 //! The groups' sessions, where a target wants a log-in first: one log-in for all who need it, kept in
 //! memory alone, and done again when its time is up or an answer says so.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use tokio::sync::Mutex;
 
 use super::Core;
 use super::errands::{Failed, Name};
+use super::groups::PerGroup;
 use crate::domain::{Digest, Group, Reason, Request, Standing, Timestamp, Trouble, renewed_after};
 use crate::ports::{Denial, Lack, SessionValues, Withheld};
 use crate::secret::{Kept, Secret};
@@ -28,10 +28,10 @@ const AGAIN_IN: Duration = Duration::from_millis(100);
 const ENDED_NEW_MAX: u32 = 3;
 
 /// Each is locked while somebody logs in: the others wait for the same session.
-pub struct Sessions(BTreeMap<Group, Mutex<State>>);
+pub type Sessions = PerGroup<Mutex<State>>;
 
 #[derive(Default)]
-struct State {
+pub struct State {
     /// The adapter that logs in, and the target. Another one may want other words of a session, or none.
     by: Option<(Digest, Option<Digest>)>,
     current: Option<Arc<Session>>,
@@ -58,12 +58,6 @@ impl Session {
     }
 }
 
-impl Sessions {
-    pub fn new(groups: impl Iterator<Item = Group>) -> Self {
-        Self(groups.map(|group| (group, Mutex::default())).collect())
-    }
-}
-
 impl Core {
     /// The session with which the request leaves; `None` when it needs none, or when its group's
     /// adapter cannot log in: then `send` says what cannot be filled in.
@@ -78,7 +72,7 @@ impl Core {
     /// The one that runs, or a new one; `None` when the group's adapter cannot log in.
     pub(super) async fn group_session(&self, group: &Group) -> Result<Option<Arc<Session>>, Lack> {
         // Whoever waited for a log-in of others may find another adapter or target.
-        let mut state = self.sessions.0[group].lock().await;
+        let mut state = self.sessions.of(group).lock_owned().await;
         let Some(by) = self.logs_in(group) else { return Ok(None) };
         if state.by.as_ref() != Some(&by) {
             *state = State { by: Some(by.clone()), ..State::default() };
@@ -120,7 +114,7 @@ impl Core {
     /// An answer says that the session it was asked with has ended. A newer one stays. Log-ins that
     /// succeed and help nothing would go on as fast as operations come.
     pub(super) async fn session_ended(&self, group: &Group, used: &Arc<Session>) {
-        let mut state = self.sessions.0[group].lock().await;
+        let mut state = self.sessions.of(group).lock_owned().await;
         if state.current.take_if(|current| Arc::ptr_eq(current, used)).is_none() {
             return;
         }

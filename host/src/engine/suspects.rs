@@ -149,11 +149,11 @@ impl Core {
         let suspects = self.suspects.look(<[Suspect]>::to_vec);
         for Suspect { subject, head, .. } in suspects {
             let (Some(head), Some(trouble), Some(settings)) =
-                (head, self.fatal(&subject), self.groups.get(subject.group()))
+                (head, self.fatal(&subject), self.groups.of(subject.group()))
             else {
                 continue;
             };
-            if let Err(error) = self.park_fatal(settings, &head, trouble).await {
+            if let Err(error) = self.park_fatal(&settings, &head, trouble).await {
                 tracing::error!(operation = %head, %error, "cannot park what the process died of");
             }
         }
@@ -212,7 +212,7 @@ impl Core {
     /// serves.
     pub(super) async fn let_in(&self, group: &Group, person: Person) -> Result<Digest, Refused> {
         let unknown = || Refused::Unknown(format!("group {group}"));
-        self.groups.get(group).ok_or_else(unknown)?;
+        self.groups.of(group).ok_or_else(unknown)?;
         let accused = |adapter: &Digest| {
             self.suspects.look(|known| known.iter().any(|it| it.adapter == *adapter && it.deaths > 0))
         };
@@ -224,9 +224,9 @@ impl Core {
             known.iter_mut().filter(|it| it.adapter == adapter).for_each(|it| it.deaths = 0);
         });
         self.audit("release", &group.0, person).await?;
-        for (group, settings) in &self.groups {
+        for (group, settings) in self.groups.all().iter() {
             self.rest(settings).await;
-            self.hints.lanes[group].notify_one();
+            self.hints.lane(group);
         }
         Ok(adapter)
     }
@@ -235,6 +235,8 @@ impl Core {
     pub(super) async fn rest(&self, settings: &GroupSettings) {
         let (group, shut) = (&settings.group, self.quarantine(&settings.group));
         let served = self.ports.adapters.serves(group);
+        let rests = self.breakers.of(group).lock().await.rests();
+        self.metrics.held(group, HeldBy::Paused, settings.paused || rests);
         self.hold(group, settings.paused || shut.is_some() || !served).await;
         self.metrics.held(group, HeldBy::Quarantine, shut.is_some());
         self.metrics.held(group, HeldBy::Unserved, !served);

@@ -19,7 +19,7 @@ pub async fn read_again(core: &Core, stop: CancellationToken) {
         // In quarantine an adapter is asked nothing, and one that is not there cannot be.
         let can_be_asked =
             |group: &Group| core.quarantine(group).is_none() && core.ports.adapters.serves(group);
-        for group in core.groups.keys().filter(|group| can_be_asked(group)) {
+        for group in core.groups.all().keys().filter(|group| can_be_asked(group)) {
             let unread = match core.ports.journal.unread(group, AT_A_TIME).await {
                 Ok(unread) => unread,
                 Err(error) => {

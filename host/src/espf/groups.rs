@@ -17,6 +17,7 @@ const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// Between attempts; doubled each time, up to the second.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(600));
 
+#[derive(Clone)]
 pub struct Groups {
     http: reqwest::Client,
     url: String,
@@ -57,6 +58,11 @@ impl Groups {
     ) -> reqwest::Result<Self> {
         let http = web::client_by(&settings.way, &settings.url, settings.timeout)?;
         Ok(Self { http, url: format!("{}/espf/v1/groups", settings.url), tokens, reported })
+    }
+
+    /// The same for what is reported from now on.
+    pub fn reporting(&self, reported: BTreeSet<Service>) -> Self {
+        Self { reported, ..self.clone() }
     }
 
     /// Warns of each service that PortaBilling does not know. Nothing waits for this.

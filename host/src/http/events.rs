@@ -9,13 +9,15 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State};
+use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tracing::Instrument as _;
 
 use super::auth::{EventAuth, Offered};
-use super::{EventSettings, NspsSettings, Peer, Unread, header, nothing_here, read_body};
+use super::doors::LetIn;
+use super::{Doors, EventSettings, Peer, Unread, header, nothing_here, read_body};
 use crate::domain::{EventSource, NotAnEvent, Trace};
 use crate::engine::{Accepted, Intake};
 use crate::telemetry::ListenerName;
@@ -25,18 +27,14 @@ const TRACE_LENGTH_MAX: usize = 128;
 
 pub struct Door {
     intake: Intake,
-    /// Any one of them is enough.
-    auth: Vec<EventAuth>,
-    auth_header: String,
+    doors: Doors,
     dialect: Dialect,
-    body_max: u64,
-    body_timeout: std::time::Duration,
 }
 
 /// How the two that send events are spoken with.
 #[derive(Clone, Copy)]
 enum Dialect {
-    Espf { auth_failure: StatusCode },
+    Espf,
     Nsps,
 }
 
@@ -65,33 +63,20 @@ pub async fn health(State(door): State<Arc<Door>>, method: Method) -> Response {
         Ok(()) => Json(json!({ "message": "ready" })).into_response(),
         Err(error) => {
             tracing::error!(%error, "an event could not be stored");
-            door.dialect.say(&Fate::ComeAgain("an event could not be stored now"))
+            door.say(&Fate::ComeAgain("an event could not be stored now"))
         }
     }
 }
 
 impl Door {
-    pub fn espf(intake: &Intake, settings: EventSettings) -> Self {
-        Self {
-            intake: intake.clone(),
-            dialect: Dialect::Espf { auth_failure: settings.auth_failure },
-            auth: settings.auth,
-            auth_header: settings.auth_header,
-            body_max: settings.body_max,
-            body_timeout: settings.body_timeout,
-        }
+    pub fn espf(intake: &Intake, doors: &Doors) -> Self {
+        Self { intake: intake.clone(), doors: doors.clone(), dialect: Dialect::Espf }
     }
 
-    /// With the limits of the ESPF's door, beside which it stands.
-    pub fn nsps(intake: &Intake, settings: NspsSettings, beside: &EventSettings) -> Self {
-        Self {
-            intake: intake.clone(),
-            dialect: Dialect::Nsps,
-            auth: settings.auth,
-            auth_header: "authorization".to_owned(),
-            body_max: beside.body_max,
-            body_timeout: beside.body_timeout,
-        }
+    /// With the limits of the ESPF's door, beside which it stands. `None`: there is none.
+    pub fn nsps(intake: &Intake, doors: &Doors) -> Option<Self> {
+        doors.all().nsps.as_ref()?;
+        Some(Self { intake: intake.clone(), doors: doors.clone(), dialect: Dialect::Nsps })
     }
 
     /// All log lines of a request say at which door it came, and by what the caller would find it.
@@ -107,7 +92,7 @@ impl Door {
     async fn answer(&self, request: Request) -> Response {
         let from = request.extensions().get::<Peer>().map(|peer| peer.0.to_string());
         let fate = self.take(request).await;
-        let answer = self.dialect.say(&fate);
+        let answer = self.say(&fate);
         match fate {
             Fate::Unauthorised => {
                 self.intake.metrics().event(self.dialect.source(), "unauthorised");
@@ -124,21 +109,43 @@ impl Door {
         answer
     }
 
+    /// The credentials of which any one is enough, and the header in which it comes.
+    fn asks<'a>(&self, let_in: &'a LetIn) -> (&'a [EventAuth], &'a str) {
+        match (self.dialect, &let_in.nsps) {
+            (Dialect::Espf, _) => (&let_in.events.auth, &let_in.events.auth_header),
+            (Dialect::Nsps, Some(nsps)) => (&nsps.auth, AUTHORIZATION.as_str()),
+            (Dialect::Nsps, None) => (&[], AUTHORIZATION.as_str()),
+        }
+    }
+
+    fn say(&self, fate: &Fate) -> Response {
+        match self.dialect {
+            Dialect::Espf => {
+                let (status, words) = fate.to_espf(self.doors.all().events.auth_failure);
+                (status, format!("{words}\n")).into_response()
+            }
+            Dialect::Nsps => fate.to_nsps(),
+        }
+    }
+
     async fn take(&self, request: Request) -> Fate {
         let (parts, body) = request.into_parts();
+        let let_in = self.doors.all();
+        let EventSettings { body_max, body_timeout, .. } = *let_in.events;
+        let (auth, auth_header) = self.asks(&let_in);
         let offered = Offered {
-            credential: header(&parts.headers, &self.auth_header).unwrap_or_default(),
+            credential: header(&parts.headers, auth_header).unwrap_or_default(),
             date: header(&parts.headers, "date"),
             now: self.intake.now(),
         };
         // All are tried, so that the time does not tell which one was near.
-        if !self.auth.iter().fold(false, |admitted, auth| auth.admits(&offered) | admitted) {
+        if !auth.iter().fold(false, |admitted, auth| auth.admits(&offered) | admitted) {
             return Fate::Unauthorised;
         }
         if parts.method != Method::POST {
             return Fate::ComeAgain("events are posted");
         }
-        let read = read_body(body, self.body_max, self.body_timeout).await;
+        let read = read_body(body, body_max, body_timeout).await;
         if let Some(limit) = read.as_ref().err().and_then(Unread::limit) {
             self.intake.metrics().listeners.limited(ListenerName::Events, limit);
         }
@@ -147,7 +154,7 @@ impl Door {
             Ok(bytes) => self.intake.event(source, trace(&parts.headers), &bytes).await,
             // It would be too large again.
             Err(Unread::TooLarge(beginning)) => {
-                let why = NotAnEvent::TooLarge { bytes_max: self.body_max };
+                let why = NotAnEvent::TooLarge { bytes_max: body_max };
                 self.intake.bury(source, &beginning, why).await
             }
             Err(Unread::TooSlow) => return Fate::ComeAgain("the body came too slowly"),
@@ -168,18 +175,8 @@ impl Door {
 impl Dialect {
     const fn source(self) -> EventSource {
         match self {
-            Self::Espf { .. } => EventSource::Espf,
+            Self::Espf => EventSource::Espf,
             Self::Nsps => EventSource::Nsps,
-        }
-    }
-
-    fn say(self, fate: &Fate) -> Response {
-        match self {
-            Self::Espf { auth_failure } => {
-                let (status, words) = fate.to_espf(auth_failure);
-                (status, format!("{words}\n")).into_response()
-            }
-            Self::Nsps => fate.to_nsps(),
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
@@ -21,12 +21,11 @@ use super::notify_auth::Caller;
 use super::rewording::{COME_AGAIN, Reworded};
 use super::tls::{CertificateName, ClientCertificate};
 use super::{
-    AdminToken, Algorithm, CallerRule, Encoding, EventAuth, Key, NotifyAuth, NotifySettings, Signature,
+    AdminToken, Algorithm, CallerRule, Doors, Encoding, EventAuth, EventSettings, Key, NotifyAuth, Signature,
     SignedTime, Template, TimeFrom, TrustedProxies, admin,
 };
 use crate::domain::{Group, Timestamp, Trace, hex};
 use crate::secret::Secret;
-use crate::telemetry::ListenerName;
 use crate::web::Validity;
 
 /// Our clock, in the time of ESPF's published samples: 2018-04-12T15:24:00Z.
@@ -259,14 +258,15 @@ pub fn notification_path(input: &[u8]) {
         caller: vec![CallerRule::PathSecret(vec![Secret::new("s3cret")])],
         ..NotifyAuth::default()
     };
-    let settings = NotifySettings {
-        listener: ListenerName::Events,
-        groups: [(Group("HSS".to_owned()), auth)].into(),
+    let events = EventSettings {
+        auth: Vec::new(),
+        auth_header: String::new(),
+        auth_failure: StatusCode::UNAUTHORIZED,
         body_max: 0,
         body_timeout: WINDOW,
-        concurrency: 1,
     };
-    assert!(!settings.shown(uri.path()).contains("s3cret"));
+    let doors = Doors::new(events, None, [(Group("HSS".to_owned()), auth)]);
+    assert!(!doors.shown(uri.path()).contains("s3cret"));
     let Some((_, rest)) = below_group(&uri) else { return };
     assert!(rest.starts_with('/'), "{rest}");
     let (secret, path) = first_part(&rest);

@@ -11,6 +11,7 @@
 
 mod admin;
 mod auth;
+mod doors;
 mod events;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
@@ -24,7 +25,6 @@ mod rewording;
 mod signature;
 mod tls;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -34,13 +34,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 
-use crate::domain::{Group, shortened};
-use crate::engine::{Intake, Operators, REGISTRATION_MARK};
+use crate::engine::{Intake, Operators};
 use crate::ports::Reloads;
 use crate::telemetry::{Limit, ListenerName};
 
 pub use admin::{AdminToken, setting};
 pub use auth::EventAuth;
+pub use doors::Doors;
 pub use listener::{Limits, Listener, ListenerSettings};
 pub use notify_auth::{AtRegistration, CallerRule, NotifyAuth};
 pub use peer::{Peer, TrustedProxies};
@@ -48,8 +48,6 @@ pub use signature::{Algorithm, Encoding, Key, Signature, SignedTime, Template, T
 pub use tls::{CertificateName, Clients, Tls, TlsFile, TlsFiles};
 
 const NOTHING_HERE: &str = "nothing is served at this path\n";
-/// Of a path so much is logged.
-const SHOWN_LENGTH_MAX: usize = 256;
 
 /// What the events door must know.
 #[derive(Clone, Debug)]
@@ -78,7 +76,7 @@ pub struct NspsSettings {
 pub struct NotifySettings {
     /// The listener that these doors are at.
     pub listener: ListenerName,
-    pub groups: BTreeMap<Group, NotifyAuth>,
+    pub doors: Doors,
     pub body_max: u64,
     pub body_timeout: std::time::Duration,
     /// Notifications under way: who signs proves it with his body, so that strangers can be among
@@ -91,36 +89,15 @@ impl NotifySettings {
     pub fn share(listener: &Limits) -> usize {
         (listener.concurrency / 2).max(1)
     }
-
-    /// A path for the log: a secret may stand in it, for others address this door wrongly, too. And
-    /// it may be as long as a head may be.
-    fn shown(&self, path: &str) -> String {
-        let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned();
-        let secrets = self.groups.values().flat_map(NotifyAuth::path_secrets);
-        let path = secrets.fold(path, |path, secret| path.replace(secret.expose(), "(secret)"));
-        let path = without_registration(&path);
-        let path: String = path.chars().take(SHOWN_LENGTH_MAX).collect();
-        shortened(&path).unwrap_or(path)
-    }
-}
-
-/// What makes the address of a registration its own is as good as a secret, wherever it stands.
-fn without_registration(path: &str) -> String {
-    let shown = |part: &str| match part.starts_with(REGISTRATION_MARK) {
-        true => "~(secret)".to_owned(),
-        false => part.to_owned(),
-    };
-    path.split('/').map(shown).collect::<Vec<_>>().join("/")
 }
 
 /// The doors that PortaBilling reaches, itself or by NSPS.
-pub fn events(intake: &Intake, settings: EventSettings, nsps: Option<NspsSettings>) -> Router {
-    let nsps = nsps.map(|nsps| events::Door::nsps(intake, nsps, &settings));
+pub fn events(intake: &Intake, doors: &Doors) -> Router {
     let espf = Router::new()
         .route("/espf/events", any(events::receive))
         .route("/espf/events/", any(events::receive))
-        .with_state(Arc::new(events::Door::espf(intake, settings)));
-    let Some(nsps) = nsps else { return espf };
+        .with_state(Arc::new(events::Door::espf(intake, doors)));
+    let Some(nsps) = events::Door::nsps(intake, doors) else { return espf };
     let nsps = Router::new()
         .route("/nsps/events", any(events::receive))
         .route("/nsps/events/", any(events::receive))
@@ -132,7 +109,7 @@ pub fn events(intake: &Intake, settings: EventSettings, nsps: Option<NspsSetting
 
 /// The doors that the external systems reach, and what is said at every other path.
 pub fn notifications(intake: &Intake, settings: NotifySettings) -> Router {
-    let elsewhere = elsewhere(settings.clone());
+    let elsewhere = elsewhere(&settings.doors);
     let door = Arc::new(notifications::Door::new(intake, settings));
     Router::new()
         .route("/notify/{group}", any(notifications::receive))
@@ -144,8 +121,8 @@ pub fn notifications(intake: &Intake, settings: NotifySettings) -> Router {
 
 /// What is said at a path where nothing is. The doors of the notifications know what must not be
 /// shown of it, wherever they are.
-pub fn elsewhere(notifications: NotifySettings) -> Router {
-    Router::new().fallback(unknown_path).with_state(Arc::new(notifications))
+pub fn elsewhere(doors: &Doors) -> Router {
+    Router::new().fallback(unknown_path).with_state(doors.clone())
 }
 
 fn nothing_here() -> Response {
@@ -169,8 +146,8 @@ pub fn admin(
 
 /// The ESPF deletes an event that is answered 4xx. A wrong address is ours to mend, so the
 /// event must come again.
-async fn unknown_path(State(settings): State<Arc<NotifySettings>>, uri: axum::http::Uri) -> Response {
-    tracing::warn!(path = settings.shown(uri.path()), "nothing is served at this path");
+async fn unknown_path(State(doors): State<Doors>, uri: axum::http::Uri) -> Response {
+    tracing::warn!(path = doors.shown(uri.path()), "nothing is served at this path");
     nothing_here()
 }
 

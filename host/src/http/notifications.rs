@@ -30,11 +30,14 @@ pub async fn receive(State(door): State<Arc<Door>>, request: Request) -> Respons
     let Some((group, rest)) = below_group(request.uri()) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let Some(auth) = door.settings.groups.get(&group) else {
-        tracing::warn!(group = door.settings.shown(&group.0), "a notification for a group that takes none");
+    let Some(auth) = door.settings.doors.all().notify.get(&group).cloned() else {
+        tracing::warn!(
+            group = door.settings.doors.shown(&group.0),
+            "a notification for a group that takes none"
+        );
         return StatusCode::NOT_FOUND.into_response();
     };
-    door.answer(&group, auth, rest, request).await.unwrap_or_else(|refusal| refusal)
+    door.answer(&group, &auth, rest, request).await.unwrap_or_else(|refusal| refusal)
 }
 
 impl Door {

@@ -1,0 +1,172 @@
+//! All of a group's section is taken over, a group that is new, and credentials, too.
+
+use punchdown::cli::stage::Stage;
+use punchdown::domain::Timestamp;
+use punchdown_kit::espf;
+use punchdown_kit::oms::{Oms, Settings};
+use serde_json::{Value, json};
+
+use super::{SOON, provisioned, put, reloaded, running};
+use crate::harness::{folder, rewrite, told, until, with_settings};
+use crate::operators::{asked, operations, said};
+
+async fn reload(stage: &Stage) -> Value {
+    let output = said(stage, &["reload"]).await;
+    assert!(output.status.success(), "{output:?}");
+    let told = reloaded(stage).await;
+    assert_eq!(told["waits_for_restart"], json!([]), "{told}");
+    told
+}
+
+async fn shown(stage: &Stage, account: &str) -> Value {
+    let of = operations(stage, &["--account", account]).await;
+    let id = of[0]["id"].as_str().unwrap_or_else(|| panic!("no operation of {account}: {of:?}"));
+    asked(stage, &["operation", "show", id]).await
+}
+
+fn at(told: &Value) -> Timestamp {
+    serde_json::from_value(told.clone()).unwrap_or_else(|_| panic!("{told} is no date"))
+}
+
+async fn paused(stage: &Stage) -> bool {
+    stage.status().await.expect("the host answers")["groups"]["HSS"]["paused"] == true
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_a_group_moves_is_taken_over() {
+    let folder = folder();
+    let Some((stage, _)) = running(folder.path(), "poll-seconds = 1").await else { return };
+    let espf = stage.espf(0.0);
+
+    with_settings(&stage, "groups.HSS", "deadline = \"47m\"\npaused = true");
+    rewrite(&stage, "concurrency = 32", "concurrency = 1");
+    let after = reload(&stage).await;
+    assert_eq!(
+        (&after["generation"], &after["groups"][0]["outcome"]),
+        (&2.into(), &"swapped".into()),
+        "{after}"
+    );
+    assert!(paused(&stage).await);
+    espf.emit("Account/New", json!({ "i_account": 1 }));
+    assert!(espf.drained(SOON).await, "its events are taken");
+    until("it is stored", SOON, async || !operations(&stage, &["--account", "1"]).await.is_empty()).await;
+    assert_eq!(shown(&stage, "1").await["state"], "received", "and nothing moves");
+
+    stage.oms.hold_completion(true);
+    rewrite(&stage, "paused = true", "paused = false");
+    reload(&stage).await;
+    assert!(!paused(&stage).await);
+    until("IN_PROGRESS", SOON, async || told(&stage, 1).last().is_some_and(|word| word == "IN_PROGRESS"))
+        .await;
+    let waiting = shown(&stage, "1").await;
+    // The time that it rested is given back.
+    assert_eq!(
+        at(&waiting["deadline"]).since(at(&waiting["event"]["received_at"])).as_secs() / 60,
+        47,
+        "{waiting:#}"
+    );
+    stage.oms.hold_completion(false);
+    provisioned(&stage, 1).await;
+
+    // Another pattern: what is not wanted any more begins nothing.
+    rewrite(&stage, "events = [\"Account/**\"]", "events = [\"Account/New\", \"SIM/*\"]");
+    reload(&stage).await;
+    espf.emit("Account/Status/Changed", json!({ "i_account": 2 }));
+    espf.emit("SIM/Updated", json!({ "i_account": 3 }));
+    provisioned(&stage, 3).await;
+    assert_eq!(operations(&stage, &["--account", "2"]).await, Vec::<Value>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_is_new_is_provisioned_and_one_that_is_gone_goes_on() {
+    let folder = folder();
+    let Some((stage, adapter)) = running(folder.path(), "").await else { return };
+    let espf = stage.espf(0.0);
+    let other = Oms::start(Settings::default()).await.expect("another system");
+    let good = std::fs::read_to_string(&stage.config).expect("a configuration");
+    let section = format!(
+        "{good}\n[groups.PCRF]\nadapter = \"{}\"\nevents = [\"Account/**\"]\ntarget = {{ url = \"{}\" }}\n\
+         notify = {{ auth = \"none\" }}\nconfig = {{ specification = \"mobile-line\", poll-seconds = 1 }}\n",
+        adapter.display(),
+        other.url()
+    );
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let door = async || {
+        let notice = client.post(format!("http://{}/notify/PCRF", stage.public)).body("{}");
+        notice.send().await.expect("an answer").status().as_u16()
+    };
+    assert_eq!(door().await, 404);
+
+    put(
+        &stage.config,
+        section.replace("specification = \"mobile-line\", poll", "specification = 7, poll").as_bytes(),
+    );
+    assert_eq!(said(&stage, &["reload"]).await.status.code(), Some(1), "its adapter refuses that");
+    assert_eq!(door().await, 404, "nothing of it is there");
+
+    put(&stage.config, section.as_bytes());
+    reload(&stage).await;
+    assert_ne!(door().await, 404);
+    espf.emit("Account/New", json!({ "i_account": 1 }));
+    provisioned(&stage, 1).await;
+    let is_ok = |account| stage.billing.final_status(account, "PCRF").is_some_and(|seen| seen.status == "OK");
+    until("both are provisioned", SOON, async || is_ok(1)).await;
+    assert_eq!(other.ledger().orders.len(), 1);
+    let metrics = reqwest::get(format!("http://{}/metrics", stage.admin)).await.expect("an answer");
+    assert!(metrics.text().await.expect("text").contains("punchdown_held{group=\"PCRF\",by=\"paused\"} 0"));
+
+    // A file that is cut at the wrong place looks like that: nobody's events are given up for it.
+    put(&stage.config, good.as_bytes());
+    assert!(said(&stage, &["reload"]).await.status.success());
+    assert_eq!(reloaded(&stage).await["waits_for_restart"], json!(["groups.PCRF"]));
+    espf.emit("Account/New", json!({ "i_account": 2 }));
+    until("both are provisioned", SOON, async || is_ok(2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_of_the_doors_and_of_portabilling_are_taken_over() {
+    let folder = folder();
+    let Some((mut stage, _)) = running(folder.path(), "").await else { return };
+    let secret = |name: &str| folder.path().join("secrets").join(name);
+    let espf_of = |password: &str| {
+        espf::Espf::start(espf::Settings {
+            url: format!("http://{}/espf/events", stage.public),
+            auth: espf::Auth::Basic { user: "espf".to_owned(), password: password.to_owned() },
+            ..espf::Settings::default()
+        })
+    };
+    let (before, after) = (stage.espf(0.0), espf_of("an0ther-password"));
+    put(&secret("espf"), b"an0ther-password");
+    reload(&stage).await;
+    before.emit("Account/New", json!({ "i_account": 1 }));
+    after.emit("Account/New", json!({ "i_account": 2 }));
+    provisioned(&stage, 2).await;
+    until("the old one is refused", SOON, async || before.ledger().events[0].answers == ["401"]).await;
+    assert_eq!(told(&stage, 1), Vec::<String>::new());
+
+    // A log-in that is refused rests for a minute: another token is tried at once.
+    stage.stop_host().await.expect("it stops");
+    let good = std::fs::read(secret("portabilling")).expect("a token");
+    put(&secret("portabilling"), b"a-wr0ng-token");
+    stage.start_host().await.expect("the host starts");
+    after.emit("Account/New", json!({ "i_account": 3 }));
+    let logins = stage.billing.ledger().logins;
+    until("it is refused", SOON, async || {
+        crate::harness::log(&stage).contains("PortaBilling refuses the log-in")
+    })
+    .await;
+    put(&secret("portabilling"), &good);
+    reload(&stage).await;
+    after.emit("Account/New", json!({ "i_account": 4 }));
+    provisioned(&stage, 4).await;
+    assert_eq!(stage.billing.ledger().logins, logins + 1);
+
+    // A door that was not there cannot be opened while nobody listens for it.
+    let config = std::fs::read_to_string(&stage.config).expect("a configuration");
+    put(
+        &stage.config,
+        format!("{config}\n[nsps]\nauth = [{{ bearer = {{ file = \"secrets/espf\" }} }}]\n").as_bytes(),
+    );
+    assert!(said(&stage, &["reload"]).await.status.success());
+    assert_eq!(reloaded(&stage).await["waits_for_restart"], json!(["nsps"]));
+}
