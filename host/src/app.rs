@@ -179,7 +179,12 @@ impl App {
         Loaded { workshop, targets, catalog, file, problems }: Loaded,
         wrap: impl FnOnce(Ports) -> Ports,
     ) -> Result<Self, StartError> {
-        let doors = Doors::new(settings.events.clone(), settings.nsps.clone(), notify_doors(&settings));
+        let doors = Doors::new(
+            settings.events.clone(),
+            settings.nsps.clone(),
+            notify_doors(&settings),
+            settings.secrets.clone(),
+        );
         let notify = notify_settings(&settings, &doors);
         let metrics = Arc::new(metrics(&settings, &catalog));
         let world: Arc<dyn World> = Arc::new(SystemWorld);

@@ -2,6 +2,7 @@
 //! move, its doors, and credentials. By one transaction, whatever set it off. What is no good leaves its group as it was, and
 //! says why; nobody else is concerned.
 
+mod between;
 mod candidates;
 mod running;
 mod watch;
@@ -14,7 +15,7 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 
 use crate::billing::{self, Session};
-use crate::config::{self, Good, GroupSettings, InEffect, Place, Problem, Problems, Settings};
+use crate::config::{self, Good, GroupSettings, InEffect, Place, Problem, Problems, Settings, Unserved};
 use crate::domain::{Group, Service};
 use crate::engine::{self, Sections};
 use crate::espf::Groups;
@@ -69,6 +70,7 @@ pub struct Begun {
 /// What was read, as far as it is good.
 struct Read {
     groups: Vec<GroupSettings>,
+    unserved: Vec<Unserved>,
     secrets: Vault,
     /// Of a file in which nothing is wrong but with groups.
     credentials: Option<Credentials>,
@@ -76,6 +78,15 @@ struct Read {
     problems: Vec<Problem>,
     /// Nothing, of a file that is no configuration at all: that cannot be compared.
     in_effect: InEffect,
+}
+
+/// What is to be otherwise, beside what was made ready.
+struct To {
+    doors: Vec<(Group, Option<NotifyAuth>)>,
+    sections: Vec<engine::GroupSettings>,
+    credentials: Option<Credentials>,
+    /// To what they are for nobody can be sent before the next start.
+    moves_billing: bool,
 }
 
 /// By which others are let in, and this host by PortaBilling.
@@ -108,13 +119,9 @@ impl Reload {
 
     /// Here, and not before, anything is another one. What a group is served by is there before it moves by it, and it
     /// moves before anybody may send it more.
-    async fn swap(
-        &self,
-        candidates: &mut Candidates,
-        doors: Vec<(Group, Option<NotifyAuth>)>,
-        credentials: Option<Credentials>,
-    ) {
-        let (mut targets, mut adapters, mut sections) = (vec![], vec![], vec![]);
+    async fn swap(&self, candidates: &mut Candidates, to: To) {
+        let To { doors, mut sections, credentials, moves_billing } = to;
+        let (mut targets, mut adapters) = (vec![], vec![]);
         for (group, candidate) in std::mem::take(&mut candidates.good) {
             if let Some(target) = candidate.target {
                 self.metrics.certificate_ends(&group, target.settings.certificate().map(|it| it.until));
@@ -133,12 +140,24 @@ impl Reload {
         self.parts.targets.replace(targets);
         self.parts.catalog.replace(adapters);
         self.check_services(&sections);
-        self.parts.sections.take(sections).await;
+        // A system may call there while it is asked to.
         self.parts.doors.take_notify(doors);
+        self.parts.sections.take(sections).await;
         if let Some(Credentials { events, nsps, billing }) = credentials {
             self.parts.doors.take_credentials(&events, nsps);
-            self.parts.session.take_user(&billing.login, &billing.credential).await;
+            if !moves_billing {
+                self.parts.session.take_user(&billing.login, &billing.credential).await;
+            }
         }
+    }
+
+    /// A group that is new and no good is as it would be at a start: its events are taken, and wait.
+    fn with_unserved(&self, to: &mut To, groups: &[GroupSettings], unserved: Vec<Unserved>) {
+        let known = self.parts.sections.all();
+        let refused = groups.iter().filter(|of| !to.doors.iter().any(|(good, _)| good == of.group()));
+        let refused = refused.map(|of| Unserved { engine: of.engine.clone(), notify: None });
+        let new = refused.chain(unserved).filter(|of| !known.contains_key(&of.engine.group));
+        to.sections.extend(new.map(|of| of.engine));
     }
 
     /// Asks PortaBilling whether it knows what nobody reported before. Nothing waits for the answer.
@@ -159,10 +178,12 @@ impl Reload {
 impl Reloads for Reload {
     async fn reload(&self, because: &str) -> Reloaded {
         let mut running = self.running.lock().await;
-        let Read { groups, secrets, credentials, warnings, mut problems, in_effect } = read(&self.file).await;
+        let Read { groups, unserved, secrets, credentials, warnings, mut problems, in_effect } =
+            read(&self.file).await;
         // Before anybody can say one of them.
         self.parts.workshop.secrets.learn(&secrets);
-        let mut candidates = self.candidates(&groups).await;
+        let between = running.settings.between(&in_effect);
+        let mut candidates = self.candidates(&groups, &between).await;
         problems.append(&mut candidates.problems);
         problems.sort();
         let good: Vec<_> = groups.iter().filter(|of| !candidates.is_refused(of.group())).collect();
@@ -171,14 +192,21 @@ impl Reloads for Reload {
             groups: good.iter().map(|of| of.group().0.clone()).collect(),
             credentials: credentials.is_some(),
         };
-        self.swap(&mut candidates, good.iter().map(door).collect(), credentials).await;
+        let mut to = To {
+            doors: good.iter().map(door).collect(),
+            sections: Vec::new(),
+            credentials,
+            moves_billing: between.moves_billing(),
+        };
+        self.with_unserved(&mut to, &groups, unserved);
+        self.swap(&mut candidates, to).await;
         let changed = running.settings.take(&in_effect, &taken_over);
-        candidates.swapped(running::groups_in(&changed));
+        candidates.swapped(between::groups_in(&changed));
         let changed = !changed.is_empty() || candidates.is_any_swapped();
         warn(&warnings, &groups, &candidates);
         let waits = match in_effect.is_empty() {
             true => running.last.waits.clone(),
-            false => running.settings.waits(&in_effect),
+            false => running.settings.between(&in_effect).waits(),
         };
         let told = Reloaded {
             generation: running.last.generation + u64::from(changed),
@@ -210,9 +238,9 @@ async fn read(file: &Path) -> Read {
     let (loaded, in_effect) = load(file).await;
     match loaded {
         Ok((settings, problems)) => {
-            let Settings { groups, secrets, warnings, events, nsps, billing, .. } = settings;
+            let Settings { groups, unserved, secrets, warnings, events, nsps, billing, .. } = settings;
             let credentials = Some(Credentials { events, nsps, billing });
-            Read { groups, secrets, credentials, warnings, problems, in_effect }
+            Read { groups, unserved, secrets, credentials, warnings, problems, in_effect }
         }
         Err(problems) => without_problems(problems, in_effect),
     }
@@ -234,11 +262,22 @@ async fn load(file: &Path) -> (Result<Good, Problems>, InEffect) {
 fn without_problems(problems: Problems, mut in_effect: InEffect) -> Read {
     let Problems { found, whole: mut groups, secrets, .. } = problems;
     let is_whole = !found.iter().any(is_of_the_whole_file);
-    groups.retain(|group| is_whole && !found.iter().any(|problem| config::concerns(problem, group.group())));
+    let means_names = !found.iter().any(leaves_open_what_names_mean);
+    groups.retain(|group| {
+        is_whole && means_names && !found.iter().any(|problem| config::concerns(problem, group.group()))
+    });
     if !is_whole {
         in_effect.clear();
     }
-    Read { groups, secrets, credentials: None, warnings: Vec::new(), problems: found, in_effect }
+    Read {
+        groups,
+        unserved: Vec::new(),
+        secrets,
+        credentials: None,
+        warnings: Vec::new(),
+        problems: found,
+        in_effect,
+    }
 }
 
 /// Of what was taken over, what is not as it should be.
@@ -246,6 +285,11 @@ fn warn(warnings: &[Problem], groups: &[GroupSettings], candidates: &Candidates)
     let swapped: Vec<_> = groups.iter().filter(|of| candidates.is_swapped(of.group())).collect();
     let concern_swapped = |warning: &&Problem| swapped.iter().any(|of| config::concerns(warning, of.group()));
     warnings.iter().filter(concern_swapped).for_each(Problem::log);
+}
+
+/// What was misspelt there, or is no good, may have been meant to say of an event's name what it means, to every group.
+fn leaves_open_what_names_mean(problem: &Problem) -> bool {
+    config::is_within(&problem.key, "events") || !problem.key.contains('.')
 }
 
 fn is_of_the_whole_file(problem: &Problem) -> bool {
@@ -284,7 +328,7 @@ fn tell(reloaded: &Reloaded) {
     }
     for Refusal { code, key, line, column, message, .. } in &reloaded.refused {
         let at = format!("{line}:{column}");
-        let group = running::group_of(key);
+        let group = between::group_of(key);
         let is_served = |group: &str| reloaded.groups.iter().any(|(served, _)| served.0 == group);
         let goes_on =
             if group.is_none_or(is_served) { "what served goes on" } else { "no adapter serves its group" };

@@ -165,7 +165,7 @@ impl PortaBilling {
                     return Ok(wire::nothing());
                 }
                 Err(CallError::Fault(fault)) if fault.is_of_user() => {
-                    return Err(self.session.rest(fault.meaning(method)).await);
+                    return Err(self.session.rest(&token, fault.meaning(method)).await);
                 }
                 Err(CallError::Fault(fault)) => {
                     let error = fault.meaning(method);

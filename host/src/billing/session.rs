@@ -148,14 +148,23 @@ impl Session {
             return;
         }
         let user = User { login: login.to_owned(), credential: credential.clone(), lock_out: now.lock_out };
+        if now.login != login {
+            // Of another one: what comes until he is logged in is judged after its reading.
+            *self.environment.write().unwrap_or_else(PoisonError::into_inner) = None;
+        }
         self.user.store(Arc::new(user));
         *state = State::default();
     }
 
     /// Gives up the session: PortaBilling has something against the user.
-    pub(super) async fn rest(&self, error: BillingError) -> BillingError {
+    pub(super) async fn rest(&self, token: &Secret, error: BillingError) -> BillingError {
         let mut state = self.state.lock().await;
         let now = self.world.now();
+        let is_current = |it: &Token| it.kept.secret().is(token.expose().as_bytes());
+        if state.current.as_ref().is_some_and(|current| !is_current(current)) {
+            // Another one has taken its place, and is not answerable for it.
+            return error;
+        }
         match state.pause.as_ref().filter(|(until, _)| now < *until) {
             // Somebody else was told the same.
             Some((_, error)) => error.clone(),

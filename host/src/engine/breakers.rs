@@ -59,10 +59,8 @@ impl Core {
         }
         self.park_the_fatal().await;
         for (group, settings) in self.groups.all().iter() {
-            self.rest(settings).await;
-            let breaker = self.breakers.of(group).lock_owned().await;
-            self.metrics.held(group, HeldBy::Breaker, breaker.open().is_some());
-            if settings.paused || breaker.rests() {
+            self.rest(group).await;
+            if settings.paused || self.breakers.of(group).lock().await.rests() {
                 tell_of_pause(group);
             }
         }
@@ -74,12 +72,24 @@ impl Core {
         }
     }
 
-    /// Its section, a quarantine or the want of an adapter holds the group, or does not any more.
-    pub(super) async fn hold(&self, group: &Group, held: bool) {
+    /// Its section, a quarantine or the want of an adapter holds the group, or does not any more: as it is once nobody
+    /// else can turn that. Gives the quarantine, and whether it is served.
+    pub(super) async fn hold(&self, group: &Group) -> (Option<Quarantine>, bool) {
         let mut breaker = self.breakers.of(group).lock_owned().await;
-        if breaker.pause(held, self.ports.world.now()) {
+        let paused = self.groups.of(group).is_some_and(|settings| settings.paused);
+        let (shut, served) = (self.quarantine(group), self.ports.adapters.serves(group));
+        for (by, held) in [
+            (HeldBy::Paused, paused || breaker.rests()),
+            (HeldBy::Breaker, breaker.open().is_some()),
+            (HeldBy::Quarantine, shut.is_some()),
+            (HeldBy::Unserved, !served),
+        ] {
+            self.metrics.held(group, by, held);
+        }
+        if breaker.pause(paused || shut.is_some() || !served, self.ports.world.now()) {
             self.keep(group, &breaker).await;
         }
+        (shut, served)
     }
 
     /// Whether its section, a quarantine, the want of an adapter or a person holds the group.

@@ -89,7 +89,7 @@ impl Sections {
         core.metrics.expect_groups(new.collect::<Vec<_>>());
         core.groups.put(settings);
         for settings in told.iter().filter_map(|group| core.groups.of(group)) {
-            core.rest(&settings).await;
+            core.rest(&settings.group).await;
             if settings.paused && before.get(&settings.group).is_none_or(|before| !before.paused) {
                 tell_of_pause(&settings.group);
             }

@@ -249,7 +249,7 @@ impl Core {
             // At first, too: an adapter may have come since the host began.
             if served != now {
                 served = now;
-                self.rest(&settings).await;
+                self.rest(&group).await;
             }
             let free = settings.slots.saturating_sub(Arc::strong_count(&slot) - 1);
             // Only who can take something has his turn.
@@ -260,7 +260,7 @@ impl Core {
                 let (core, settings, stop) = (Arc::clone(&self), Arc::clone(&settings), stop.clone());
                 let slot = Arc::clone(&slot);
                 working.spawn(async move {
-                    worker::drive(&core, &settings, &lease, held, &stop).await;
+                    worker::drive(&core, &settings.group, &lease, held, &stop).await;
                     worker::give_back(&core, &lease, &stop).await;
                     drop(slot);
                     core.hints.lane(&settings.group);

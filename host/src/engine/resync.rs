@@ -7,15 +7,15 @@
 mod lane;
 
 use std::num::NonZeroU32;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, RateLimiter};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::Core;
 use super::operators::Refused;
-use super::{Core, GroupSettings};
 use crate::domain::fan_out::{Turn, turn};
 use crate::domain::resync::{Counts, End, Ending, Found, Mode, Place, Whom};
 use crate::domain::{
@@ -84,7 +84,8 @@ struct Walk<'a> {
     core: &'a Core,
     pace: Option<&'a DefaultDirectRateLimiter>,
     resync: Resync,
-    groups: Vec<Arc<GroupSettings>>,
+    /// Those that were there when it began; what their sections say is looked up when their turn comes.
+    groups: Vec<Group>,
     /// Since the last word in the journal.
     seen: Vec<Lane>,
     differing: Vec<Differing>,
@@ -92,8 +93,8 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(core: &'a Core, pace: Option<&'a DefaultDirectRateLimiter>, resync: Resync) -> Self {
-        let is_wanted = |of: &&Arc<GroupSettings>| resync.group.as_ref().is_none_or(|it| *it == of.group);
-        let groups = core.groups.all().values().filter(is_wanted).cloned().collect();
+        let is_wanted = |of: &&Group| resync.group.as_ref().is_none_or(|it| it == *of);
+        let groups = core.groups.all().keys().filter(is_wanted).cloned().collect();
         Self { core, pace, groups, resync, seen: Vec::new(), differing: Vec::new() }
     }
 
@@ -174,7 +175,7 @@ impl<'a> Walk<'a> {
 
     /// Lanes of which something stands, and whose accounts are in none of PortaBilling's lists.
     async fn unlisted(&mut self) -> Result<(), Halt> {
-        let groups: Vec<Group> = self.groups.iter().map(|settings| settings.group.clone()).collect();
+        let groups = self.groups.clone();
         while let Some(behind) = self.resync.place.lanes {
             let journal = &self.core.ports.journal;
             let lanes = journal.unseen(&self.resync, &groups, behind, LANES_AT_A_TIME).await?;
@@ -182,8 +183,7 @@ impl<'a> Walk<'a> {
             self.resync.place.lanes = Some(*last);
             for (_, Lane { i_account, group }) in lanes {
                 self.turn_of_one().await;
-                let of_group: Vec<_> = self.groups.iter().filter(|it| it.group == group).cloned().collect();
-                self.compare(Listed { i_account, closed: false }, &of_group).await?;
+                self.compare(Listed { i_account, closed: false }, &[group]).await?;
             }
             self.write_down().await?;
         }
@@ -204,25 +204,25 @@ impl<'a> Walk<'a> {
     }
 
     /// Its lanes, one after the other; and begins an operation where one differs, if that is wanted.
-    async fn compare(&mut self, listed: Listed, groups: &[Arc<GroupSettings>]) -> Result<(), Halt> {
+    async fn compare(&mut self, listed: Listed, groups: &[Group]) -> Result<(), Halt> {
         let i_account = listed.i_account;
         let event = self.event(i_account);
         let mut operations = Vec::new();
-        for settings in groups {
+        for settings in groups.iter().filter_map(|group| self.core.groups.of(group)) {
             let lane = Lane { i_account, group: settings.group.clone() };
-            let Some(found) = self.lane(settings, &event, &lane, listed.closed).await? else { continue };
+            let Some(found) = self.lane(&settings, &event, &lane, listed.closed).await? else { continue };
             self.resync.counts.add(found);
             self.core.metrics.resynced(found);
             if let Found::Differs(how) = found {
                 tracing::info!(resync = self.resync.id, group = %lane.group, %i_account, how = how.word(), "an account differs");
                 self.differing.push(Differing { lane: lane.clone(), how });
-                operations.push(self.core.operation(settings, &event, i_account));
+                operations.push(self.core.operation(&settings, &event, i_account));
             }
             self.seen.push(lane);
         }
         if self.resync.mode == Mode::Drive && !operations.is_empty() {
             self.core.ports.journal.accept(event, Work::Operations(operations)).await?;
-            groups.iter().for_each(|settings| self.core.hints.lane(&settings.group));
+            groups.iter().for_each(|group| self.core.hints.lane(group));
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use crate::domain::{
     Digest, Group, OperationId, Person, Quarantine, Reading, Stage, Subject, Suspect, Trouble, suspect,
 };
 use crate::ports::{AdapterError, JournalError, Mark};
-use crate::telemetry::{AdapterQuestion, HeldBy};
+use crate::telemetry::AdapterQuestion;
 
 use super::operators::Refused;
 
@@ -224,22 +224,16 @@ impl Core {
             known.iter_mut().filter(|it| it.adapter == adapter).for_each(|it| it.deaths = 0);
         });
         self.audit("release", &group.0, person).await?;
-        for (group, settings) in self.groups.all().iter() {
-            self.rest(settings).await;
+        for group in self.groups.all().keys() {
+            self.rest(group).await;
             self.hints.lane(group);
         }
         Ok(adapter)
     }
 
     /// Holds a group whose section says so, whose adapter is in quarantine, or that has none; lets go of any other.
-    pub(super) async fn rest(&self, settings: &GroupSettings) {
-        let (group, shut) = (&settings.group, self.quarantine(&settings.group));
-        let served = self.ports.adapters.serves(group);
-        let rests = self.breakers.of(group).lock().await.rests();
-        self.metrics.held(group, HeldBy::Paused, settings.paused || rests);
-        self.hold(group, settings.paused || shut.is_some() || !served).await;
-        self.metrics.held(group, HeldBy::Quarantine, shut.is_some());
-        self.metrics.held(group, HeldBy::Unserved, !served);
+    pub(super) async fn rest(&self, group: &Group) {
+        let (shut, served) = self.hold(group).await;
         if !served {
             tracing::error!(%group, "no adapter serves the group: its events and notifications are stored, nothing else moves");
         }

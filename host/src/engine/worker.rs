@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::clock::Moment;
 use super::perform::{LEAVES_WITHIN, Last, overrun, perform};
 use super::tell::tell;
-use super::{Core, GroupSettings, LEASE};
+use super::{Core, LEASE};
+use crate::domain::Group;
 use crate::domain::breaker::sign;
 use crate::domain::outcome::{Outcome, apply};
 use crate::domain::step::{Head, Next, Step, next};
@@ -20,15 +21,9 @@ use crate::ports::{Held, JournalError, Lease};
 /// No step outlives its lease, or two would move the same operation.
 const STEP_MAX: Duration = LEASE.saturating_sub(Duration::from_secs(10));
 
-pub async fn drive(
-    core: &Core,
-    settings: &GroupSettings,
-    lease: &Lease,
-    held: Held,
-    stop: &CancellationToken,
-) {
+pub async fn drive(core: &Core, group: &Group, lease: &Lease, held: Held, stop: &CancellationToken) {
     let operation = held.operation.id.clone();
-    match steps(core, settings, lease, held, stop).await {
+    match steps(core, group, lease, held, stop).await {
         Ok(()) => {}
         // Somebody else has the lane; whatever was done here is void.
         Err(JournalError::LeaseLost) => tracing::warn!(%operation, "the lease was lost"),
@@ -49,7 +44,7 @@ pub async fn give_back(core: &Core, lease: &Lease, stop: &CancellationToken) {
 
 async fn steps(
     core: &Core,
-    settings: &GroupSettings,
+    group: &Group,
     lease: &Lease,
     mut held: Held,
     stop: &CancellationToken,
@@ -57,7 +52,9 @@ async fn steps(
     let (journal, world) = (&core.ports.journal, &core.ports.world);
     let mut ahead = core.clocks.set_ahead();
     let mut last = Last { session: None, written: Moment::of(&**world) };
-    loop {
+    // Each step is taken as the group's section says then.
+    while let Some(settings) = core.groups.of(group) {
+        let settings = &settings;
         let head = Head {
             operation: &held.operation,
             signal: held.signal.as_ref(),
@@ -106,4 +103,5 @@ async fn steps(
             core.hints.statuses.notify_one();
         }
     }
+    Ok(())
 }

@@ -9,13 +9,18 @@ use arc_swap::ArcSwap;
 use super::{EventSettings, NotifyAuth, NspsSettings};
 use crate::domain::{Group, shortened};
 use crate::engine::REGISTRATION_MARK;
+use crate::secret::Vault;
 
 /// Of a path so much is logged.
 const SHOWN_LENGTH_MAX: usize = 256;
 
 /// All who have it see the same.
 #[derive(Clone, Debug)]
-pub struct Doors(Arc<ArcSwap<LetIn>>);
+pub struct Doors {
+    now: Arc<ArcSwap<LetIn>>,
+    /// What was named before, or is still to be taken over, may stand in an address, too.
+    secrets: Vault,
+}
 
 /// Who is let in at each door.
 #[derive(Clone, Debug)]
@@ -32,14 +37,15 @@ impl Doors {
         events: EventSettings,
         nsps: Option<NspsSettings>,
         notify: impl IntoIterator<Item = (Group, NotifyAuth)>,
+        secrets: Vault,
     ) -> Self {
         let notify = notify.into_iter().map(|(group, auth)| (group, Arc::new(auth))).collect();
         let (events, nsps) = (Arc::new(events), nsps.map(Arc::new));
-        Self(Arc::new(ArcSwap::from_pointee(LetIn { events, nsps, notify })))
+        Self { now: Arc::new(ArcSwap::from_pointee(LetIn { events, nsps, notify })), secrets }
     }
 
     pub fn all(&self) -> Arc<LetIn> {
-        self.0.load_full()
+        self.now.load_full()
     }
 
     /// A path for the log: a secret may stand in it, for others address this door wrongly, too. And
@@ -49,7 +55,7 @@ impl Doors {
         let let_in = self.all();
         let secrets = let_in.notify.values().flat_map(|auth| auth.path_secrets());
         let path = secrets.fold(path, |path, secret| path.replace(secret.expose(), "(secret)"));
-        let path = without_registration(&path);
+        let path = without_registration(&self.secrets.strike(&path));
         let path: String = path.chars().take(SHOWN_LENGTH_MAX).collect();
         shortened(&path).unwrap_or(path)
     }
@@ -58,7 +64,7 @@ impl Doors {
     /// is not opened, and none is closed.
     pub fn take_credentials(&self, events: &EventSettings, nsps: Option<NspsSettings>) {
         let nsps = nsps.map(Arc::new);
-        self.0.rcu(|now| {
+        self.now.rcu(|now| {
             let (body_max, body_timeout) = (now.events.body_max, now.events.body_timeout);
             let events = Arc::new(EventSettings { body_max, body_timeout, ..events.clone() });
             let nsps = now.nsps.as_ref().map(|now| Arc::clone(nsps.as_ref().unwrap_or(now)));
@@ -72,7 +78,7 @@ impl Doors {
             .into_iter()
             .map(|(group, auth)| (group, auth.map(Arc::new)))
             .partition(|(_, auth)| auth.is_some());
-        self.0.rcu(|now| {
+        self.now.rcu(|now| {
             let mut to = LetIn::clone(now);
             to.notify.retain(|group, _| !shut.iter().any(|(it, _)| it == group));
             to.notify.extend(open.iter().filter_map(|(group, auth)| Some((group.clone(), auth.clone()?))));

@@ -25,7 +25,7 @@ use super::{
     SignedTime, Template, TimeFrom, TrustedProxies, admin,
 };
 use crate::domain::{Group, Timestamp, Trace, hex};
-use crate::secret::Secret;
+use crate::secret::{Secret, Vault};
 use crate::web::Validity;
 
 /// Our clock, in the time of ESPF's published samples: 2018-04-12T15:24:00Z.
@@ -265,7 +265,7 @@ pub fn notification_path(input: &[u8]) {
         body_max: 0,
         body_timeout: WINDOW,
     };
-    let doors = Doors::new(events, None, [(Group("HSS".to_owned()), auth)]);
+    let doors = Doors::new(events, None, [(Group("HSS".to_owned()), auth)], Vault::default());
     assert!(!doors.shown(uri.path()).contains("s3cret"));
     let Some((_, rest)) = below_group(&uri) else { return };
     assert!(rest.starts_with('/'), "{rest}");

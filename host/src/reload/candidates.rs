@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::Reload;
+use super::between::Between;
 use crate::config::{GroupSettings, Problem};
 use crate::domain::Group;
 use crate::engine;
+use crate::explain::Code;
 use crate::outbound::Target;
 use crate::ports::{Outbound as _, Outcome};
 use crate::ready::{digest_of, lacks};
@@ -55,11 +57,15 @@ impl Candidates {
 
 impl Reload {
     /// Each group by itself: what is wrong with one is its trouble alone.
-    pub(super) async fn candidates(&self, groups: &[GroupSettings]) -> Candidates {
+    pub(super) async fn candidates(&self, groups: &[GroupSettings], between: &Between) -> Candidates {
         let serving: BTreeMap<_, _> = self.parts.catalog.served().into_iter().collect();
         let mut found = Candidates::default();
         for group in groups {
-            match self.candidate(group, serving.get(group.group())).await {
+            let candidate = match between.judged_by(group.group()) {
+                Some(by) => Err(vec![judged_by(group, by)]),
+                None => self.candidate(group, serving.get(group.group())).await,
+            };
+            match candidate {
                 Ok(candidate) if candidate.is_none() => {}
                 Ok(candidate) => found.good.push((group.group().clone(), candidate)),
                 Err(problems) => {
@@ -104,6 +110,17 @@ impl Reload {
                 Err(target.err().into_iter().chain(adapter.err().into_iter().flatten()).collect())
             }
         }
+    }
+}
+
+/// Who would come in at its door, nobody could say.
+fn judged_by(group: &GroupSettings, by: &str) -> Problem {
+    Problem {
+        place: group.place,
+        key: format!("groups.{}.notify", group.group()),
+        message: format!("it was judged by `{by}`, which waits for a restart"),
+        help: Some("restart, or take the one back until then".to_owned()),
+        code: Code::Contradiction,
     }
 }
 

@@ -1,5 +1,7 @@
 //! All of a group's section is taken over, a group that is new, and credentials, too.
 
+use std::time::Duration;
+
 use punchdown::cli::stage::Stage;
 use punchdown::domain::Timestamp;
 use punchdown_kit::espf;
@@ -58,13 +60,18 @@ async fn how_a_group_moves_is_taken_over() {
     assert!(!paused(&stage).await);
     until("IN_PROGRESS", SOON, async || told(&stage, 1).last().is_some_and(|word| word == "IN_PROGRESS"))
         .await;
-    let waiting = shown(&stage, "1").await;
-    // The time that it rested is given back.
-    assert_eq!(
-        at(&waiting["deadline"]).since(at(&waiting["event"]["received_at"])).as_secs() / 60,
-        47,
-        "{waiting:#}"
-    );
+    let ends = async || at(&shown(&stage, "1").await["deadline"]);
+    let before = ends().await;
+    let received = at(&shown(&stage, "1").await["event"]["received_at"]);
+    assert_eq!(before.since(received).as_secs() / 60, 47);
+
+    // The time that it rests is given back.
+    rewrite(&stage, "paused = false", "paused = true");
+    reload(&stage).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    rewrite(&stage, "paused = true", "paused = false");
+    reload(&stage).await;
+    until("its deadline moves", SOON, async || ends().await.since(before) >= Duration::from_secs(2)).await;
     stage.oms.hold_completion(false);
     provisioned(&stage, 1).await;
 
@@ -102,7 +109,10 @@ async fn a_group_that_is_new_is_provisioned_and_one_that_is_gone_goes_on() {
         section.replace("specification = \"mobile-line\", poll", "specification = 7, poll").as_bytes(),
     );
     assert_eq!(said(&stage, &["reload"]).await.status.code(), Some(1), "its adapter refuses that");
-    assert_eq!(door().await, 404, "nothing of it is there");
+    espf.emit("Account/New", json!({ "i_account": 3 }));
+    provisioned(&stage, 3).await;
+    let waits = operations(&stage, &["--account", "3", "--group", "PCRF"]).await;
+    assert_eq!(waits[0]["state"], "received", "as at a start, its events are taken and wait");
 
     put(&stage.config, section.as_bytes());
     reload(&stage).await;
@@ -110,8 +120,8 @@ async fn a_group_that_is_new_is_provisioned_and_one_that_is_gone_goes_on() {
     espf.emit("Account/New", json!({ "i_account": 1 }));
     provisioned(&stage, 1).await;
     let is_ok = |account| stage.billing.final_status(account, "PCRF").is_some_and(|seen| seen.status == "OK");
-    until("both are provisioned", SOON, async || is_ok(1)).await;
-    assert_eq!(other.ledger().orders.len(), 1);
+    until("both are provisioned", SOON, async || is_ok(1) && is_ok(3)).await;
+    assert_eq!(other.ledger().orders.len(), 2);
     let metrics = reqwest::get(format!("http://{}/metrics", stage.admin)).await.expect("an answer");
     assert!(metrics.text().await.expect("text").contains("punchdown_held{group=\"PCRF\",by=\"paused\"} 0"));
 
@@ -169,4 +179,46 @@ async fn credentials_of_the_doors_and_of_portabilling_are_taken_over() {
     );
     assert!(said(&stage, &["reload"]).await.status.success());
     assert_eq!(reloaded(&stage).await["waits_for_restart"], json!(["nsps"]));
+}
+
+/// What it was judged by is not what runs: it might let in anybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_door_and_a_credential_wait_with_what_they_are_for() {
+    let folder = folder();
+    let Some((stage, _)) = running(folder.path(), "").await else { return };
+    let good = std::fs::read_to_string(&stage.config).expect("a configuration");
+    let other = good
+        .replace("auth = { standard-webhooks", "auth = { addresses = [\"127.0.0.0/8\"], standard-webhooks");
+    assert_ne!(good, other);
+    put(
+        &stage.config,
+        other.replacen("[events]", "[events]\ntrusted-proxies = [\"10.0.0.0/8\"]", 1).as_bytes(),
+    );
+    let output = said(&stage, &["reload"]).await;
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("error[E0107]") && text.contains("groups.HSS.notify"), "{text}");
+    assert!(text.contains("events.trusted-proxies"), "{text}");
+
+    // A misspelt word there may have been meant for what every group goes by.
+    put(&stage.config, other.replacen("[events]", "[events]\nclosng = []", 1).as_bytes());
+    assert_eq!(said(&stage, &["reload"]).await.status.code(), Some(1));
+    let told = reloaded(&stage).await;
+    assert_eq!(
+        (&told["generation"], &told["groups"][0]["outcome"]),
+        (&1.into(), &"unchanged".into()),
+        "{told}"
+    );
+
+    put(&stage.config, other.as_bytes());
+    assert_eq!(reload(&stage).await["groups"][0]["outcome"], "swapped");
+
+    // The new token is for where PortaBilling will be, and for nobody else.
+    let token = folder.path().join("secrets/portabilling");
+    put(&stage.config, other.replace(&stage.billing.url(), "http://127.0.0.1:9").as_bytes());
+    put(&token, b"a-token-for-another");
+    assert!(said(&stage, &["reload"]).await.status.success());
+    let waits = json!(["portabilling.token", "portabilling.url"]);
+    assert_eq!(reloaded(&stage).await["waits_for_restart"], waits);
+    stage.espf(0.0).emit("Account/New", json!({ "i_account": 1 }));
+    provisioned(&stage, 1).await;
 }

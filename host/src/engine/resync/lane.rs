@@ -3,7 +3,7 @@
 use super::{Halt, Walk};
 use crate::domain::resync::{Difference, Found, Mode, has_nothing_to_do};
 use crate::domain::{
-    Decision, Entry, Event, Exchange, Happening, Json, LaidDown, Lane, Operation, Progress, Received,
+    Decision, Entry, Event, Exchange, Group, Happening, Json, LaidDown, Lane, Operation, Progress, Received,
     Request, Stage, Subject,
 };
 use crate::engine::sessions::Session;
@@ -107,7 +107,7 @@ impl Walk<'_> {
             applied = progress.applied.or(applied);
             operation.keys.extend(progress.keys);
             let Some(request) = request else { break true };
-            match self.core.look(settings, &operation, request).await {
+            match self.core.look(&settings.group, &operation, request).await {
                 Some(entry) => history.push(entry),
                 None => return Ok(Some(Found::Unread)),
             }
@@ -147,10 +147,17 @@ impl Core {
         }
     }
 
+    /// Whether the group is paused as things stand now: whoever waits for that may wait for hours.
+    async fn rests(&self, group: &Group) -> bool {
+        match self.groups.of(group) {
+            Some(settings) => self.is_paused(&settings).await,
+            None => true,
+        }
+    }
+
     /// One look at the target, when it may be asked.
-    async fn look(&self, settings: &GroupSettings, operation: &Operation, request: Request) -> Option<Entry> {
-        let group = &settings.group;
-        while self.is_paused(settings).await || !self.admits(group).await {
+    async fn look(&self, group: &Group, operation: &Operation, request: Request) -> Option<Entry> {
+        while self.rests(group).await || !self.admits(group).await {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         let session = self.session(group, &request).await.ok()?;
