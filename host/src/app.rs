@@ -22,7 +22,7 @@ use crate::reload::{self, Begun, Parts, Reload};
 use crate::secret::Vault;
 use crate::store;
 use crate::telemetry::{ListenerName, Metrics};
-use crate::wasm::{Catalog, Sandbox, Serving, Shelf};
+use crate::wasm::{Catalog, Compiled, Compiler, Sandbox, Serving, Shelf};
 use crate::world::SystemWorld;
 
 /// What serves the groups of a configuration, where that was made ready, and the file that names it.
@@ -129,7 +129,33 @@ pub async fn load_groups(
     secrets: &Vault,
     file: &Path,
 ) -> Result<Loaded, StartError> {
+    load_groups_in(sandbox(None)?, groups, secrets, file).await
+}
+
+/// As [`load_groups`], for a host: what components are compiled to is kept beside its journal.
+///
+/// # Errors
+/// As [`load_groups`].
+pub async fn load_groups_beside(
+    journal: &Path,
+    groups: &[GroupSettings],
+    secrets: &Vault,
+    file: &Path,
+) -> Result<Loaded, StartError> {
+    load_groups_in(sandbox(Some(Compiled::beside(journal)))?, groups, secrets, file).await
+}
+
+fn sandbox(kept: Option<Compiled>) -> Result<Sandbox, StartError> {
     let sandbox = Sandbox::new().map_err(|error| StartError::Sandbox(format!("{error:#}")))?;
+    Ok(sandbox.compiling_by(Compiler::of_this_program(), kept))
+}
+
+async fn load_groups_in(
+    sandbox: Sandbox,
+    groups: &[GroupSettings],
+    secrets: &Vault,
+    file: &Path,
+) -> Result<Loaded, StartError> {
     let sandbox = sandbox.striking(secrets.clone());
     let workshop = Workshop { sandbox, world: Arc::new(SystemWorld), secrets: secrets.clone() };
     let (targets, catalog, mut problems) = (Targets::default(), Catalog::default(), Vec::new());
@@ -265,6 +291,7 @@ impl App {
 
 /// Beside the journal, which is there by now: whose operations they begin may need them again.
 async fn keep_components(catalog: &Catalog, settings: &Settings, workshop: &Workshop) {
+    workshop.sandbox.settle_compiled().await;
     catalog.keep_on(Shelf::beside(&settings.store.directory), workshop.sandbox.clone());
     for (group, serving) in catalog.served() {
         if let Some(of) = settings.groups.iter().find(|it| *it.group() == group) {

@@ -50,6 +50,7 @@ codes! {
     BuildFails = "E0308",
     ToolMissing = "E0309",
     ThereAlready = "E0310",
+    TooMuchToCompile = "E0312",
     TargetUnusable = "E0401",
     JournalLocked = "E0501",
     JournalKey = "E0502",

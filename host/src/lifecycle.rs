@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, Loaded, StartError, load_groups, with_adapters};
+use crate::app::{App, Loaded, StartError, load_groups_beside, with_adapters};
 use crate::config::{self, Problems, Settings};
 use crate::ports::{Journal, Ports, Reloads as _};
 use crate::reload::Reload;
@@ -42,7 +42,8 @@ pub async fn serve_over(file: &Path, wrap: impl FnOnce(Ports) -> Ports) -> ExitC
     telemetry::start_logging(&settings.log_filter);
     settings.warnings.iter().for_each(config::Problem::log);
     raise_file_limit(&settings);
-    let app = match load_groups(&settings.groups, &settings.secrets, file).await {
+    let journal = &settings.store.directory;
+    let app = match load_groups_beside(journal, &settings.groups, &settings.secrets, file).await {
         Ok(mut loaded) => {
             loaded.problems.extend(problems);
             loaded.problems.sort();

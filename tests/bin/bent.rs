@@ -15,7 +15,10 @@ use punchdown_tests::points::Dies;
 async fn main() -> ExitCode {
     punchdown::crash::leave_nothing().expect("the system lets it");
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // Started as the real program is: `serve --config FILE`.
+    // Started as the real program is: to compile, or `serve --config FILE`.
+    if std::env::args().nth(1).is_some_and(|word| word == punchdown::wasm::COMPILES) {
+        return tokio::task::block_in_place(punchdown::cli::main);
+    }
     let Some(file) = std::env::args().nth(3) else { return ExitCode::from(2) };
     let how = std::env::var_os("PUNCHDOWN_BENT").unwrap_or_else(|| "answers-early".into());
     let how = how.to_string_lossy().into_owned();

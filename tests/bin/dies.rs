@@ -15,7 +15,10 @@ use punchdown::ports::{AdapterError, Adapters, Needs, Ports, Question, Register,
 #[tokio::main]
 async fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // Started as the real program is: `serve --config FILE`.
+    // Started as the real program is: to compile, or `serve --config FILE`.
+    if std::env::args().nth(1).is_some_and(|word| word == punchdown::wasm::COMPILES) {
+        return tokio::task::block_in_place(punchdown::cli::main);
+    }
     let Some(file) = std::env::args().nth(3).map(PathBuf::from) else { return ExitCode::from(2) };
     let directory = file.parent().unwrap_or(Path::new(".")).to_owned();
     let deadly =

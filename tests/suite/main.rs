@@ -9,6 +9,7 @@ mod blast;
 mod breaker;
 mod care;
 mod changes;
+mod compiling;
 mod config_show;
 mod configuration;
 mod contract;

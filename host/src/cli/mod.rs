@@ -29,6 +29,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::explain::Code;
+use crate::wasm::{COMPILES, compile_as_told};
 use crate::{crash, lifecycle};
 
 /// Connects PortaBilling to the systems that switch a subscriber's service on.
@@ -83,6 +84,9 @@ enum Command {
     /// Copy the journal, bring a copy back, look it through, ask it, change its key.
     #[command(subcommand)]
     Journal(journal::Command),
+    /// The other side of `wasm/compiler.rs`; nothing for a person.
+    #[command(name = COMPILES, hide = true)]
+    CompileComponent { bytes: usize, memory: u64, computing: u64 },
     /// Watch accounts being provisioned, by real servers on this machine alone.
     #[cfg(feature = "simulators")]
     Demo(demo::Arguments),
@@ -140,6 +144,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Account(command) => looks::account(&command).await,
         Command::Audit(audit) => looks::audit(&audit).await,
         Command::Journal(command) => journal::run(&command),
+        Command::CompileComponent { bytes, memory, computing } => compile_as_told(bytes, memory, computing),
         #[cfg(feature = "simulators")]
         Command::Demo(arguments) => demo::run(&arguments).await,
         #[cfg(feature = "simulators")]

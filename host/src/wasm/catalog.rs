@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
-use super::{Adapter, Limits, Sandbox, Shelf};
+use super::{Adapter, Limits, LoadError, Sandbox, Shelf};
 use crate::domain::{Digest, Errand, Group, Json, Notification, Progress, Reading, Timestamp};
 use crate::ports::{AdapterError, Adapters, Needs, Question, Register, Run};
 
@@ -124,11 +124,14 @@ impl Catalog {
                 Some(serving)
             }
             found => {
+                let may_do_later = matches!(&found, Err(LoadError::NotCompiled { why, .. }) if !why.lasts());
                 let error =
                     found.err().map_or_else(|| "it is another one".to_owned(), |error| error.to_string());
                 tracing::error!(%group, %digest, error, "an adapter that was kept cannot be used");
-                let mut unusable = unusable.lock().unwrap_or_else(PoisonError::into_inner);
-                unusable.push((group.clone(), digest.clone()));
+                if !may_do_later {
+                    let mut unusable = unusable.lock().unwrap_or_else(PoisonError::into_inner);
+                    unusable.push((group.clone(), digest.clone()));
+                }
                 None
             }
         }

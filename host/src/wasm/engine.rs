@@ -8,8 +8,10 @@ use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use super::apart::Apart;
 use super::bindings::Adapter as World;
 use super::guest::{Guest, STACK_BYTES_MAX, TABLE_ELEMENTS_MAX, TICK};
+use super::{Compiled, Compiler};
 use crate::secret::Vault;
 
 /// Instances that live at a time, in all groups: as many as have a place ready. Sixty-four groups have room for all
@@ -34,6 +36,8 @@ pub struct Sandbox {
     /// What adapters must not be heard saying.
     pub(super) vault: Vault,
     pub(super) measured: Arc<Measured>,
+    /// Who compiles, when it is not this process.
+    pub(super) apart: Option<Arc<Apart>>,
     _ticker: Arc<Ticker>,
 }
 
@@ -59,13 +63,7 @@ impl Sandbox {
     /// # Errors
     /// When this machine cannot run compiled components.
     pub fn new() -> wasmtime::Result<Self> {
-        let mut config = Config::new();
-        config.epoch_interruption(true);
-        config.max_wasm_stack(STACK_BYTES_MAX);
-        // The contract has no async functions; with them one question could take any number of stacks.
-        config.concurrency_support(false);
-        // The same question has the same answer on every machine.
-        config.cranelift_nan_canonicalization(true);
+        let config = config();
         let engine = with_places(&config).or_else(|error| {
             let error = format!("{error:#}");
             tracing::warn!(
@@ -86,8 +84,23 @@ impl Sandbox {
             linker: Arc::new(linker),
             vault: Vault::default(),
             measured: Arc::default(),
+            apart: None,
             _ticker: ticker,
         })
+    }
+
+    /// Compiles in a process of its own, and keeps there, where that is said, what came of it. A sandbox that is not told
+    /// compiles in this process: only a program that knows the compiler's word can be asked for it.
+    #[must_use]
+    pub fn compiling_by(self, compiler: Compiler, kept: Option<Compiled>) -> Self {
+        Self { apart: Some(Arc::new(Apart::new(compiler, kept))), ..self }
+    }
+
+    /// What waited for the journal's folder lies in it from now on.
+    pub async fn settle_compiled(&self) {
+        if let Some(apart) = self.apart.clone() {
+            let _ = tokio::task::spawn_blocking(move || apart.settle()).await;
+        }
     }
 
     /// Strikes these secrets from whatever an adapter says on the side.
@@ -105,6 +118,18 @@ impl Sandbox {
     pub fn memory_peak(&self) -> u64 {
         self.measured.memory_peak.load(Ordering::Relaxed)
     }
+}
+
+/// What code depends on: whoever compiles, and whoever runs it, has the same.
+pub(super) fn config() -> Config {
+    let mut config = Config::new();
+    config.epoch_interruption(true);
+    config.max_wasm_stack(STACK_BYTES_MAX);
+    // The contract has no async functions; with them one question could take any number of stacks.
+    config.concurrency_support(false);
+    // The same question has the same answer on every machine.
+    config.cranelift_nan_canonicalization(true);
+    config
 }
 
 /// An engine whose instances take turns in places that are laid out once, and are swept after each.

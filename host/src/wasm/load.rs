@@ -2,6 +2,7 @@
 //! and a component that fails one is not there at all.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use wasmtime::component::Component;
@@ -9,7 +10,7 @@ use wasmtime::component::Component;
 use super::bindings::AdapterPre;
 use super::contract::{self, Surface};
 use super::guest::Guest;
-use super::{Adapter, Limits, Sandbox};
+use super::{Adapter, Limits, NotCompiled, Sandbox};
 use crate::crash::how_it_ended;
 use crate::domain::{Digest, Trouble};
 use crate::explain::Code;
@@ -25,6 +26,8 @@ pub enum LoadError {
     NoComponent { path: PathBuf, why: String },
     #[error("{path} does not fit the contract: {why}")]
     OtherContract { path: PathBuf, why: String },
+    #[error("{path}: {why}")]
+    NotCompiled { path: PathBuf, why: NotCompiled },
     #[error("{path} cannot describe itself: {}", .trouble.message)]
     Silent { path: PathBuf, trouble: Trouble },
 }
@@ -35,6 +38,8 @@ impl LoadError {
             Self::Unreadable { .. } => Code::AdapterUnreadable,
             Self::NoComponent { .. } => Code::NoComponent,
             Self::OtherContract { .. } => Code::OtherContract,
+            Self::NotCompiled { why: NotCompiled::NotStarted(_), .. } => Code::Machine,
+            Self::NotCompiled { .. } => Code::TooMuchToCompile,
             Self::Silent { .. } => Code::AdapterStopped,
         }
     }
@@ -55,15 +60,12 @@ impl Sandbox {
     /// # Errors
     /// As [`Sandbox::load`].
     pub async fn load_within(&self, path: &Path, limits: Limits) -> Result<Adapter, LoadError> {
-        let bytes = read(path).await?;
-        let digest = Digest::of(&bytes);
-        let sandbox = self.clone();
-        let place = path.to_owned();
-        let compiled = tokio::task::spawn_blocking(move || sandbox.compile(&place, &bytes)).await;
-        let (pre, not_asked) = compiled.map_err(|error| LoadError::NoComponent {
-            path: path.to_owned(),
-            why: how_it_ended(&error).to_owned(),
-        })??;
+        let bytes = Arc::new(read(path).await?);
+        let (of, place) = (Arc::clone(&bytes), path.to_owned());
+        let (digest, not_asked) = off_thread(path, move || Ok((Digest::of(&of), fits(&place, &of)?))).await?;
+        let component = self.compiled(path, bytes, &digest).await?;
+        let (sandbox, place) = (self.clone(), path.to_owned());
+        let pre = off_thread(path, move || sandbox.linked(&place, &component)).await?;
         if !not_asked.is_empty() {
             let interfaces = not_asked.join(", ");
             tracing::warn!(adapter = %path.display(), "this host does not know {interfaces}, and asks nothing there");
@@ -73,24 +75,57 @@ impl Sandbox {
             .map_err(|trouble| LoadError::Silent { path: path.to_owned(), trouble })
     }
 
-    /// Also gives the interfaces of the contract's package that this host does not know.
-    fn compile(&self, path: &Path, bytes: &[u8]) -> Result<(AdapterPre<Guest>, Vec<String>), LoadError> {
-        let other = |why| LoadError::OtherContract { path: path.to_owned(), why };
-        let not_asked = contract::check(bytes).map_err(|mismatch| match mismatch {
-            contract::Mismatch::NoComponent(why) => LoadError::NoComponent { path: path.to_owned(), why },
-            contract::Mismatch::Differs(why) => other(why),
-        })?;
+    async fn compiled(
+        &self,
+        path: &Path,
+        bytes: Arc<Vec<u8>>,
+        digest: &Digest,
+    ) -> Result<Component, LoadError> {
         let began = Instant::now();
-        let component = Component::new(&self.engine, bytes)
-            .map_err(|error| other(format!("the host cannot run it: {}", chain(&error))))?;
+        let compiled = match &self.apart {
+            Some(apart) => apart.component(&self.engine, &bytes, digest).await,
+            None => {
+                let engine = self.engine.clone();
+                let compile = move || Ok(Component::new(&engine, bytes.as_slice()));
+                off_thread(path, compile).await?.map_err(|error| NotCompiled::Refused(chain(&error)))
+            }
+        };
         self.measured.compiled(began.elapsed());
-        let pre = self
-            .linker
-            .instantiate_pre(&component)
-            .map_err(|error| other(format!("the host does not offer what it imports: {}", chain(&error))))?;
-        let pre = AdapterPre::new(pre).map_err(|error| other(chain(&error)))?;
-        Ok((pre, not_asked))
+        compiled.map_err(|why| match why {
+            NotCompiled::Refused(_) => other(path, why.to_string()),
+            why => LoadError::NotCompiled { path: path.to_owned(), why },
+        })
     }
+
+    fn linked(&self, path: &Path, component: &Component) -> Result<AdapterPre<Guest>, LoadError> {
+        let pre = self.linker.instantiate_pre(component).map_err(|error| {
+            other(path, format!("the host does not offer what it imports: {}", chain(&error)))
+        })?;
+        AdapterPre::new(pre).map_err(|error| other(path, chain(&error)))
+    }
+}
+
+/// Holds it against the contract. Gives the interfaces of the contract's package that this host does not know.
+fn fits(path: &Path, bytes: &[u8]) -> Result<Vec<String>, LoadError> {
+    contract::check(bytes).map_err(|mismatch| match mismatch {
+        contract::Mismatch::NoComponent(why) => LoadError::NoComponent { path: path.to_owned(), why },
+        contract::Mismatch::Differs(why) => other(path, why),
+    })
+}
+
+fn other(path: &Path, why: String) -> LoadError {
+    LoadError::OtherContract { path: path.to_owned(), why }
+}
+
+/// What computes for long is done where nobody waits for the thread.
+async fn off_thread<T: Send + 'static>(
+    path: &Path,
+    work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
+) -> Result<T, LoadError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| LoadError::NoComponent {
+        path: path.to_owned(),
+        why: how_it_ended(&error).to_owned(),
+    })?
 }
 
 /// What a component imports and exports, whether it can be loaded or not.
@@ -117,6 +152,6 @@ async fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     tokio::fs::read(path).await.map_err(|error| unreadable(error.to_string()))
 }
 
-fn chain(error: &wasmtime::Error) -> String {
+pub(super) fn chain(error: &wasmtime::Error) -> String {
     error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

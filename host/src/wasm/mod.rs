@@ -1,12 +1,15 @@
 //! Answers the port `Adapters`: the only folder that knows wasmtime.
 //!
-//! An adapter is a component that was loaded once ([`load`]) and is asked in a fresh instance
-//! every time ([`guest`]). It can open no connection, read no file, see no clock and no other
+//! An adapter is a component that was loaded once ([`load`]), compiled in a process of its own ([`compiler`]) or taken as
+//! it was compiled before ([`compiled`]), and is asked in a fresh instance every time ([`guest`]). It can open no connection, read no file, see no clock and no other
 //! adapter's data: there is nothing to configure about that.
 
 mod adapter;
+mod apart;
 mod bindings;
 mod catalog;
+mod compiled;
+mod compiler;
 mod contract;
 mod convert;
 mod engine;
@@ -19,6 +22,8 @@ use std::time::Duration;
 
 pub use adapter::Adapter;
 pub use catalog::{Catalog, Serving};
+pub use compiled::Compiled;
+pub use compiler::{COMPILES, Compiler, CompilerLimits, NotCompiled, compile_as_told};
 pub use contract::{Difference, Surface, contract_spoken};
 pub use engine::Sandbox;
 pub use load::{COMPONENT_BYTES_MAX, LoadError, surface};

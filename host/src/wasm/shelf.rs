@@ -13,6 +13,8 @@ use crate::domain::{Digest, Group, Timestamp};
 /// So many of a group; the oldest one goes.
 const EDITIONS_MAX: usize = 8;
 const ENDING: &str = "wasm";
+/// So much is written at a time.
+const GO_BYTES: usize = 1 << 20;
 
 /// The folder, with one for each group in it.
 #[derive(Clone, Debug)]
@@ -55,7 +57,7 @@ impl Shelf {
         }
         let unfinished = place.with_extension("unfinished");
         let mut file = File::create(&unfinished)?;
-        file.write_all(&bytes)?;
+        write_in_goes(&mut file, &bytes)?;
         file.set_modified(now)?;
         file.sync_all()?;
         fs::rename(unfinished, place)?;
@@ -98,6 +100,14 @@ impl Shelf {
     fn of(&self, group: &Group) -> PathBuf {
         self.0.join(utf8_percent_encode(&group.0, NON_ALPHANUMERIC).to_string())
     }
+}
+
+/// The journal is on the same disk, and its commits wait for whatever is being written there.
+pub fn write_in_goes(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    bytes.chunks(GO_BYTES).try_for_each(|go| {
+        file.write_all(go)?;
+        file.sync_data()
+    })
 }
 
 #[cfg(test)]

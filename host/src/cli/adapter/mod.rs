@@ -26,7 +26,7 @@ use clap::Subcommand;
 use super::operation::Signed;
 use crate::explain::Code;
 use crate::lifecycle::EXIT_CONFIGURATION;
-use crate::wasm::{Adapter, Sandbox};
+use crate::wasm::{Adapter, Compiler, Sandbox};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -86,7 +86,8 @@ fn refused(code: Code, why: String) -> ExitCode {
 }
 
 fn sandbox() -> Result<Sandbox, ExitCode> {
-    Sandbox::new().map_err(|error| unusable(Code::Machine, format!("{error:#}")))
+    let sandbox = Sandbox::new().map_err(|error| unusable(Code::Machine, format!("{error:#}")))?;
+    Ok(sandbox.compiling_by(Compiler::of_this_program(), None))
 }
 
 /// Loads a component as `serve` does, or says why it cannot be.
