@@ -105,7 +105,7 @@ async fn each_limit_is_met_and_named() {
     let usual = CompilerLimits::default();
     let (second, moment) = (Duration::from_secs(1), Duration::from_millis(1_500));
     for (limits, part) in [
-        (CompilerLimits { memory: 1 << 30, ..usual }, "more than 1073741824 bytes of memory"),
+        (CompilerLimits { memory: 1 << 29, ..usual }, "more than 536870912 bytes of memory"),
         (CompilerLimits { memory: 1 << 40, computing: second, ..usual }, "more than 1 s of computing"),
         (CompilerLimits { memory: 1 << 40, time: moment, ..usual }, "more than 1.5 s by the clock"),
     ] {

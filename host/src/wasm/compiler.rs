@@ -30,7 +30,8 @@ const REFUSED: u8 = 65;
 const WORDS_BYTES_MAX: u64 = 2048;
 /// Numbers of signals, the same on every Linux.
 const ABORTED: i32 = 6;
-const KILLED: i32 = 9;
+/// Hang-up, interrupt, kill, terminate: no fault of a process is any of these.
+const BY_SOMEBODY: [i32; 4] = [1, 2, 9, 15];
 const OVER_ITS_TIME: i32 = 24;
 
 /// What compiling one component may cost. The largest one that is loaded, 64 MiB, needs a third of it.
@@ -66,8 +67,10 @@ pub enum NotCompiled {
     Time(Duration),
     #[error("the compiler ended of it: {0}")]
     Ended(String),
-    #[error("the compiler was ended by somebody else (SIGKILL); the system may have been short of memory")]
-    Killed,
+    #[error(
+        "the compiler was ended by somebody else (signal {0}); if that was 9, the system may have been short of memory"
+    )]
+    Killed(i32),
     #[error("a process that compiles cannot be had: {0}")]
     NotStarted(String),
 }
@@ -77,7 +80,7 @@ impl NotCompiled {
     pub const fn lasts(&self) -> bool {
         match self {
             Self::Refused(_) | Self::Memory { .. } | Self::Computing(_) | Self::Ended(_) => true,
-            Self::Time(_) | Self::Killed | Self::NotStarted(_) => false,
+            Self::Time(_) | Self::Killed(_) | Self::NotStarted(_) => false,
         }
     }
 }
@@ -159,7 +162,7 @@ fn why(status: ExitStatus, output: &[u8], words: &str, limits: CompilerLimits) -
             NotCompiled::Refused(String::from_utf8_lossy(output).into_owned())
         }
         (_, Some(OVER_ITS_TIME), _) => NotCompiled::Computing(limits.computing),
-        (_, Some(KILLED), _) => NotCompiled::Killed,
+        (_, Some(signal), _) if BY_SOMEBODY.contains(&signal) => NotCompiled::Killed(signal),
         (_, Some(ABORTED), Some(asked)) => NotCompiled::Memory { limit: limits.memory, asked },
         _ => {
             let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -224,7 +227,8 @@ mod tests {
             (exited(65), "unknown import", "", NotCompiled::Refused("unknown import".to_owned())),
             (by_signal(6), "", oom, NotCompiled::Memory { limit: limits.memory, asked: 4096 }),
             (by_signal(24), "", "", NotCompiled::Computing(limits.computing)),
-            (by_signal(9), "", "", NotCompiled::Killed),
+            (by_signal(9), "", "", NotCompiled::Killed(9)),
+            (by_signal(15), "", "", NotCompiled::Killed(15)),
         ] {
             assert_eq!(why(status, output.as_bytes(), words, limits), expected);
         }
