@@ -60,12 +60,7 @@ async fn post_events(
     time: Duration,
     number: &Arc<AtomicU64>,
 ) -> Result<Times, Failed> {
-    let password = std::fs::read_to_string(stage.directory.join("secrets/espf"))?;
-    let credential = BASE64_STANDARD.encode(format!("espf:{password}"));
-    let head = format!(
-        "POST /espf/events HTTP/1.1\r\nHost: {}\r\nAuthorization: Basic {credential}\r\nContent-Type: application/json\r\n",
-        stage.public
-    );
+    let head = head(stage)?;
     let mut callers = JoinSet::new();
     for _ in 0..connections {
         let (address, head, number) = (stage.public, head.clone(), Arc::clone(number));
@@ -78,6 +73,16 @@ async fn post_events(
     Ok(all)
 }
 
+/// Of each event that is posted.
+pub fn head(stage: &Stage) -> std::io::Result<String> {
+    let password = std::fs::read_to_string(stage.directory.join("secrets/espf"))?;
+    let credential = BASE64_STANDARD.encode(format!("espf:{password}"));
+    Ok(format!(
+        "POST /espf/events HTTP/1.1\r\nHost: {}\r\nAuthorization: Basic {credential}\r\nContent-Type: application/json\r\n",
+        stage.public
+    ))
+}
+
 /// By hand, for a client library would use more of the cores than what is measured.
 async fn call(
     mut connection: TcpStream,
@@ -87,24 +92,30 @@ async fn call(
 ) -> std::io::Result<Times> {
     connection.set_nodelay(true)?;
     let mut times = Times::default();
-    let mut answer = [0; 1024];
     let began = Instant::now();
     while began.elapsed() < time {
         let id = number.fetch_add(1, Ordering::Relaxed);
-        let body = format!(
-            "{{\"event_type\":\"Account/New\",\"variables\":{{\"i_event\":{id},\"i_env\":1,\"i_account\":{id}}}}}"
-        );
-        let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
         let sent = Instant::now();
-        connection.write_all(request.as_bytes()).await?;
-        let read = connection.read(&mut answer).await?;
-        if !answer[..read].starts_with(b"HTTP/1.1 200") {
-            let said = String::from_utf8_lossy(&answer[..read]).into_owned();
-            return Err(std::io::Error::other(format!("not taken: {said}")));
-        }
+        post(&mut connection, head, id).await?;
         times.add(sent.elapsed());
     }
     Ok(times)
+}
+
+/// The event of a new account, until it is answered.
+pub async fn post(connection: &mut TcpStream, head: &str, id: u64) -> std::io::Result<()> {
+    let mut answer = [0; 1024];
+    let body = format!(
+        "{{\"event_type\":\"Account/New\",\"variables\":{{\"i_event\":{id},\"i_env\":1,\"i_account\":{id}}}}}"
+    );
+    let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+    connection.write_all(request.as_bytes()).await?;
+    let read = connection.read(&mut answer).await?;
+    if !answer[..read].starts_with(b"HTTP/1.1 200") {
+        let said = String::from_utf8_lossy(&answer[..read]).into_owned();
+        return Err(std::io::Error::other(format!("not taken: {said}")));
+    }
+    Ok(())
 }
 
 /// What the host has sealed of an event and of an operation.

@@ -5,6 +5,7 @@
 //! cargo bench -p punchdown-tests --bench speed -- answers
 //! cargo bench -p punchdown-tests --bench speed -- operations --accounts 4000
 //! cargo bench -p punchdown-tests --bench speed -- adapter
+//! cargo bench -p punchdown-tests --bench speed -- reload --seconds 30 --rate 50
 //! cargo bench -p punchdown-tests --bench speed -- waiting --most 1000000
 //! cargo bench -p punchdown-tests --bench speed -- soak --minutes 30 --rate 100
 //! ```
@@ -16,13 +17,14 @@ mod adapter;
 mod answers;
 mod measure;
 mod operations;
+mod reload;
 mod scene;
 mod soak;
 mod waiting;
 
 use measure::{Arguments, Failed};
 
-const KNOWN: &str = "say one of: answers, operations, adapter, waiting, soak";
+const KNOWN: &str = "say one of: answers, operations, adapter, reload, waiting, soak";
 
 #[tokio::main]
 async fn main() -> Result<(), Failed> {
@@ -33,6 +35,10 @@ async fn main() -> Result<(), Failed> {
         "answers" => answers::run(at, arguments.take("--seconds", 5.0)?, arguments.end(at)?).await,
         "operations" => operations::run(at, arguments.take("--accounts", 4000)?, arguments.end(at)?).await,
         "adapter" => adapter::run(arguments.take("--questions", 2000)?, arguments.end(at)?).await,
+        "reload" => {
+            let (seconds, rate) = (arguments.take("--seconds", 30.0)?, arguments.take("--rate", 50.0)?);
+            reload::run(at, seconds, rate, arguments.end(at)?).await
+        }
         "waiting" => waiting::run(at, arguments.take("--most", 1_000_000)?, arguments.end(at)?).await,
         "soak" => {
             let (minutes, rate) = (arguments.take("--minutes", 30)?, arguments.take("--rate", 100.0)?);
