@@ -205,12 +205,7 @@ impl App {
         Loaded { workshop, targets, catalog, file, problems }: Loaded,
         wrap: impl FnOnce(Ports) -> Ports,
     ) -> Result<Self, StartError> {
-        let doors = Doors::new(
-            settings.events.clone(),
-            settings.nsps.clone(),
-            notify_doors(&settings),
-            settings.secrets.clone(),
-        );
+        let doors = doors(&settings);
         let notify = notify_settings(&settings, &doors);
         let metrics = Arc::new(metrics(&settings, &catalog));
         let world: Arc<dyn World> = Arc::new(SystemWorld);
@@ -332,6 +327,11 @@ fn notify_settings(settings: &Settings, doors: &Doors) -> NotifySettings {
         concurrency: own
             .map_or_else(|| NotifySettings::share(&settings.public.limits), |own| own.limits.concurrency),
     }
+}
+
+fn doors(settings: &Settings) -> Doors {
+    let (events, nsps) = (settings.events.clone(), settings.nsps.clone());
+    Doors::new(events, nsps, notify_doors(settings), settings.secrets.clone())
 }
 
 fn notify_doors(settings: &Settings) -> BTreeMap<Group, http::NotifyAuth> {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::clock::Moment;
 use super::perform::{LEAVES_WITHIN, Last, overrun, perform};
 use super::tell::tell;
-use super::{Core, LEASE};
+use super::{Core, GroupSettings, LEASE};
 use crate::domain::Group;
 use crate::domain::breaker::sign;
 use crate::domain::outcome::{Outcome, apply};
@@ -42,6 +42,30 @@ pub async fn give_back(core: &Core, lease: &Lease, stop: &CancellationToken) {
     }
 }
 
+/// The step to take now, if one may be taken.
+async fn now_due(
+    core: &Core,
+    settings: &GroupSettings,
+    lease: &Lease,
+    held: &Held,
+    stop: &CancellationToken,
+) -> Option<Step> {
+    let head = Head {
+        operation: &held.operation,
+        signal: held.signal.as_ref(),
+        behind: held.behind.as_ref(),
+        epoch: lease.epoch,
+    };
+    let step = match next(&head, &settings.policy, core.now().await) {
+        // A request that was marked is sent even now, or it would be in doubt.
+        Next::Do(step) if step == Step::Send => step,
+        Next::Do(step) if !stop.is_cancelled() && !core.is_paused(settings).await => step,
+        Next::Do(_) | Next::RestUntil(_) | Next::Rest => return None,
+    };
+    // While the group is held back its requests stay where they are, and no attempt is counted.
+    (step != Step::Leave || core.admit(&settings.group).await).then_some(step)
+}
+
 async fn steps(
     core: &Core,
     group: &Group,
@@ -54,26 +78,10 @@ async fn steps(
     let mut last = Last { session: None, written: Moment::of(&**world) };
     // Each step is taken as the group's section says then.
     while let Some(settings) = core.groups.of(group) {
-        let settings = &settings;
-        let head = Head {
-            operation: &held.operation,
-            signal: held.signal.as_ref(),
-            behind: held.behind.as_ref(),
-            epoch: lease.epoch,
-        };
-        let step = match next(&head, &settings.policy, core.now().await) {
-            // A request that was marked is sent even now, or it would be in doubt.
-            Next::Do(step) if step == Step::Send => step,
-            Next::Do(step) if !stop.is_cancelled() && !core.is_paused(settings).await => step,
-            Next::Do(_) | Next::RestUntil(_) | Next::Rest => return Ok(()),
-        };
-        // While the group is held back its requests stay where they are, and no attempt is counted.
-        if step == Step::Leave && !core.admit(&settings.group).await {
-            return Ok(());
-        }
+        let Some(step) = now_due(core, &settings, lease, &held, stop).await else { break };
         // A lease is counted from before its write, which may have taken long.
         let left = STEP_MAX - last.written.ago(&**world).min(LEAVES_WITHIN);
-        let performed = perform(&step, &held, lease, settings, core, &mut last);
+        let performed = perform(&step, &held, lease, &settings, core, &mut last);
         let outcome = match tokio::time::timeout(left, performed).await {
             Ok(outcome) => outcome,
             Err(_) => overrun(&step, world.now()),
@@ -81,7 +89,7 @@ async fn steps(
         let outcome = core.without_secrets(&held.operation, outcome);
         if matches!((&step, &outcome), (Step::Leave | Step::Send, Outcome::Held { .. } | Outcome::Refused(_)))
         {
-            core.did_not_leave(&settings.group).await;
+            core.did_not_leave(group).await;
         }
         let sign = sign(&held.operation, &step, &outcome);
         // Before anything else is waited for: the lease is counted from here, or from later.
@@ -97,7 +105,7 @@ async fn steps(
         last.written = written;
         held = journal.save(lease, change, now).await?;
         if let Some(sign) = sign {
-            core.heard(settings, sign).await;
+            core.heard(&settings, sign).await;
         }
         if news {
             core.hints.statuses.notify_one();

@@ -219,6 +219,7 @@ async fn a_door_and_a_credential_wait_with_what_they_are_for() {
     assert!(said(&stage, &["reload"]).await.status.success());
     let waits = json!(["portabilling.token", "portabilling.url"]);
     assert_eq!(reloaded(&stage).await["waits_for_restart"], waits);
-    stage.espf(0.0).emit("Account/New", json!({ "i_account": 1 }));
+    let espf = stage.espf(0.0);
+    espf.emit("Account/New", json!({ "i_account": 1 }));
     provisioned(&stage, 1).await;
 }
