@@ -129,10 +129,10 @@ pub async fn load_groups(
     secrets: &Vault,
     file: &Path,
 ) -> Result<Loaded, StartError> {
-    load_groups_in(sandbox(None)?, groups, secrets, file).await
+    load_groups_in(sandbox(None)?, groups, secrets, file, None).await
 }
 
-/// As [`load_groups`], for a host: what components are compiled to is kept beside its journal.
+/// As [`load_groups`], for a host: beside its journal it is kept who has served, and what components are compiled to.
 ///
 /// # Errors
 /// As [`load_groups`].
@@ -142,7 +142,8 @@ pub async fn load_groups_beside(
     secrets: &Vault,
     file: &Path,
 ) -> Result<Loaded, StartError> {
-    load_groups_in(sandbox(Some(Compiled::beside(journal)))?, groups, secrets, file).await
+    let (sandbox, kept) = (sandbox(Some(Compiled::beside(journal)))?, Shelf::beside(journal));
+    load_groups_in(sandbox, groups, secrets, file, Some(kept)).await
 }
 
 fn sandbox(kept: Option<Compiled>) -> Result<Sandbox, StartError> {
@@ -155,9 +156,10 @@ async fn load_groups_in(
     groups: &[GroupSettings],
     secrets: &Vault,
     file: &Path,
+    kept: Option<Shelf>,
 ) -> Result<Loaded, StartError> {
     let sandbox = sandbox.striking(secrets.clone());
-    let workshop = Workshop { sandbox, world: Arc::new(SystemWorld), secrets: secrets.clone() };
+    let workshop = Workshop { sandbox, world: Arc::new(SystemWorld), secrets: secrets.clone(), kept };
     let (targets, catalog, mut problems) = (Targets::default(), Catalog::default(), Vec::new());
     for group in groups {
         match workshop.target(group) {
@@ -290,7 +292,8 @@ async fn keep_components(catalog: &Catalog, settings: &Settings, workshop: &Work
     catalog.keep_on(Shelf::beside(&settings.store.directory), workshop.sandbox.clone());
     for (group, serving) in catalog.served() {
         if let Some(of) = settings.groups.iter().find(|it| *it.group() == group) {
-            catalog.shelve(&group, serving.adapter.digest(), &of.adapter, workshop.world.now()).await;
+            let file = workshop.file_of(of);
+            catalog.shelve(&group, serving.adapter.digest(), &file, workshop.world.now()).await;
         }
     }
 }

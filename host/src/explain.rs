@@ -50,6 +50,7 @@ codes! {
     BuildFails = "E0308",
     ToolMissing = "E0309",
     ThereAlready = "E0310",
+    CaseDiffers = "E0311",
     TooMuchToCompile = "E0312",
     TargetUnusable = "E0401",
     JournalLocked = "E0501",
@@ -78,6 +79,7 @@ codes! {
     OpenKey = "W0103",
     ClocksApart = "W0201",
     ServicesUnchecked = "W0202",
+    CasesMovedOn = "W0203",
 }
 
 impl Display for Code {

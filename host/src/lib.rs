@@ -11,7 +11,7 @@
 //!  6   cli  fuzz                        what a person can ask for; what the fuzz targets ask
 //!  5   app  lifecycle  reload           who is connected to whom; when it starts and stops; what is taken over meanwhile
 //!  4   config                           what the operator wrote, made complete
-//!  3   http                             the doors
+//!  3   http  cases                      the doors; what an adapter must hold before it serves
 //!  2   store  billing  espf  world      each answers one port
 //!      outbound  wasm  engine           (engine: uses ports, answers none)
 //!      toolchain                        makes components of adapters' projects
@@ -42,6 +42,7 @@ pub mod toolchain;
 pub mod wasm;
 pub mod world;
 
+pub mod cases;
 pub mod http;
 
 pub mod config;

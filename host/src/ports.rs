@@ -33,11 +33,11 @@ pub use journal::{
 };
 pub use lack::{Away, Denial, Lack, Withheld};
 pub use look::{
-    AccountTold, EventLine, Letter, Looks, NotificationLine, NotificationTold, Place, StatusTold,
+    AccountTold, Deciders, EventLine, Letter, Looks, NotificationLine, NotificationTold, Place, StatusTold,
 };
 pub use marks::Marks;
 pub use question::{Needs, Question};
-pub use reloads::{Outcome, Refusal, Reloaded, Reloads, Taken};
+pub use reloads::{KeptComponent, KeptOf, NotPinned, Outcome, Pin, Refusal, Reloaded, Reloads, Taken};
 pub use resyncs::{Adopted, Compared, Resyncs};
 pub use settings::{Difference, RunsBy, SecretNamed, ShownSetting};
 pub use suspects::{Mark, Suspects};

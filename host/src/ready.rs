@@ -1,16 +1,17 @@
 //! Makes a group ready to be served, at the start and at a reload alike: its target, and its adapter, which is loaded
-//! within its limits and asked about its configuration.
+//! within its limits, asked about its configuration, and held against the golden cases that lie beside it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::cases::{folder_beside, hold_beside};
 use crate::config::{GroupSettings, Problem};
-use crate::domain::Digest;
+use crate::domain::{Digest, Group};
 use crate::explain::Code;
 use crate::outbound::Target;
 use crate::ports::World;
-use crate::secret::Vault;
-use crate::wasm::{Adapter, COMPONENT_BYTES_MAX, Sandbox, Serving};
+use crate::secret::{Screen, Vault};
+use crate::wasm::{Adapter, COMPONENT_BYTES_MAX, Sandbox, Serving, Shelf};
 
 /// Where the groups' parts are made ready.
 #[derive(Clone)]
@@ -19,6 +20,8 @@ pub struct Workshop {
     pub world: Arc<dyn World>,
     /// What nobody may say of the configuration; tokens that are granted are kept in it.
     pub secrets: Vault,
+    /// Where components that serve are kept, and groups are pinned to one; `None`: nothing is to serve here.
+    pub kept: Option<Shelf>,
 }
 
 impl Workshop {
@@ -33,16 +36,30 @@ impl Workshop {
         })
     }
 
-    /// The adapter of a group.
+    /// The component to which a person has pinned a group.
+    pub fn pinned(&self, group: &Group) -> Option<Digest> {
+        self.kept.as_ref()?.pinned(group)
+    }
+
+    /// The file from which a group is to be served: that of its section, unless it is pinned to another one.
+    pub fn file_of(&self, group: &GroupSettings) -> PathBuf {
+        let pinned =
+            self.kept.as_ref().and_then(|kept| Some(kept.place(group.group(), &kept.pinned(group.group())?)));
+        pinned.unwrap_or_else(|| group.adapter.clone())
+    }
+
+    /// The adapter of a group, from that file.
     ///
     /// # Errors
     /// All that is wrong with it.
     pub async fn adapter(&self, group: &GroupSettings) -> Result<Serving, Vec<Problem>> {
-        let adapter = self
-            .sandbox
-            .load_within(&group.adapter, group.limits)
-            .await
-            .map_err(|error| vec![problem(group, error.code(), "adapter", error.to_string())])?;
+        let file = self.file_of(group);
+        let adapter = self.sandbox.load_within(&file, group.limits).await.map_err(|error| {
+            let unpin =
+                || format!("it is pinned to that: punchdown adapter pin --group {} --off", group.group());
+            let help = (file != group.adapter).then(unpin);
+            vec![Problem { help, ..problem(group, error.code(), "adapter", error.to_string()) }]
+        })?;
         let refused = adapter
             .check_config(&group.config)
             .await
@@ -57,10 +74,38 @@ impl Workshop {
         if !found.is_empty() {
             return Err(found);
         }
+        let cases = self.cases(group, &file, &adapter).await?;
         let notify_at = group.notify.as_ref().and_then(|notify| notify.at.clone());
         let version = &adapter.description().version;
-        tracing::info!(group = %group.group(), adapter = name, version, digest = %adapter.digest(), "adapter loaded");
+        tracing::info!(group = %group.group(), adapter = name, version, digest = %adapter.digest(), cases, "adapter loaded");
         Ok(Serving { adapter, config: group.config.clone(), notify_at, limits: group.limits })
+    }
+
+    /// How many golden cases it holds. One that has served the group already is only warned of: the cases are
+    /// those of another one by now, and nobody would be there to serve.
+    async fn cases(
+        &self,
+        group: &GroupSettings,
+        file: &Path,
+        adapter: &Adapter,
+    ) -> Result<usize, Vec<Problem>> {
+        let has_served = self.kept.as_ref().is_some_and(|kept| kept.has(group.group(), adapter.digest()));
+        let found = match hold_beside(adapter, file).await {
+            Ok(cases) => return Ok(cases),
+            Err(found) => found,
+        };
+        let screen = Screen::new(self.secrets.clone(), &adapter.description().secret_fields);
+        let found = found.iter().map(|why| screen.line(why));
+        if has_served {
+            let (group, code) = (group.group(), Code::CasesMovedOn.number());
+            found.for_each(
+                |why| tracing::warn!(%group, code, why, "what has served before serves all the same"),
+            );
+            return Ok(0);
+        }
+        let help = format!("punchdown adapter test {} {}", file.display(), folder_beside(file).display());
+        let found = found.map(|why| problem(group, Code::CaseDiffers, "adapter", why));
+        Err(found.map(|problem| Problem { help: Some(help.clone()), ..problem }).collect())
     }
 }
 

@@ -4,25 +4,28 @@
 
 mod between;
 mod candidates;
+mod pins;
 mod running;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
 use crate::billing::{self, Session};
 use crate::config::{self, Good, GroupSettings, InEffect, Place, Problem, Problems, Settings, Unserved};
-use crate::domain::{Group, Service};
+use crate::domain::{Digest, Group, Service};
 use crate::engine::{self, Sections};
 use crate::espf::Groups;
 use crate::explain::Code;
 use crate::http::{Doors, EventSettings, NotifyAuth, NspsSettings};
 use crate::outbound::Targets;
-use crate::ports::{Adapters as _, Outcome, Refusal, Reloaded, Reloads, RunsBy, Taken};
+use crate::ports::{
+    Adapters as _, KeptOf, NotPinned, Outcome, Pin, Refusal, Reloaded, Reloads, RunsBy, Taken,
+};
 use crate::ready::{Workshop, digest_of};
 use crate::secret::Vault;
 use crate::telemetry::Metrics;
@@ -38,6 +41,8 @@ pub struct Reload {
     parts: Parts,
     metrics: Arc<Metrics>,
     running: Mutex<Running>,
+    /// As it was seen last: who asks how a group stands does not wait for a reload.
+    pins: RwLock<Vec<Pin>>,
 }
 
 /// All of a host that may become another one.
@@ -106,10 +111,13 @@ impl Reload {
             groups: taken(&parts.catalog, &BTreeMap::new()),
             refused: problems.into_iter().map(|problem| refusal(problem, file)).collect(),
             waits: Vec::new(),
+            pins: Vec::new(),
         };
         tell(&last);
+        metrics.adapters.refused(last.refused.len());
         let settings = RunningSettings::begun(in_effect, |group| whole.contains(group));
-        Self { file: file.to_owned(), parts, metrics, running: Mutex::new(Running { settings, last }) }
+        let (running, pins) = (Mutex::new(Running { settings, last }), RwLock::default());
+        Self { file: file.to_owned(), parts, metrics, running, pins }
     }
 
     /// Whether a group's events are taken and nothing provisions it.
@@ -174,10 +182,8 @@ impl Reload {
     }
 }
 
-#[async_trait]
-impl Reloads for Reload {
-    async fn reload(&self, because: &str) -> Reloaded {
-        let mut running = self.running.lock().await;
+impl Reload {
+    async fn take_over(&self, running: &mut Running, because: &str) -> Reloaded {
         let Read { groups, unserved, secrets, credentials, warnings, mut problems, in_effect } =
             read(&self.file).await;
         // Before anybody can say one of them.
@@ -202,6 +208,8 @@ impl Reloads for Reload {
         self.swap(&mut candidates, to).await;
         let changed = running.settings.take(&in_effect, &taken_over);
         candidates.swapped(between::groups_in(&changed));
+        let pins = self.look_at_pins(&groups).await;
+        pins::tell_of(&pins, &mut candidates.outcomes);
         let changed = !changed.is_empty() || candidates.is_any_swapped();
         warn(&warnings, &groups, &candidates);
         let waits = match in_effect.is_empty() {
@@ -215,13 +223,23 @@ impl Reloads for Reload {
             groups: taken(&self.parts.catalog, &candidates.outcomes),
             refused: problems.into_iter().map(|problem| refusal(problem, &self.file)).collect(),
             waits,
+            pins,
         };
         // Where nothing is new, what was said of the last time stands.
-        if changed || (&told.refused, &told.waits) != (&running.last.refused, &running.last.waits) {
+        let said = |of: &Reloaded| (of.refused.clone(), of.waits.clone(), of.pins.clone());
+        if changed || said(&told) != said(&running.last) {
             tell(&told);
+            self.metrics.adapters.refused(told.refused.len());
             running.last = told.clone();
         }
         told
+    }
+}
+
+#[async_trait]
+impl Reloads for Reload {
+    async fn reload(&self, because: &str) -> Reloaded {
+        self.take_over(&mut *self.running.lock().await, because).await
     }
 
     async fn last(&self) -> Reloaded {
@@ -230,6 +248,22 @@ impl Reloads for Reload {
 
     async fn runs_by(&self) -> RunsBy {
         self.compared().await
+    }
+
+    fn pins(&self) -> Vec<Pin> {
+        self.pins_seen()
+    }
+
+    async fn kept(&self) -> Vec<KeptOf> {
+        self.all_kept().await
+    }
+
+    async fn kept_as(&self, group: &Group, begins: Option<&str>) -> Result<Digest, NotPinned> {
+        self.meant(group, begins).await
+    }
+
+    async fn pin(&self, group: &Group, to: Option<Digest>) -> Result<Reloaded, NotPinned> {
+        self.pin_to(group, to).await
     }
 }
 
@@ -333,6 +367,10 @@ fn tell(reloaded: &Reloaded) {
         let goes_on =
             if group.is_none_or(is_served) { "what served goes on" } else { "no adapter serves its group" };
         tracing::error!(key, at, code, why = message, because, goes_on, "not taken over");
+    }
+    for Pin { group, to, passes_over } in &reloaded.pins {
+        let passes_over = passes_over.as_ref().map(ToString::to_string);
+        tracing::warn!(%group, %to, passes_over, because, "the group is pinned, whatever lies in its place");
     }
     for key in &reloaded.waits {
         tracing::warn!(key, because, "changed on disk, and waits for a restart");

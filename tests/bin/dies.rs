@@ -1,6 +1,7 @@
 //! A host whose adapters are its end: it aborts when one of them is asked about what the file `deadly` beside
 //! the configuration names (`account 7`, `notification n-1`, `log-in`), and first writes that into the file
-//! `deaths`. `slow 3` does not kill: the question takes as long as it says so.
+//! `deaths`. `slow 3` does not kill: the question takes as long as it says so. `stops 3` does not either: the adapter
+//! stops at account 3, as a trap stops it.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use punchdown::domain::{Body, Digest, Errand, Group, Notification, Progress, Reading};
+use punchdown::domain::{Body, Digest, Errand, Group, Notification, Progress, Reading, Reason};
 use punchdown::lifecycle;
 use punchdown::ports::{AdapterError, Adapters, Needs, Ports, Question, Register, Run};
 
@@ -75,6 +76,10 @@ impl Adapters for Deadly {
         self.die_of(&format!("account {}", question.i_account));
         while self.names(&format!("slow {}", question.i_account)) {
             tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        if self.names(&format!("stops {}", question.i_account)) {
+            let stopped = "the adapter stopped (unreachable); its last words: of a subscriber";
+            return Err(AdapterError::Fault(Reason::AdapterBroken.trouble(stopped)));
         }
         self.adapters.provision_by(digest, question).await
     }

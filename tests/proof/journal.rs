@@ -10,8 +10,8 @@ use punchdown::domain::{
     SystemChange, Timestamp,
 };
 use punchdown::ports::{
-    Acceptance, AccountTold, Adopted, Audit, AuditsSought, Claim, Compared, DeadLetter, Delivered, EventLine,
-    Held, Journal, JournalError, Kept, Lease, Leased, Letter, Line, Looks, Mark, NotificationLine,
+    Acceptance, AccountTold, Adopted, Audit, AuditsSought, Claim, Compared, DeadLetter, Deciders, Delivered,
+    EventLine, Held, Journal, JournalError, Kept, Lease, Leased, Letter, Line, Looks, Mark, NotificationLine,
     NotificationTold, Overview, Place, Purge, Purged, Resyncs, Sought, StatusUpdate, Suspects, Told, Work,
 };
 
@@ -154,6 +154,7 @@ port! {
         notification(id: &str) -> Option<NotificationTold>;
         account(account: IAccount) -> Option<AccountTold>;
         oldest_open() -> Vec<Operation>;
+        deciders() -> Deciders;
         audits(sought: AuditsSought) -> Vec<(u64, Audit)>;
     }
     suspects {

@@ -207,7 +207,13 @@ async fn see_a_reload(stage: &Stage, compared: &mut Compared) {
     std::fs::write(&third, edition(&adapter, 3)).expect("written");
     let install = ["adapter", "install", &third.display().to_string(), "--group", "HSS"];
     compared.see("punchdown adapter install", &printed(stage, &install, 0).await);
+    let pin = ["adapter", "pin", "--group", "HSS"];
+    compared.see("POST /admin/v1/groups/<group>/pin|unpin", &printed(stage, &pin, 0).await);
     compared.see("punchdown adapter list", &printed(stage, &["adapter", "list"], 0).await);
+    let (status, kept) = answered(stage, "adapters").await;
+    assert_eq!(status, 200);
+    compared.see("GET /admin/v1/adapters", &kept);
+    printed(stage, &[&pin[..], &["--off"]].concat(), 0).await;
     with_settings(stage, "events", "headers = 47");
     rewrite(stage, "specification = \"mobile-line\"", "specification = 7");
     compared.see("GET /admin/v1/reload", &printed(stage, &["reload"], 1).await);

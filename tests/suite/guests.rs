@@ -19,6 +19,7 @@ use serde_json::json;
 use crate::harness::{PROGRAM, folder, oms_adapter, stage_of, told, until, workspace};
 use crate::operators::asked;
 
+mod exports;
 mod refusals;
 
 const KI: &str = "465B5CE8B199B49FAA5F0A2EE238A6BC0";

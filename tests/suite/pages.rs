@@ -224,6 +224,10 @@ async fn the_commands_of_the_pages_do_what_they_say() {
     std::fs::copy(&adapter, &own).expect("copied");
     rewrite(&stage, &adapter.display().to_string(), &own.display().to_string());
     std::fs::write(folder.path().join("hss-2.wasm"), edition(&adapter, 2)).expect("written");
+    std::fs::create_dir_all(folder.path().join("hss-2/cases")).expect("a folder");
+    let case = "accepted-with-a-monitor.json";
+    let theirs = workspace().join("adapters/oms-tmf641/cases").join(case);
+    std::fs::copy(theirs, folder.path().join("hss-2/cases").join(case)).expect("copied");
     symlink(PROGRAM, bin.join("punchdown")).expect("a link");
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
     // A group of which everything can be asked: it is registered for its notifications, too.

@@ -67,6 +67,22 @@ async fn retry(stage: &Stage, i_account: u64) -> std::process::Output {
     said(stage, &[&["operation", "retry", &id][..], &SIGNED].concat()).await
 }
 
+/// To pin it would let in by another door what a person has to release.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_group_is_pinned_to_what_a_process_died_of() {
+    let Some((_folder, mut stage)) = set(2, Settings::default(), "").await else { return };
+    deadly(&stage, &["account 1"]);
+    let espf = stage.espf(0.0);
+    espf.emit("Account/New", json!({ "i_account": 1 }));
+    supervised("it is parked", &mut stage, async |stage| is_told(stage, 1, "FAILED")).await;
+    let output = said(&stage, &["adapter", "pin", "--group", "HSS"]).await;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("a process died while adapter sha256:"),
+        "{output:?}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_account_that_three_processes_died_of_is_parked_and_nobody_else() {
     let Some((_folder, mut stage)) = set(40, Settings::default(), "poll-seconds = 1").await else { return };

@@ -45,7 +45,7 @@ fn edition_of(component: &[u8], number: u8) -> Vec<u8> {
 }
 
 /// Whole under its name, or not at all.
-fn put(path: &Path, bytes: &[u8]) {
+pub fn put(path: &Path, bytes: &[u8]) {
     let unfinished = path.with_extension("unfinished");
     std::fs::write(&unfinished, bytes).expect("written");
     std::fs::rename(unfinished, path).expect("renamed");

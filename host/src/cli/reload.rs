@@ -36,6 +36,10 @@ fn text(told: &Value) -> String {
         let [name, outcome, adapter, version] =
             ["group", "outcome", "adapter", "version"].map(|it| word(&group[it]));
         let _ = writeln!(text, "{name:<12} {outcome:<10} {adapter} {version} {digest}");
+        if let Some(other) = group["pin"]["passes_over"].as_str() {
+            let _ =
+                writeln!(text, "  it is pinned to that: {other} lies in its place, and is not taken over");
+        }
     }
     for problem in told["problems"].as_array().into_iter().flatten() {
         let [code, message, file, line, key] =

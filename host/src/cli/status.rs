@@ -55,41 +55,56 @@ fn problems(status: &Value, stuck: &Value) -> String {
         }
     }
     for (group, of_group) in status["groups"].as_object().into_iter().flatten() {
-        if of_group["paused"] == true {
-            let _ = writeln!(text, "group {group} is paused");
-        }
-        if of_group["served"] == false {
-            let _ = writeln!(text, "group {group} has no adapter: `punchdown reload --last` says why");
-        }
-        if let Some(breaker) = of_group["breaker"].as_object() {
-            let word = |name: &str| breaker[name].as_str().unwrap_or_default();
-            let (since, why, probe_at) = (word("open_since"), word("why"), word("probe_at"));
-            let _ = writeln!(
-                text,
-                "group {group}: its target does not answer since {since}, next probe {probe_at}: {why}"
-            );
-        }
-        if of_group["registration"]["wanted"] == false {
-            let _ =
-                writeln!(text, "group {group} is registered no more for notifications: a person ended that");
-        } else if of_group["registration"]["good"] == false {
-            let why = of_group["registration"]["why"].as_str().unwrap_or("it is being asked for");
-            let _ = writeln!(text, "group {group} is not registered for notifications: {why}");
-        }
-        if let Some(shut) = quarantine(of_group) {
-            let _ = writeln!(text, "group {group}: its adapter is in quarantine: {shut}");
-        }
-        for (state, count) in of_group["operations"].as_object().into_iter().flatten() {
-            if !WELL.contains(&state.as_str()) {
-                let _ = writeln!(text, "group {group}: {count} {state}");
-            }
-        }
+        text += &problems_of(group, of_group);
     }
     if stuck["operations"].as_array().is_some_and(|operations| !operations.is_empty()) {
         text.push('\n');
         text += &operation::lines(stuck);
     }
     if text.is_empty() { "nothing is held back, and nothing needs a person\n".to_owned() } else { text }
+}
+
+/// The same of a group.
+fn problems_of(group: &str, of_group: &Value) -> String {
+    let mut text = String::new();
+    if of_group["paused"] == true {
+        let _ = writeln!(text, "group {group} is paused");
+    }
+    if of_group["served"] == false {
+        let _ = writeln!(text, "group {group} has no adapter: `punchdown reload --last` says why");
+    }
+    if let Some(pinned) = pinned(of_group) {
+        let _ = writeln!(text, "group {group} is pinned to {pinned}");
+    }
+    if let Some(breaker) = of_group["breaker"].as_object() {
+        let word = |name: &str| breaker[name].as_str().unwrap_or_default();
+        let (since, why, probe_at) = (word("open_since"), word("why"), word("probe_at"));
+        let _ = writeln!(
+            text,
+            "group {group}: its target does not answer since {since}, next probe {probe_at}: {why}"
+        );
+    }
+    if let Some(breaker) = of_group["adapter_breaker"].as_object() {
+        let word = |name: &str| breaker[name].as_str().unwrap_or_default();
+        let (since, why, probe_at) = (word("open_since"), word("why"), word("probe_at"));
+        let _ =
+            writeln!(text, "group {group}: its adapter stops since {since}, next probe {probe_at}: {why}");
+    }
+    if of_group["registration"]["wanted"] == false {
+        let _ = writeln!(text, "group {group} is registered no more for notifications: a person ended that");
+    } else if of_group["registration"]["good"] == false {
+        let why = of_group["registration"]["why"].as_str().unwrap_or("it is being asked for");
+        let _ = writeln!(text, "group {group} is not registered for notifications: {why}");
+    }
+    if let Some(shut) = quarantine(of_group) {
+        let _ = writeln!(text, "group {group}: its adapter is in quarantine: {shut}");
+    }
+    for (state, count) in of_group["operations"].as_object().into_iter().flatten() {
+        if !WELL.contains(&state.as_str()) {
+            let _ = writeln!(text, "group {group}: {count} {state}");
+        }
+    }
+    text
 }
 
 fn text(status: &Value) -> String {
@@ -107,47 +122,62 @@ fn text(status: &Value) -> String {
         let _ = writeln!(text, "{label:<20} {}", word(&status[name]));
     }
     for (group, of_group) in status["groups"].as_object().into_iter().flatten() {
-        let _ = writeln!(text, "\ngroup {group}{}", rests(of_group));
-        match of_group["breaker"].as_object() {
-            Some(breaker) => {
-                let word = |name: &str| breaker[name].as_str().unwrap_or_default();
-                let (since, code, why) = (word("open_since"), word("code"), word("why"));
-                let _ = writeln!(text, "  breaker open       since {since}, next probe {}", word("probe_at"));
-                let _ = writeln!(text, "                     {code}: {why}");
-            }
-            None => text += "  breaker            closed\n",
+        text += &text_of(group, of_group);
+    }
+    text
+}
+
+fn text_of(group: &str, of_group: &Value) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "\ngroup {group}{}", rests(of_group));
+    match of_group["breaker"].as_object() {
+        Some(breaker) => {
+            let word = |name: &str| breaker[name].as_str().unwrap_or_default();
+            let (since, code, why) = (word("open_since"), word("code"), word("why"));
+            let _ = writeln!(text, "  breaker open       since {since}, next probe {}", word("probe_at"));
+            let _ = writeln!(text, "                     {code}: {why}");
         }
-        if let Some(registration) = of_group["registration"].as_object() {
-            let word = |name: &str| registration[name].as_str().unwrap_or("none");
-            let _ = match registration["good"].as_bool() {
-                Some(true) => writeln!(text, "  registered         since {}", word("since")),
-                _ => writeln!(text, "  not registered     {}: {}", word("code"), word("why")),
-            };
-        }
-        if let Some(shut) = quarantine(of_group) {
-            let _ = writeln!(text, "  in quarantine      {shut}");
-        }
-        for (stage, count) in of_group["operations"].as_object().into_iter().flatten() {
-            let _ = writeln!(text, "  {stage:<18} {count}");
-        }
-        if let Some(within) = of_group["done_within_ms"].as_object() {
-            let seconds = |name: &str| within[name].as_f64().unwrap_or_default() / 1000.0;
-            let _ = writeln!(
-                text,
-                "  done within        {:.1} s (p50), {:.1} s (p95)",
-                seconds("p50"),
-                seconds("p95")
-            );
-        }
-        let oldest = &of_group["oldest_open"];
-        if oldest.is_object() {
-            let (id, state) = (word(&oldest["id"]), word(&oldest["state"]));
-            let age = span(oldest["age_s"].as_u64().unwrap_or_default());
-            let _ = writeln!(text, "  oldest open        {id}, {state}, {age} old; {}", left(oldest));
-        }
-        if let Some(last) = of_group["last_event_at"].as_str() {
-            let _ = writeln!(text, "  last event         {last}");
-        }
+        None => text += "  breaker            closed\n",
+    }
+    if let Some(breaker) = of_group["adapter_breaker"].as_object() {
+        let word = |name: &str| breaker[name].as_str().unwrap_or_default();
+        let (since, code, why) = (word("open_since"), word("code"), word("why"));
+        let _ = writeln!(text, "  adapter stops      since {since}, next probe {}", word("probe_at"));
+        let _ = writeln!(text, "                     {code}: {why}");
+    }
+    if let Some(registration) = of_group["registration"].as_object() {
+        let word = |name: &str| registration[name].as_str().unwrap_or("none");
+        let _ = match registration["good"].as_bool() {
+            Some(true) => writeln!(text, "  registered         since {}", word("since")),
+            _ => writeln!(text, "  not registered     {}: {}", word("code"), word("why")),
+        };
+    }
+    if let Some(shut) = quarantine(of_group) {
+        let _ = writeln!(text, "  in quarantine      {shut}");
+    }
+    if let Some(pinned) = pinned(of_group) {
+        let _ = writeln!(text, "  pinned             to {pinned}");
+    }
+    for (stage, count) in of_group["operations"].as_object().into_iter().flatten() {
+        let _ = writeln!(text, "  {stage:<18} {count}");
+    }
+    if let Some(within) = of_group["done_within_ms"].as_object() {
+        let seconds = |name: &str| within[name].as_f64().unwrap_or_default() / 1000.0;
+        let _ = writeln!(
+            text,
+            "  done within        {:.1} s (p50), {:.1} s (p95)",
+            seconds("p50"),
+            seconds("p95")
+        );
+    }
+    let oldest = &of_group["oldest_open"];
+    if oldest.is_object() {
+        let (id, state) = (word(&oldest["id"]), word(&oldest["state"]));
+        let age = span(oldest["age_s"].as_u64().unwrap_or_default());
+        let _ = writeln!(text, "  oldest open        {id}, {state}, {age} old; {}", left(oldest));
+    }
+    if let Some(last) = of_group["last_event_at"].as_str() {
+        let _ = writeln!(text, "  last event         {last}");
     }
     text
 }
@@ -159,6 +189,16 @@ fn rests(of_group: &Value) -> &'static str {
         (false, true) => " (paused)",
         (false, false) => "",
     }
+}
+
+/// To which component a person has pinned a group, and what that holds off.
+fn pinned(of_group: &Value) -> Option<String> {
+    let pin = of_group["pin"].as_object()?;
+    let to = word(&pin["to"]);
+    Some(match pin["passes_over"].as_str() {
+        Some(other) => format!("{to}; {other} lies in its place, and does not serve"),
+        None => to,
+    })
 }
 
 /// Why the adapter of a group is asked nothing.

@@ -28,7 +28,7 @@ pub struct Problem {
 }
 
 /// SHA-256 of a component's bytes: which adapter it was, for ever.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Digest(String);
 

@@ -263,7 +263,9 @@ pub fn sign(operation: &Operation, step: &Step, outcome: &Outcome) -> Option<Sig
                 _ => Some(Sign::Answers),
             }
         }
-        (Step::Ask, Outcome::Refused(_)) if was_answered(operation) => Some(Sign::Answers),
+        (Step::Ask, Outcome::Refused(_) | Outcome::Held { .. }) if was_answered(operation) => {
+            Some(Sign::Answers)
+        }
         _ => None,
     }
 }

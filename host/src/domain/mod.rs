@@ -26,7 +26,7 @@
 //! | errand | what is done for a whole group, and not for one account: logging in, registering for notifications |
 //! | registration | what stands of being registered, and at which address |
 //! | session | what a log-in brought: values that fill in requests, kept in memory alone |
-//! | breaker | what holds a group's requests back while its target answers nobody |
+//! | breaker | what holds a group's requests back while its target answers nobody, or all of it while its adapter stops |
 //! | suspect | what an adapter was asked about when the process died |
 //! | quarantine | what shuts an adapter out that was the end of the process for several accounts |
 //! | lease | the right to move a lane, for a time; its epoch makes an old one worthless |
@@ -57,6 +57,7 @@ mod shown;
 mod state;
 mod status;
 pub mod step;
+pub mod stops;
 mod subscriber;
 pub mod suspect;
 mod time;

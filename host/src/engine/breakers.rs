@@ -25,6 +25,8 @@ pub struct GroupState {
     pub served: bool,
     /// Its breaker, when that is open.
     pub open: Option<Open>,
+    /// That of its adapter.
+    pub stops: Option<Open>,
     /// Where it is registered for notifications, or wants to be.
     pub registration: Option<RegistrationState>,
     /// That of its adapter.
@@ -34,7 +36,8 @@ pub struct GroupState {
 impl GroupState {
     /// Whether nothing of it moves, be it only what has a request to send.
     pub const fn is_held(&self) -> bool {
-        self.paused || !self.served || self.open.is_some() || self.quarantine.is_some()
+        let by_breaker = self.open.is_some() || self.stops.is_some();
+        self.paused || !self.served || by_breaker || self.quarantine.is_some()
     }
 }
 
@@ -78,15 +81,17 @@ impl Core {
         let mut breaker = self.breakers.of(group).lock_owned().await;
         let paused = self.groups.of(group).is_some_and(|settings| settings.paused);
         let (shut, served) = (self.quarantine(group), self.ports.adapters.serves(group));
+        let stops = self.stops.open(group).is_some();
         for (by, held) in [
             (HeldBy::Paused, paused || breaker.rests()),
             (HeldBy::Breaker, breaker.open().is_some()),
+            (HeldBy::Adapter, stops),
             (HeldBy::Quarantine, shut.is_some()),
             (HeldBy::Unserved, !served),
         ] {
             self.metrics.held(group, by, held);
         }
-        if breaker.pause(paused || shut.is_some() || !served, self.ports.world.now()) {
+        if breaker.pause(paused || shut.is_some() || stops || !served, self.ports.world.now()) {
             self.keep(group, &breaker).await;
         }
         (shut, served)
@@ -179,7 +184,8 @@ impl Core {
             let registration = self.registration_of(settings).await;
             let (group, served) = (group.clone(), self.ports.adapters.serves(group));
             let quarantine = self.quarantine(&group);
-            states.push(GroupState { group, paused, served, open, registration, quarantine });
+            let stops = self.stops.open(&group);
+            states.push(GroupState { group, paused, served, open, stops, registration, quarantine });
         }
         states
     }

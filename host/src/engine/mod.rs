@@ -18,6 +18,7 @@ mod registrations;
 mod resync;
 mod sessions;
 mod statuses;
+mod stops;
 mod suspects;
 mod takeover;
 mod tell;
@@ -41,6 +42,7 @@ use self::groups::{Groups, PerGroup};
 use self::registrations::Registrations;
 use self::resync::Resyncs;
 use self::sessions::Sessions;
+use self::stops::{AllStops, Turns};
 use self::suspects::Suspects;
 use crate::domain::{BreakerPolicy, Group, Patterns, Policy, Response, Timestamp};
 use crate::ports::{Claim, Held, JournalError, Lease, Ports};
@@ -107,6 +109,7 @@ pub(crate) struct Core {
     vault: Vault,
     groups: Groups,
     breakers: Breakers,
+    stops: AllStops,
     sessions: Sessions,
     registrations: Registrations,
     suspects: Suspects,
@@ -153,6 +156,7 @@ impl Engine {
             vault,
             groups: Groups::new(groups),
             breakers: Breakers::default(),
+            stops: AllStops::default(),
             sessions: Sessions::default(),
             registrations: Registrations::default(),
             suspects: Suspects::default(),
@@ -260,8 +264,10 @@ impl Core {
                 let (core, settings, stop) = (Arc::clone(&self), Arc::clone(&settings), stop.clone());
                 let slot = Arc::clone(&slot);
                 working.spawn(async move {
+                    let account = held.operation.lane.i_account;
                     worker::drive(&core, &settings.group, &lease, held, &stop).await;
                     worker::give_back(&core, &lease, &stop).await;
+                    core.came_to_rest(&settings.group, account);
                     drop(slot);
                     core.hints.lane(&settings.group);
                 });
@@ -287,12 +293,21 @@ impl Core {
         if most == 0 || self.is_paused(settings).await {
             return (Vec::new(), LOOK_EVERY);
         }
+        let turns = self.turns(&settings.group).await;
+        let most = match turns {
+            Turns::Any => most,
+            Turns::One => 1,
+            Turns::None => return (Vec::new(), LOOK_EVERY),
+        };
         let now = self.now().await;
         let senders = self.admits(&settings.group).await;
         let (group, owner) = (settings.group.clone(), self.owner.clone());
         let claim = Claim { group, owner, most, senders, looks_first, now, until: now + LEASE };
         match self.ports.journal.lease(claim).await {
             Ok(leased) => {
+                if let (Turns::One, Some((_, held))) = (turns, leased.lanes.first()) {
+                    self.probes_adapter(&held.operation.lane);
+                }
                 let look_in =
                     if leased.lanes.is_empty() { until(leased.next_due, now) } else { Duration::ZERO };
                 (leased.lanes, look_in)

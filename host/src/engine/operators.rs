@@ -135,6 +135,9 @@ impl Operators {
             )));
         }
         core.pause(group, paused).await?;
+        if !paused {
+            core.forgive_stops(&settings).await;
+        }
         core.metrics.held(group, HeldBy::Paused, paused);
         let what = if paused { "pause" } else { "resume" };
         core.audit(what, &group.0, person).await?;
@@ -170,6 +173,28 @@ impl Operators {
     /// When there is no such group, or when nothing is held against its adapter.
     pub async fn release(&self, group: &Group, person: Person) -> Result<Digest, Refused> {
         self.core.let_in(group, person).await
+    }
+
+    /// Whether a person may have that adapter serve a group: not one that a process died of.
+    ///
+    /// # Errors
+    /// When one did.
+    pub fn may_serve(&self, adapter: &Digest) -> Result<(), Refused> {
+        match self.core.has_killed(adapter) {
+            true => Err(Refused::NotNow(format!(
+                "a process died while adapter {adapter} was asked: it is not let in by a pin"
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    /// A person has pinned a group to that one, or to none any more.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub async fn pinned(&self, group: &Group, to: Option<&Digest>, person: Person) -> Result<(), Refused> {
+        let what = to.map_or_else(|| "unpin".to_owned(), |digest| format!("pin {digest}"));
+        Ok(self.core.audit(&what, &group.0, person).await?)
     }
 
     /// Has a group registered for notifications no more, or again.

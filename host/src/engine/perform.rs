@@ -203,8 +203,11 @@ async fn ask(operation: &Operation, core: &Core, session: &mut Option<Arc<Sessio
         core.session_ended(group, &ended).await;
     }
     match answer {
-        Ok((progress, by)) => Outcome::Decided { progress: Box::new(progress), by },
-        Err(AdapterError::Fault(trouble)) => Outcome::Refused(trouble),
+        Ok((progress, by)) => {
+            core.adapter_answered(&operation.lane).await;
+            Outcome::Decided { progress: Box::new(progress), by }
+        }
+        Err(AdapterError::Fault(trouble)) => core.stopped(operation, trouble).await,
         Err(missing @ AdapterError::NotLoaded(_)) => hold(core, &missing),
     }
 }

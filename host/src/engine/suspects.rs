@@ -140,7 +140,7 @@ impl Core {
         self.suspects.look(|known| suspect::quarantine(known, &serving))
     }
 
-    fn serving(&self, group: &Group) -> Option<Digest> {
+    pub(super) fn serving(&self, group: &Group) -> Option<Digest> {
         self.ports.adapters.needs(group).map(|needs| needs.digest)
     }
 
@@ -231,7 +231,8 @@ impl Core {
         Ok(adapter)
     }
 
-    /// Holds a group whose section says so, whose adapter is in quarantine, or that has none; lets go of any other.
+    /// Holds a group whose section says so, whose adapter is in quarantine or stops at everything, or that has none;
+    /// lets go of any other.
     pub(super) async fn rest(&self, group: &Group) {
         let (shut, served) = self.hold(group).await;
         if !served {

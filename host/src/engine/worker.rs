@@ -59,7 +59,7 @@ async fn now_due(
     let step = match next(&head, &settings.policy, core.now().await) {
         // A request that was marked is sent even now, or it would be in doubt.
         Next::Do(step) if step == Step::Send => step,
-        Next::Do(step) if !stop.is_cancelled() && !core.is_paused(settings).await => step,
+        Next::Do(step) if !stop.is_cancelled() && core.may_move(settings, held).await => step,
         Next::Do(_) | Next::RestUntil(_) | Next::Rest => return None,
     };
     // While the group is held back its requests stay where they are, and no attempt is counted.

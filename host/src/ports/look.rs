@@ -1,11 +1,13 @@
 //! What persons look at.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
 use super::{Audit, AuditsSought, JournalError, Line, Sought, Told};
 use crate::domain::{
-    Event, EventIdentity, Group, IAccount, ICustomer, Json, Notification, Operation, OperationId, Said,
-    Service, Timestamp,
+    Digest, Event, EventIdentity, Group, IAccount, ICustomer, Json, Notification, Operation, OperationId,
+    Said, Service, Timestamp,
 };
 
 /// What is in the journal, for a person to see. Lists begin with the newest.
@@ -43,9 +45,15 @@ pub trait Looks: Send + Sync {
     /// The oldest open operation of each group that has one. One that cannot be read is left out.
     async fn oldest_open(&self) -> Result<Vec<Operation>, JournalError>;
 
+    /// Whose the open operations are.
+    async fn deciders(&self) -> Result<Deciders, JournalError>;
+
     /// What persons did, the newest first, each with its place among all.
     async fn audits(&self, sought: AuditsSought) -> Result<Vec<(u64, Audit)>, JournalError>;
 }
+
+/// How many open operations of a group were decided last by which adapter; `None`: by none yet.
+pub type Deciders = BTreeMap<(Group, Option<Digest>), u64>;
 
 /// Where a list is continued: what its last line has.
 #[derive(Clone, Debug, PartialEq, Eq)]

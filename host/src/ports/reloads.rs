@@ -18,6 +18,45 @@ pub struct Reloaded {
     pub refused: Vec<Refusal>,
     /// Settings that changed and are read at a start alone.
     pub waits: Vec<String>,
+    /// Groups that are pinned.
+    pub pins: Vec<Pin>,
+}
+
+/// A person has pinned a group to a component, which serves it whatever lies in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    pub group: Group,
+    pub to: Digest,
+    /// What lies in its place and is not taken over for that; `None`: the same, or nothing that can be read.
+    pub passes_over: Option<Digest>,
+}
+
+/// A component of a group that is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptComponent {
+    pub digest: Digest,
+    pub kept_at: Timestamp,
+    pub bytes: u64,
+}
+
+/// What is kept of a group, the newest first.
+#[derive(Clone, Debug)]
+pub struct KeptOf {
+    pub group: Group,
+    /// The one that serves now.
+    pub serves: Option<Digest>,
+    pub pin: Option<Pin>,
+    pub kept: Vec<KeptComponent>,
+}
+
+/// Why a group is not pinned.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotPinned {
+    #[error("there is no {0}")]
+    Unknown(String),
+    /// The sentence says why.
+    #[error("{0}")]
+    NotNow(String),
 }
 
 /// What serves a group now.
@@ -37,6 +76,8 @@ pub enum Outcome {
     Swapped,
     /// What lies on disk is no good; what served goes on.
     Refused,
+    /// What lies on disk is another one, and the group is pinned.
+    Pinned,
 }
 
 impl Outcome {
@@ -45,6 +86,7 @@ impl Outcome {
             Self::Unchanged => "unchanged",
             Self::Swapped => "swapped",
             Self::Refused => "refused",
+            Self::Pinned => "pinned",
         }
     }
 }
@@ -73,4 +115,22 @@ pub trait Reloads: Send + Sync {
 
     /// By what it runs, after all that was taken over, beside what lies on disk.
     async fn runs_by(&self) -> RunsBy;
+
+    /// Groups that are pinned, as it was seen last.
+    fn pins(&self) -> Vec<Pin>;
+
+    /// What is kept of each group.
+    async fn kept(&self) -> Vec<KeptOf>;
+
+    /// The one component of a group that is kept and whose digest begins so; without a beginning the one that serves.
+    ///
+    /// # Errors
+    /// When there is none, or more than one.
+    async fn kept_as(&self, group: &Group, begins: Option<&str>) -> Result<Digest, NotPinned>;
+
+    /// Pins a group to a component that is kept, or has what lies in its place serve it again. Durable when it returns.
+    ///
+    /// # Errors
+    /// When that one cannot serve it; all is as it was then.
+    async fn pin(&self, group: &Group, to: Option<Digest>) -> Result<Reloaded, NotPinned>;
 }

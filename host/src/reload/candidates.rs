@@ -1,7 +1,7 @@
 //! What lies on disk and differs from what runs, made ready.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Reload;
 use super::between::Between;
@@ -61,9 +61,10 @@ impl Reload {
         let serving: BTreeMap<_, _> = self.parts.catalog.served().into_iter().collect();
         let mut found = Candidates::default();
         for group in groups {
+            let file = self.parts.workshop.file_of(group);
             let candidate = match between.judged_by(group.group()) {
                 Some(by) => Err(vec![judged_by(group, by)]),
-                None => self.candidate(group, serving.get(group.group())).await,
+                None => self.candidate(group, &file, serving.get(group.group())).await,
             };
             match candidate {
                 Ok(candidate) if candidate.is_none() => {}
@@ -81,12 +82,13 @@ impl Reload {
     async fn candidate(
         &self,
         group: &GroupSettings,
+        file: &Path,
         now: Option<&Serving>,
     ) -> Result<Candidate, Vec<Problem>> {
         let parts = &self.parts;
         let is_same_target = parts.targets.identity(group.group()) == Some(group.target.identity());
         let is_same_adapter = match now {
-            Some(now) => is_same(now, group).await,
+            Some(now) => is_same(now, group, file).await,
             None => false,
         };
         let target = if is_same_target { None } else { Some(parts.workshop.target(group)) };
@@ -100,7 +102,7 @@ impl Reload {
         };
         match (target.transpose(), adapter) {
             (Ok(target), Ok(adapter)) => {
-                let adapter = adapter.map(|serving| (serving, group.adapter.clone()));
+                let adapter = adapter.map(|serving| (serving, file.to_owned()));
                 let is_same_section =
                     parts.sections.all().get(group.group()).map(|it| &**it) == Some(&group.engine);
                 let section = (!is_same_section).then(|| group.engine.clone());
@@ -125,9 +127,9 @@ fn judged_by(group: &GroupSettings, by: &str) -> Problem {
 }
 
 /// Whether what serves is what lies on disk.
-async fn is_same(now: &Serving, group: &GroupSettings) -> bool {
+async fn is_same(now: &Serving, group: &GroupSettings, file: &Path) -> bool {
     let notify_at = group.notify.as_ref().and_then(|notify| notify.at.as_ref());
-    digest_of(&group.adapter).await.as_ref() == Some(now.adapter.digest())
+    digest_of(file).await.as_ref() == Some(now.adapter.digest())
         && now.config.text() == group.config.text()
         && now.limits == group.limits
         && now.notify_at.as_ref() == notify_at

@@ -88,7 +88,8 @@ impl Reload {
             let on_disk = groups.iter().find(|it| *it.group() == group);
             // Another component may call other names secret.
             if let Some(on_disk) = on_disk
-                && digest_of(&on_disk.adapter).await.as_ref() == Some(serving.adapter.digest())
+                && digest_of(&self.parts.workshop.file_of(on_disk)).await.as_ref()
+                    == Some(serving.adapter.digest())
             {
                 names_of_theirs.insert(group.clone(), secret_fields.clone());
             }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{Reload, digest_of, load};
+use crate::cases;
 use crate::domain::Digest;
 use crate::ports::Reloads as _;
 
@@ -25,8 +26,13 @@ const LOOKS_MAX: u32 = 25;
 /// Without any hint: some file systems give none.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
-/// What each file held.
-type Seen = BTreeMap<PathBuf, Option<Digest>>;
+/// What each file held, and which cases lay beside each component: one that was refused for a case is tried again
+/// when that has changed.
+#[derive(PartialEq, Eq)]
+struct Seen {
+    files: BTreeMap<PathBuf, Option<Digest>>,
+    cases: BTreeMap<PathBuf, cases::Seen>,
+}
 
 /// Looks until `stop`.
 pub async fn watch(reload: Arc<Reload>, stop: CancellationToken) {
@@ -64,14 +70,15 @@ async fn look(file: &Path) -> Seen {
         Ok((settings, _)) => (settings.groups, settings.files),
         Err(problems) => (problems.whole, problems.files),
     };
-    let mut files = vec![file.to_owned()];
-    files.extend(groups.into_iter().map(|group| group.adapter).chain(named));
-    let mut seen = Seen::new();
-    for file in files {
+    let components: Vec<PathBuf> = groups.into_iter().map(|group| group.adapter).collect();
+    let mut files = BTreeMap::new();
+    for file in [file.to_owned()].into_iter().chain(components.iter().cloned()).chain(named) {
         let digest = digest_of(&file).await;
-        seen.insert(file, digest);
+        files.insert(file, digest);
     }
-    seen
+    let beside = |component: PathBuf| (cases::folder_beside(&component), cases::Seen::beside(&component));
+    let cases = tokio::task::spawn_blocking(move || components.into_iter().map(beside).collect());
+    Seen { files, cases: cases.await.unwrap_or_default() }
 }
 
 /// As they are once nobody writes any more. One that is written all the time does not hold up the others for ever.
@@ -117,7 +124,8 @@ impl Watching {
 
     fn again(&mut self, seen: &Seen) {
         let Some(debouncer) = &mut self.debouncer else { return };
-        let folders = seen.keys().flat_map(|file| folders_of(file));
+        let cases = seen.cases.keys().filter(|folder| folder.is_dir()).cloned();
+        let folders = seen.files.keys().flat_map(|file| folders_of(file)).chain(cases);
         let folders: BTreeMap<PathBuf, Option<Identity>> = folders
             .map(|folder| (folder.clone(), folder.metadata().ok().map(|it| (it.ino(), it.created().ok()))))
             .collect();

@@ -27,6 +27,7 @@ pub use restore::{Restored, Wish, restore};
 pub use rotation::{Rotated, rotate_key};
 pub use sqlite::SqliteJournal;
 pub use sqlite::copy::Contents;
+pub use sqlite::deciders::deciders;
 pub use sqlite::shell;
 pub use verify::{Damage, Kind, Report, verify};
 

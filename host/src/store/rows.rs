@@ -126,6 +126,11 @@ impl OperationRow {
     }
 }
 
+/// Which adapter decided last, of the state of an operation alone.
+pub fn decided_by(id: &str, state: &[u8], seal: &Seal) -> Result<Option<Digest>, JournalError> {
+    seal.unpack::<State>(&state_place(id), state).map(|state| state.by)
+}
+
 /// An operation as it came out of its row, beside its lane and its event.
 pub struct StoredOperation {
     pub id: String,

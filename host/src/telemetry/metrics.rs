@@ -54,7 +54,7 @@ pub struct Metrics {
     provision: Family<GroupOutcome, Histogram>,
     stages: Family<GroupStage, Histogram>,
     retries: Family<GroupKind, Counter>,
-    adapters: Serving,
+    pub adapters: Serving,
     adapter_calls: Family<AdapterCall, Counter>,
     adapter_seconds: Family<OfGroup, Histogram>,
     requests: Family<GroupResult, Counter>,
@@ -170,7 +170,7 @@ impl Metrics {
         all.register_with_unit("provision", "From the event to the end of its operation", Unit::Seconds, self.provision.clone());
         all.register_with_unit("stage", "How long operations stood in a stage", Unit::Seconds, self.stages.clone());
         all.register("retries", "Attempts that are made again", self.retries.clone());
-        all.register("adapter_info", "1 for the adapter that serves a group", self.adapters.family.clone());
+        self.adapters.register(all);
         all.register("adapter_calls", "Questions to adapters", self.adapter_calls.clone());
         all.register_with_unit("adapter_call", "Time of a question to an adapter", Unit::Seconds, self.adapter_seconds.clone());
         all.register("requests", "Requests to targets", self.requests.clone());

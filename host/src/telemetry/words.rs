@@ -4,6 +4,8 @@
 #[derive(Clone, Copy, Debug)]
 pub enum HeldBy {
     Breaker,
+    /// That of its adapter, which stops at everything.
+    Adapter,
     Paused,
     /// Of its adapter.
     Quarantine,
@@ -12,11 +14,12 @@ pub enum HeldBy {
 }
 
 impl HeldBy {
-    pub const ALL: [Self; 4] = [Self::Breaker, Self::Paused, Self::Quarantine, Self::Unserved];
+    pub const ALL: [Self; 5] = [Self::Breaker, Self::Adapter, Self::Paused, Self::Quarantine, Self::Unserved];
 
     pub const fn word(self) -> &'static str {
         match self {
             Self::Breaker => "breaker",
+            Self::Adapter => "adapter",
             Self::Paused => "paused",
             Self::Quarantine => "quarantine",
             Self::Unserved => "unserved",

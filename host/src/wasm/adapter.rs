@@ -76,6 +76,11 @@ impl Adapter {
         &self.digest
     }
 
+    /// Within which it was loaded.
+    pub const fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// All that is wrong with a group's configuration, as the adapter sees it.
     ///
     /// # Errors

@@ -38,6 +38,7 @@ pub struct Guest {
     memory_used: usize,
     memory_refused: Option<usize>,
     table_elements: usize,
+    table_refused: Option<usize>,
     log_lines: u32,
     last_log_line: Option<String>,
     stderr: Tail,
@@ -82,6 +83,7 @@ impl Guest {
             memory_used: 0,
             memory_refused: None,
             table_elements: 0,
+            table_refused: None,
             log_lines: 0,
             last_log_line: None,
             stderr,
@@ -196,6 +198,7 @@ impl ResourceLimiter for Guest {
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let wanted = self.table_elements.saturating_add(desired.saturating_sub(current));
         if wanted > TABLE_ELEMENTS_MAX {
+            self.table_refused = Some(wanted);
             return Ok(false);
         }
         self.table_elements = wanted;
@@ -281,7 +284,9 @@ fn limit_met(error: &wasmtime::Error, why: &str, guest: &Guest) -> Option<String
             "the adapter wanted {wanted} bytes of memory, `limits.memory` allows {}",
             limits.memory
         )),
-        (_, None) => None,
+        (_, None) => guest.table_refused.map(|wanted| {
+            format!("the adapter wanted {wanted} elements in its tables, an instance has {TABLE_ELEMENTS_MAX} at most")
+        }),
     }
 }
 

@@ -15,6 +15,8 @@ const EDITIONS_MAX: usize = 8;
 const ENDING: &str = "wasm";
 /// So much is written at a time.
 const GO_BYTES: usize = 1 << 20;
+/// The file that names the one to which a group is pinned.
+const PINNED: &str = "pinned";
 
 /// The folder, with one for each group in it.
 #[derive(Clone, Debug)]
@@ -63,7 +65,9 @@ impl Shelf {
         fs::rename(unfinished, place)?;
         File::open(&folder)?.sync_all()?;
         // However the clock stands: not the one that was just put there.
-        let others = self.editions(group).into_iter().filter(|edition| edition.digest != *digest);
+        let pinned = self.pinned(group);
+        let others = self.editions(group).into_iter();
+        let others = others.filter(|it| it.digest != *digest && Some(&it.digest) != pinned.as_ref());
         for old in others.skip(EDITIONS_MAX - 1) {
             fs::remove_file(old.path)?;
         }
@@ -72,6 +76,34 @@ impl Shelf {
 
     pub fn has(&self, group: &Group, digest: &Digest) -> bool {
         self.place(group, digest).is_file()
+    }
+
+    /// The one that is to serve a group, whatever lies in its place.
+    pub fn pinned(&self, group: &Group) -> Option<Digest> {
+        let text = fs::read_to_string(self.of(group).join(PINNED)).ok()?;
+        Digest::parse(text.trim())
+    }
+
+    /// From now on that one is to serve a group, durably; `None`: what lies in its place.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn pin(&self, group: &Group, to: Option<&Digest>) -> io::Result<()> {
+        let folder = self.of(group);
+        let (place, unfinished) = (folder.join(PINNED), folder.join("pinned.unfinished"));
+        match to {
+            Some(digest) => {
+                let mut file = File::create(&unfinished)?;
+                writeln!(file, "{digest}")?;
+                file.sync_all()?;
+                fs::rename(unfinished, place)?;
+            }
+            None => match fs::remove_file(place) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                removed => removed?,
+            },
+        }
+        File::open(folder)?.sync_all()
     }
 
     /// Where that one lies, if it is there.
@@ -136,6 +168,14 @@ mod tests {
         assert!(shelf.editions(&other).is_empty());
         assert!(shelf.put(&group, &second, &file, Timestamp::default()).is_err(), "another one lies there");
         assert!(!shelf.has(&group, &second));
+        shelf.pin(&group, Some(&first)).expect("pinned");
+        (9..20).for_each(|number| drop(put(number, i64::from(number) + 1)));
+        assert!(shelf.has(&group, &first), "a group is pinned to it");
+        assert_eq!((shelf.pinned(&group), shelf.pinned(&other)), (Some(first.clone()), None));
+        for _ in 0..2 {
+            shelf.pin(&group, None).expect("pinned no more");
+        }
+        assert_eq!(shelf.pinned(&group), None);
         let beside = fs::read_dir(folder.path()).expect("a folder").count();
         assert_eq!(beside, 2, "no name leads out of the shelf");
     }

@@ -7,7 +7,7 @@ const FLOORS: &[&[&str]] = &[
     &["domain"],
     &["ports", "secret", "telemetry", "web", "explain", "crash"],
     &["store", "billing", "espf", "world", "outbound", "wasm", "engine", "toolchain"],
-    &["http"],
+    &["http", "cases"],
     &["config"],
     &["app", "lifecycle", "ready", "reload"],
     &["cli", "fuzz"],

@@ -15,10 +15,10 @@ use tokio::sync::mpsc;
 
 use super::super::door::{Door, encoded};
 use super::build::{built, unbuilt};
-use super::case::{Asked, Case, Failure};
 use super::curl::curl;
 use super::test::cases;
 use super::{load_in, refused, sandbox};
+use crate::cases::{Asked, Case, Failure};
 use crate::explain::Code;
 use crate::toolchain::MADE;
 use crate::wasm::{Adapter, Sandbox};

@@ -1,21 +1,19 @@
-//! `adapter install`, `rollback` and `list`: another component in the place of the one that serves a group, the one before,
-//! and which there are.
+//! `adapter install` and `rollback`: another component in the place of the one that serves a group, and the one before.
 
-use std::fmt::Write as _;
 use std::fs::Permissions;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::super::door::{Door, word};
+use super::carried::Carried;
 use crate::app::load_groups;
 use crate::config::{self, GroupSettings, Problem, Problems, Settings};
-use crate::domain::{Digest, Group, Timestamp};
+use crate::domain::{Digest, Group};
 use crate::explain::Code;
 use crate::lifecycle::{EXIT_CONFIGURATION, refuse};
 use crate::wasm::{Edition, Shelf};
@@ -24,6 +22,9 @@ use crate::wasm::{Edition, Shelf};
 pub struct Install {
     /// The component.
     file: PathBuf,
+    /// Its golden cases, which take the place of those that lie beside the one that serves.
+    #[arg(long, value_name = "FOLDER")]
+    cases: Option<PathBuf>,
     #[command(flatten)]
     of: Of,
 }
@@ -46,19 +47,10 @@ pub struct Of {
     door: Door,
 }
 
-#[derive(clap::Args)]
-pub struct List {
-    /// Only those of this group.
-    #[arg(long)]
-    group: Option<String>,
-    #[command(flatten)]
-    door: Door,
-}
-
-pub async fn install(Install { file, of }: &Install) -> ExitCode {
+pub async fn install(Install { file, cases, of }: &Install) -> ExitCode {
     let installed = async {
         let (settings, group) = of.settings()?;
-        put(file, &settings, &group, of).await
+        put(file, cases.as_deref(), &settings, &group, of).await
     };
     installed.await.unwrap_or_else(|code| code)
 }
@@ -78,53 +70,9 @@ pub async fn rollback(Rollback { of, to }: &Rollback) -> ExitCode {
                 format!("no such component of group {} is kept: see `punchdown adapter list`", of.group);
             return Err(super::refused(Code::FileOfCommand, why));
         };
-        put(&edition.path, &settings, &group, of).await
+        put(&edition.path, None, &settings, &group, of).await
     };
     gone_back.await.unwrap_or_else(|code| code)
-}
-
-pub async fn list(List { group, door }: &List) -> ExitCode {
-    let settings = match config::load_what_is_good(door.config()) {
-        Ok((settings, _)) => settings,
-        Err(problems) => return refuse(&problems.into()),
-    };
-    let shelf = Shelf::beside(&settings.store.directory);
-    let is_meant = |it: &&GroupSettings| group.as_ref().is_none_or(|group| it.group().0 == *group);
-    let told = |group: &GroupSettings| {
-        let now = std::fs::read(&group.adapter).ok().map(|bytes| Digest::of(&bytes));
-        let editions = shelf.editions(group.group()).into_iter().map(|it| edition(&it, now.as_ref()));
-        json!({
-            "group": group.group().0,
-            "adapter": group.adapter.display().to_string(),
-            "digest": now.as_ref().map(ToString::to_string),
-            "kept": editions.collect::<Vec<_>>(),
-        })
-    };
-    let groups: Vec<Value> = settings.groups.iter().filter(is_meant).map(told).collect();
-    door.print(Ok(json!({ "groups": groups })), text)
-}
-
-fn edition(edition: &Edition, now: Option<&Digest>) -> Value {
-    let kept_at = edition.kept_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
-    json!({
-        "digest": edition.digest.to_string(),
-        "kept_at": Timestamp::from_millis(i64::try_from(kept_at).unwrap_or_default()).to_string(),
-        "bytes": edition.bytes,
-        "lies_there": now == Some(&edition.digest),
-    })
-}
-
-fn text(told: &Value) -> String {
-    let mut text = String::new();
-    for group in told["groups"].as_array().into_iter().flatten() {
-        let _ = writeln!(text, "group {}  {}", word(&group["group"]), word(&group["adapter"]));
-        for edition in group["kept"].as_array().into_iter().flatten() {
-            let mark = if edition["lies_there"] == true { '*' } else { ' ' };
-            let (digest, kept_at) = (word(&edition["digest"]), word(&edition["kept_at"]));
-            let _ = writeln!(text, "{mark} {digest}  {kept_at}  {} bytes", edition["bytes"]);
-        }
-    }
-    text
 }
 
 impl Of {
@@ -148,7 +96,13 @@ impl Of {
 }
 
 /// Tries it here, puts it in its place whole, and has the host take it over. What the host refuses goes again.
-async fn put(file: &Path, settings: &Settings, group: &GroupSettings, of: &Of) -> Result<ExitCode, ExitCode> {
+async fn put(
+    file: &Path,
+    cases: Option<&Path>,
+    settings: &Settings,
+    group: &GroupSettings,
+    of: &Of,
+) -> Result<ExitCode, ExitCode> {
     let place = &group.adapter;
     let bytes = std::fs::read(file).map_err(|error| {
         eprint!("{}", Code::AdapterUnreadable.tell(format!("cannot read {}: {error}", file.display()), &[]));
@@ -163,12 +117,17 @@ async fn put(file: &Path, settings: &Settings, group: &GroupSettings, of: &Of) -
     let before = before(place)?;
     // Whether the host can be told at all, before anything is another one.
     of.door.ask(Method::GET, "reload", None).await?;
-    put_whole(place, &bytes).map_err(|error| cannot_write(place, &error))?;
+    let carried = cases.map(|from| Carried::put(from, place)).transpose()?;
+    if let Err(error) = put_whole(place, &bytes) {
+        carried.map_or(Ok(()), Carried::undo)?;
+        return Err(cannot_write(place, &error));
+    }
     let told = of.door.ask(Method::POST, "reload", None).await.inspect_err(|_| {
         eprintln!("{} lies there; `punchdown reload --last` says what becomes of it", place.display());
     })?;
     let digest = Digest::of(&bytes);
     if sharing.iter().all(|it| serves(&told, &it.group().0, &digest)) {
+        carried.into_iter().for_each(Carried::settle);
         let groups: Vec<&str> = sharing.iter().map(|it| it.group().0.as_str()).collect();
         of.door.print(Ok(json!({ "groups": groups, "digest": digest.to_string() })), |told| {
             format!("{} serves {}\n", word(&told["digest"]), groups.join(", "))
@@ -180,6 +139,7 @@ async fn put(file: &Path, settings: &Settings, group: &GroupSettings, of: &Of) -
         None => std::fs::remove_file(place),
     };
     undone.map_err(|error| cannot_write(place, &error))?;
+    carried.map_or(Ok(()), Carried::undo)?;
     of.door.ask(Method::POST, "reload", None).await?;
     let why = sharing.iter().map(|it| why_not(&told, &it.group().0)).collect::<Vec<_>>().join("; ");
     let why = format!("the host did not take it over, and all is as it was: {why}");
@@ -198,7 +158,7 @@ fn before(place: &Path) -> Result<Option<Vec<u8>>, ExitCode> {
     }
 }
 
-fn cannot_write(place: &Path, error: &std::io::Error) -> ExitCode {
+pub fn cannot_write(place: &Path, error: &std::io::Error) -> ExitCode {
     super::refused(Code::FileOfCommand, format!("cannot write {}: {error}", place.display()))
 }
 
@@ -212,6 +172,10 @@ fn why_not(told: &Value, group: &str) -> String {
     let is_of_it = |key: &Value| key.as_str().is_some_and(|key| config::is_within(key, &section));
     let problems = told["problems"].as_array().into_iter().flatten().filter(|it| is_of_it(&it["key"]));
     let mut why: Vec<String> = problems.map(|problem| word(&problem["message"])).collect();
+    let mut groups = told["groups"].as_array().into_iter().flatten();
+    if let Some(to) = groups.find(|it| it["group"] == group).and_then(|it| it["pin"]["to"].as_str()) {
+        why.push(format!("it is pinned to {to}: punchdown adapter pin --group {group} --off"));
+    }
     if told["waits_for_restart"].as_array().into_iter().flatten().any(|key| *key == section) {
         why.push("its section waits for a restart".to_owned());
     }

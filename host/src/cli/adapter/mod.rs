@@ -2,16 +2,17 @@
 
 mod bench;
 pub mod build;
-mod case;
-mod compare;
+mod carried;
 mod curl;
 mod dev;
 mod diff;
 mod doctor;
 mod inspect;
 mod installed;
+mod listed;
 mod new;
 mod ordered;
+mod pin;
 mod record;
 mod run;
 mod template;
@@ -55,8 +56,10 @@ pub enum Command {
     Install(installed::Install),
     /// Go back to the component that served a group before.
     Rollback(installed::Rollback),
-    /// Say which components of each group are kept.
-    List(installed::List),
+    /// Say which components of each group are kept, and how many open operations each decided last.
+    List(listed::List),
+    /// Have a component that is kept serve a group, whatever lies in its place, until that is taken off.
+    Pin(pin::Arguments),
     /// Let it be asked again about whatever processes died of, and out of its quarantine, wherever it serves.
     Release(Signed),
 }
@@ -75,7 +78,8 @@ pub async fn run(command: &Command) -> ExitCode {
         Command::Doctor(arguments) => doctor::run(arguments),
         Command::Install(arguments) => installed::install(arguments).await,
         Command::Rollback(arguments) => installed::rollback(arguments).await,
-        Command::List(arguments) => installed::list(arguments).await,
+        Command::List(arguments) => listed::list(arguments).await,
+        Command::Pin(arguments) => pin::run(arguments).await,
         Command::Release(signed) => signed.post("groups", "release").await,
     }
 }

@@ -8,9 +8,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::super::door::{Door, encoded};
-use super::case::Case;
 use super::update::as_written;
 use super::{load, refused};
+use crate::cases::{Case, Failure};
 use crate::explain::Code;
 use crate::wasm::Adapter;
 
@@ -65,7 +65,7 @@ fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 /// The case with what the adapter answers at each step.
-async fn answered(recorded: Value, file: &Path, adapter: &Adapter) -> Result<Value, super::case::Failure> {
+async fn answered(recorded: Value, file: &Path, adapter: &Adapter) -> Result<Value, Failure> {
     let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let case = Case { name, case: recorded };
     let mut answers = Vec::new();

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::super::door::word;
 use super::super::output::Format;
-use super::case::{Asked, Case};
 use super::curl::curl;
 use super::{load, refused};
+use crate::cases::{Asked, Case};
 use crate::explain::Code;
 
 #[derive(clap::Args)]

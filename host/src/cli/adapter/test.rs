@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::super::door::word;
 use super::super::output::Format;
-use super::case::{Case, Failure, files};
 use super::{load, refused, update};
+use crate::cases::{Case, Failure, files};
 use crate::explain::Code;
 use crate::wasm::Adapter;
 

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::super::door::word;
 use super::super::output::Format;
-use super::case::{Asked, Case, Failure};
 use super::ordered::Ordered;
 use super::refused;
+use crate::cases::{Asked, Case, Failure};
 use crate::explain::Code;
 use crate::wasm::Adapter;
 

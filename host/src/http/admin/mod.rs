@@ -1,5 +1,6 @@
 //! The operators' door. What monitoring asks for needs no token; all else does.
 
+mod adapters;
 mod config;
 mod looks;
 mod operations;
@@ -10,6 +11,7 @@ mod status;
 
 use std::sync::Arc;
 
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
@@ -21,6 +23,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::header;
+use crate::crash::how_it_ended;
 use crate::engine::{Intake, Operators, Refused};
 use crate::ports::{JournalError, Reloads};
 use crate::secret::Secret;
@@ -69,6 +72,9 @@ pub fn routes(door: Door) -> Router {
         .route("/operations/{id}/case", get(recorded::case))
         .route("/operations/{id}/{wish}", post(operations::act))
         .route("/groups/{group}/{wish}", post(operations::group))
+        .route("/groups/{group}/pin", post(adapters::pin))
+        .route("/groups/{group}/unpin", post(adapters::unpin))
+        .route("/adapters", get(adapters::list))
         .route("/events", get(looks::events))
         .route("/events/{id}", get(looks::event))
         .route("/dead-letters", get(looks::letters))
@@ -126,6 +132,24 @@ pub fn admits(tokens: &[AdminToken], headers: &HeaderMap) -> bool {
 
 /// Why something was not done, as JSON.
 struct Problem(StatusCode, String);
+
+impl Problem {
+    fn unreadable(why: &JsonRejection) -> Self {
+        Self(StatusCode::BAD_REQUEST, why.body_text())
+    }
+
+    const fn unknown(why: String) -> Self {
+        Self(StatusCode::NOT_FOUND, why)
+    }
+
+    const fn conflict(why: String) -> Self {
+        Self(StatusCode::CONFLICT, why)
+    }
+
+    fn of_ours(error: &tokio::task::JoinError) -> Self {
+        Self(StatusCode::INTERNAL_SERVER_ERROR, how_it_ended(error).to_owned())
+    }
+}
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {

@@ -187,7 +187,7 @@ impl Signed {
 pub type Body<T> = Result<Json<T>, axum::extract::rejection::JsonRejection>;
 
 pub fn signed(body: Body<Signed>) -> Result<Person, Problem> {
-    let Json(signed) = body.map_err(|why| Problem(StatusCode::BAD_REQUEST, why.body_text()))?;
+    let Json(signed) = body.map_err(|why| Problem::unreadable(&why))?;
     signed.person()
 }
 
@@ -218,7 +218,7 @@ pub async fn group(
         "release" => drop(operators.release(&group, person()?).await?),
         other => {
             let why = format!(
-                "`{other}` cannot be done to a group: pause, resume, register, unregister and release can"
+                "`{other}` cannot be done to a group: pause, resume, register, unregister, release, pin and unpin can"
             );
             return Err(Problem(StatusCode::NOT_FOUND, why));
         }

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::Door;
-use crate::ports::{Refusal, Reloaded};
+use crate::ports::{Pin, Refusal, Reloaded};
 
 pub async fn last(State(door): State<Arc<Door>>) -> Json<Value> {
     Json(told(&door.reloads.last().await))
@@ -30,6 +30,7 @@ fn told(reloaded: &Reloaded) -> Value {
             "version": taken.version,
             "digest": taken.digest.to_string(),
             "retired": retired.collect::<Vec<_>>(),
+            "pin": reloaded.pins.iter().find(|pin| pin.group == *group).map(pin_shown),
         })
     });
     json!({
@@ -40,6 +41,11 @@ fn told(reloaded: &Reloaded) -> Value {
         "problems": reloaded.refused.iter().map(problem).collect::<Vec<_>>(),
         "waits_for_restart": reloaded.waits,
     })
+}
+
+pub fn pin_shown(pin: &Pin) -> Value {
+    let passes_over = pin.passes_over.as_ref().map(ToString::to_string);
+    json!({ "to": pin.to.to_string(), "passes_over": passes_over })
 }
 
 pub fn problem(refusal: &Refusal) -> Value {

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::operations::state_of;
+use super::reload::pin_shown;
 use super::{Door, Problem};
 use crate::domain::breaker::Open;
 use crate::domain::{Group, Operation, Quarantine, Subject, Timestamp};
@@ -22,6 +24,9 @@ pub async fn status(State(door): State<Arc<Door>>) -> Result<Json<Status>, Probl
         let ends = door.intake.time_is_up(&oldest).await;
         let shown = OldestOpen::of(&oldest, state_of(&oldest, &held).word(), ends, now);
         status.group(&oldest.lane.group).oldest_open = Some(shown);
+    }
+    for pin in door.reloads.pins() {
+        status.group(&pin.group).pin = Some(pin_shown(&pin));
     }
     Ok(Json(status))
 }
@@ -51,8 +56,12 @@ struct GroupStatus {
     paused: bool,
     /// An adapter can be asked. Not so for groups of which the configuration says nothing any more.
     served: bool,
+    /// To which component a person has pinned it.
+    pin: Option<Value>,
     /// Absent while it is closed.
     breaker: Option<OpenBreaker>,
+    /// That of its adapter.
+    adapter_breaker: Option<OpenBreaker>,
     /// Absent where none is wanted and none stands.
     registration: Option<Registration>,
     /// Absent while its adapter is asked.
@@ -170,6 +179,7 @@ impl Status {
             let group = status.group(&state.group);
             (group.paused, group.served) = (state.paused, state.served);
             group.breaker = state.open.map(OpenBreaker::of);
+            group.adapter_breaker = state.stops.map(OpenBreaker::of);
             group.registration = state.registration.map(Registration::of);
             group.quarantine = state.quarantine.as_ref().map(Shut::of);
         }

@@ -12,8 +12,8 @@ use crate::domain::{
     Event, EventIdentity, Group, IAccount, ICustomer, Json, Operation, OperationId, Service, Timestamp,
 };
 use crate::ports::{
-    AccountTold, Audit, AuditsSought, EventLine, JournalError, Letter, Line, Looks, NotificationLine,
-    NotificationTold, Place, Sought, StatusTold, Told,
+    AccountTold, Audit, AuditsSought, Deciders, EventLine, JournalError, Letter, Line, Looks,
+    NotificationLine, NotificationTold, Place, Sought, StatusTold, Told,
 };
 
 /// After whatever has no place before.
@@ -267,6 +267,10 @@ impl Looks for SqliteJournal {
     async fn oldest_open(&self) -> Result<Vec<Operation>, JournalError> {
         let stored = self.read(&self.counter, operators::oldest_open).await?;
         Ok(stored.into_iter().filter_map(|stored| stored.read(&self.seal).ok()).collect())
+    }
+
+    async fn deciders(&self) -> Result<Deciders, JournalError> {
+        self.whose().await
     }
 
     async fn audits(&self, sought: AuditsSought) -> Result<Vec<(u64, Audit)>, JournalError> {

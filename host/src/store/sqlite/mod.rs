@@ -6,6 +6,7 @@ mod alive;
 mod by_group;
 mod changes;
 pub mod copy;
+pub mod deciders;
 mod events;
 mod fan_outs;
 pub mod inspect;

@@ -151,6 +151,15 @@ fn must_hold(
     Err(OpenError::Setting { path: path.to_owned(), setting, found })
 }
 
+/// Whether it is of this version: who only looks at a journal does not bring it there.
+pub fn must_be_known(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    match version(connection, path)? {
+        0 => Err(OpenError::Foreign(path.to_owned())),
+        found if found < VERSION => Err(OpenError::Older { path: path.to_owned(), found, known: VERSION }),
+        _ => Ok(()),
+    }
+}
+
 fn version(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
     let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;

@@ -8,9 +8,9 @@ use punchdown::domain::{
     OperationId, Reading, Registration, Response, SystemChange, Timestamp,
 };
 use punchdown::ports::{
-    Acceptance, AccountTold, Audit, AuditsSought, Claim, DeadLetter, Delivered, EventLine, Held, Journal,
-    JournalError, Kept, Lease, Leased, Letter, Line, Looks, NotificationLine, NotificationTold, Overview,
-    Place, Purge, Purged, Sought, StatusUpdate, Told, Work,
+    Acceptance, AccountTold, Audit, AuditsSought, Claim, DeadLetter, Deciders, Delivered, EventLine, Held,
+    Journal, JournalError, Kept, Lease, Leased, Letter, Line, Looks, NotificationLine, NotificationTold,
+    Overview, Place, Purge, Purged, Sought, StatusUpdate, Told, Work,
 };
 
 use crate::journal::Tables;
@@ -339,6 +339,10 @@ impl Looks for Hand {
 
     async fn oldest_open(&self) -> Result<Vec<Operation>, JournalError> {
         self.look("oldest open", Tables::oldest_open).await
+    }
+
+    async fn deciders(&self) -> Result<Deciders, JournalError> {
+        self.look("deciders", |tables| tables.deciders()).await
     }
 
     async fn audits(&self, sought: AuditsSought) -> Result<Vec<(u64, Audit)>, JournalError> {

@@ -6,8 +6,8 @@ use punchdown::domain::{
     Event, EventIdentity, Group, IAccount, Operation, OperationId, Stage, State, Timestamp,
 };
 use punchdown::ports::{
-    AccountTold, Audit, AuditsSought, EventLine, Letter, Line, NotificationLine, NotificationTold, Place,
-    Sought, StatusTold, Told,
+    AccountTold, Audit, AuditsSought, Deciders, EventLine, Letter, Line, NotificationLine, NotificationTold,
+    Place, Sought, StatusTold, Told,
 };
 
 use super::tables::{NotificationRow, OperationRow, Read, Tables};
@@ -43,6 +43,15 @@ impl Tables {
             }
         }
         oldest.into_values().cloned().collect()
+    }
+
+    pub fn deciders(&self) -> Deciders {
+        let mut deciders = Deciders::new();
+        for row in self.operations.values().filter(|row| !row.purged && row.operation.stage.is_open()) {
+            let of = (row.operation.lane.group.clone(), row.operation.by.clone());
+            *deciders.entry(of).or_default() += 1;
+        }
+        deciders
     }
 
     /// The newest first.

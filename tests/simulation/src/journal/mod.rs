@@ -25,9 +25,9 @@ use punchdown::domain::{
     Registration, Response, SystemChange, Timestamp,
 };
 use punchdown::ports::{
-    Acceptance, AccountTold, Audit, AuditsSought, Claim, DeadLetter, Delivered, EventLine, Held, Journal,
-    JournalError, Kept, Lease, Leased, Letter, Line, Looks, NotificationLine, NotificationTold, Overview,
-    Place, Purge, Purged, Sought, StatusUpdate, Told, Work,
+    Acceptance, AccountTold, Audit, AuditsSought, Claim, DeadLetter, Deciders, Delivered, EventLine, Held,
+    Journal, JournalError, Kept, Lease, Leased, Letter, Line, Looks, NotificationLine, NotificationTold,
+    Overview, Place, Purge, Purged, Sought, StatusUpdate, Told, Work,
 };
 
 pub use flaw::Flaw;
@@ -245,6 +245,10 @@ impl Looks for MemoryJournal {
 
     async fn oldest_open(&self) -> Result<Vec<Operation>, JournalError> {
         Ok(self.tables().oldest_open())
+    }
+
+    async fn deciders(&self) -> Result<Deciders, JournalError> {
+        Ok(self.tables().deciders())
     }
 
     async fn audits(&self, sought: AuditsSought) -> Result<Vec<(u64, Audit)>, JournalError> {

@@ -110,7 +110,7 @@ pub fn text(value: &Value) -> Json {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::compare::compare;
+    use super::super::compare::compare;
     use super::*;
 
     #[test]

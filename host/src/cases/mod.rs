@@ -1,6 +1,8 @@
 //! A golden case, asked of a component. What a case is says `sdk/rust/src/cases.rs`, which asks it of the same
-//! adapter natively.
+//! adapter natively. Those that lie beside a component are asked before it serves.
 
+mod beside;
+mod compare;
 mod read;
 
 use std::path::{Path, PathBuf};
@@ -8,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::compare::compare;
 use crate::domain::{
     Body, Decision, Entry, Errand, Group, Happening, Json, Notification, OperationId, Request, Timestamp,
 };
 use crate::ports::{AdapterError, Adapters as _, Register, Run};
-use crate::wasm::{Adapter, Catalog, Limits, Serving};
+use crate::wasm::{Adapter, Catalog, Serving};
 
+pub use beside::{Seen, folder_beside, hold_beside};
+use compare::compare;
 use read::{entry, expected_progress, expected_reading, question, text, written};
 
 /// A case that cannot be asked, an adapter that does not answer, or all that differs.
@@ -74,14 +77,21 @@ pub fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+fn name_of(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 impl Case {
     /// # Errors
     /// When it cannot be read, or is no JSON; the error says where.
     pub fn read(path: &Path) -> Result<Self, Failure> {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let text = std::fs::read_to_string(path)?;
-        let case = serde_json::from_str(&text).map_err(|error| format!("it is no JSON: {error}"))?;
-        Ok(Self { name, case })
+        Self::of(path, &std::fs::read_to_string(path)?)
+    }
+
+    /// With the text of the file, by whoever has read that.
+    fn of(path: &Path, text: &str) -> Result<Self, Failure> {
+        let case = serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
+        Ok(Self { name: name_of(path), case })
     }
 
     /// What it is about, in its author's words.
@@ -117,7 +127,11 @@ impl Case {
 }
 
 /// The first answer, how long it took, and whether the second is the same.
-async fn twice<T: PartialEq, E>(ask: impl AsyncFn() -> Result<T, E>) -> Result<(T, Duration, bool), E> {
+async fn twice<T, E, F>(ask: impl Fn() -> F) -> Result<(T, Duration, bool), E>
+where
+    T: PartialEq,
+    F: Future<Output = Result<T, E>>,
+{
     let began = Instant::now();
     let first = ask().await?;
     let took = began.elapsed();
@@ -129,7 +143,7 @@ async fn read_notification(adapter: &Adapter, case: &Value, ear: &mut Ear<'_>) -
     let (catalog, group) = serving(adapter, &case["config"]);
     let raw: Notification = serde_json::from_str(&written(&case["notification"], "/body"))?;
     let expected = case.get("expect").map(expected_reading).transpose()?;
-    let (reading, took, same_twice) = twice(async || catalog.read_notification(&group, &raw).await).await?;
+    let (reading, took, same_twice) = twice(|| catalog.read_notification(&group, &raw)).await?;
     let expected = expected.map(|expected| json!(expected));
     ear(Asked {
         step: None,
@@ -146,7 +160,7 @@ async fn read_notification(adapter: &Adapter, case: &Value, ear: &mut Ear<'_>) -
 async fn check_config(adapter: &Adapter, case: &Value, ear: &mut Ear<'_>) -> Result<(), Failure> {
     let config = text(&case["config"]);
     let (problems, took, same_twice) =
-        twice(async || adapter.check_config(&config).await).await.map_err(|trouble| trouble.message)?;
+        twice(|| adapter.check_config(&config)).await.map_err(|trouble| trouble.message)?;
     let expected = case.get("expect").cloned();
     ear(Asked {
         step: None,
@@ -166,9 +180,9 @@ async fn errand(adapter: &Adapter, case: &Value, ear: &mut Ear<'_>) -> Result<()
     let how = how_to_register(case)?;
     let mut run = Run { group, id, began: Timestamp::default(), history: Vec::new() };
     for (place, step) in case["steps"].as_array().ok_or("it has no steps")?.iter().enumerate() {
-        let (errand, took, same_twice) = twice(async || match how.clone() {
-            Some(how) => catalog.register(run.clone(), how).await,
-            None => catalog.log_in(run.clone()).await,
+        let (errand, took, same_twice) = twice(|| match how.clone() {
+            Some(how) => catalog.register(run.clone(), how),
+            None => catalog.log_in(run.clone()),
         })
         .await?;
         let answer = without_nulls(&move_of(&errand));
@@ -240,7 +254,7 @@ async fn live(adapter: &Adapter, case: &Value, ear: &mut Ear<'_>) -> Result<(), 
     question.group = group;
     for (place, step) in case["steps"].as_array().ok_or("it has no steps")?.iter().enumerate() {
         let number = place + 1;
-        let asked = twice(async || catalog.provision(question.clone()).await).await;
+        let asked = twice(|| catalog.provision(question.clone())).await;
         let ((progress, _), took, same_twice) =
             asked.map_err(|why: AdapterError| format!("step {number}: {why}"))?;
         let expected = step.get("expect").map(expected_progress).transpose()?;
@@ -306,8 +320,8 @@ fn is_word(text: &str) -> bool {
 
 fn serving(adapter: &Adapter, config: &Value) -> (Catalog, Group) {
     let group = Group("OMS".to_owned());
-    let (adapter, config) = (adapter.clone(), text(config));
-    let serving = Serving { adapter, config, notify_at: None, limits: Limits::default() };
+    let (adapter, config, limits) = (adapter.clone(), text(config), adapter.limits());
+    let serving = Serving { adapter, config, notify_at: None, limits };
     (Catalog::new([(group.clone(), serving)]), group)
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::case::Failure;
+use super::Failure;
 
 /// # Errors
 /// All that differs, or that the same question was answered in two ways.
