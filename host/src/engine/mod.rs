@@ -11,6 +11,7 @@ mod errands;
 mod fan_out;
 mod groups;
 mod intake;
+mod lanes;
 mod operators;
 mod perform;
 mod purge;
@@ -42,10 +43,10 @@ use self::groups::{Groups, PerGroup};
 use self::registrations::Registrations;
 use self::resync::Resyncs;
 use self::sessions::Sessions;
-use self::stops::{AllStops, Turns};
+use self::stops::AllStops;
 use self::suspects::Suspects;
-use crate::domain::{BreakerPolicy, Group, Patterns, Policy, Response, Timestamp};
-use crate::ports::{Claim, Held, JournalError, Lease, Ports};
+use crate::domain::{BreakerPolicy, Group, Patterns, Policy, Response};
+use crate::ports::{JournalError, Ports};
 use crate::secret::Vault;
 use crate::telemetry::Metrics;
 use crate::web::Rate;
@@ -266,7 +267,7 @@ impl Core {
                 working.spawn(async move {
                     let account = held.operation.lane.i_account;
                     worker::drive(&core, &settings.group, &lease, held, &stop).await;
-                    worker::give_back(&core, &lease, &stop).await;
+                    lanes::give_back(&core, &lease, &stop).await;
                     core.came_to_rest(&settings.group, account);
                     drop(slot);
                     core.hints.lane(&settings.group);
@@ -282,44 +283,4 @@ impl Core {
         working.close();
         working.wait().await;
     }
-
-    /// The lanes that are due, and when to look again.
-    async fn lease(
-        &self,
-        settings: &GroupSettings,
-        most: usize,
-        looks_first: bool,
-    ) -> (Vec<(Lease, Held)>, Duration) {
-        if most == 0 || self.is_paused(settings).await {
-            return (Vec::new(), LOOK_EVERY);
-        }
-        let turns = self.turns(&settings.group).await;
-        let most = match turns {
-            Turns::Any => most,
-            Turns::One => 1,
-            Turns::None => return (Vec::new(), LOOK_EVERY),
-        };
-        let now = self.now().await;
-        let senders = self.admits(&settings.group).await;
-        let (group, owner) = (settings.group.clone(), self.owner.clone());
-        let claim = Claim { group, owner, most, senders, looks_first, now, until: now + LEASE };
-        match self.ports.journal.lease(claim).await {
-            Ok(leased) => {
-                if let (Turns::One, Some((_, held))) = (turns, leased.lanes.first()) {
-                    self.probes_adapter(&held.operation.lane);
-                }
-                let look_in =
-                    if leased.lanes.is_empty() { until(leased.next_due, now) } else { Duration::ZERO };
-                (leased.lanes, look_in)
-            }
-            Err(error) => {
-                tracing::error!(group = %settings.group, %error, "cannot lease lanes");
-                (Vec::new(), LOOK_EVERY)
-            }
-        }
-    }
-}
-
-fn until(due: Option<Timestamp>, now: Timestamp) -> Duration {
-    due.map_or(LOOK_EVERY, |due| due.since(now).clamp(Duration::from_millis(1), LOOK_EVERY))
 }

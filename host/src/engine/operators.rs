@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::worker::give_back;
+use super::lanes::give_back;
 use super::{Core, GroupSettings, LEASE};
 use crate::crash::how_it_ended;
 use crate::domain::outcome::{Outcome, apply};

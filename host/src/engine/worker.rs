@@ -31,17 +31,6 @@ pub async fn drive(core: &Core, group: &Group, lease: &Lease, held: Held, stop: 
     }
 }
 
-/// Gives the lane back, whatever became of the step: nobody else takes it from a living owner.
-pub async fn give_back(core: &Core, lease: &Lease, stop: &CancellationToken) {
-    while let Err(error) = core.ports.journal.release(lease, core.ports.world.now()).await {
-        if matches!(error, JournalError::LeaseLost) || stop.is_cancelled() {
-            return;
-        }
-        tracing::error!(lane = lease.lane, %error, "cannot give a lane back");
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-}
-
 /// The step to take now, if one may be taken.
 async fn now_due(
     core: &Core,
