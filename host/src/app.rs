@@ -215,13 +215,12 @@ impl App {
         let Outside { billing, services } = Outside::of(&settings, &world)?;
         let (session, whole) =
             (billing.session(), settings.groups.iter().map(|it| it.group().clone()).collect());
-        let journal = store::open(&settings.store)?;
+        let store::Opened { journal, failed } = store::begin(&settings.store, Arc::clone(&world)).await?;
         keep_components(&catalog, &settings, &workshop).await;
-        let journal_failed = journal.failed();
         let groups: Vec<_> = settings.every_group().cloned().collect();
         let status_api = Espf::new(settings.espf, Arc::clone(&session) as _)?;
         let ports = wrap(Ports {
-            journal: Box::new(journal),
+            journal,
             billing: Box::new(billing),
             adapters: Box::new(catalog.clone()),
             outbound: Box::new(targets.clone()),
@@ -258,7 +257,7 @@ impl App {
             let (metrics, world) = (Arc::clone(&metrics), Arc::clone(&world));
             listeners.push(Listener { name, socket, settings, router, metrics, world });
         }
-        Ok(Self { engine, reload, listeners, services, journal_failed })
+        Ok(Self { engine, reload, listeners, services, journal_failed: failed })
     }
 
     pub fn journal_failed(&self) -> CancellationToken {

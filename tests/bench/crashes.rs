@@ -59,6 +59,7 @@ async fn rounds(
             folder: folder.path().to_owned(),
             end,
             disk_lies: false,
+            database: None,
             cycles: CYCLES_A_ROUND.min(cycles - tally.cycles),
             seed: seed + u64::from(tally.cycles),
             patience: Duration::from_secs(120),

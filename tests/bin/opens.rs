@@ -15,7 +15,7 @@ use punchdown::store::{Settings, open, rotate_key};
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [directory, what] = arguments.as_slice() else { return Err("of which directory, and what?".into()) };
-    let settings = Settings { directory: Path::new(directory).to_owned() };
+    let settings = Settings::in_directory(Path::new(directory));
     match what.as_str() {
         "open" => {
             let event = event();

@@ -12,6 +12,7 @@ use punchdown::cli::judge::{Verdict, judge, unrest};
 use punchdown::cli::stage::{HOOK_SECRET, Setting, Stage};
 use punchdown_kit::espf::{Espf, State};
 use punchdown_kit::oms::{self, Manners, Notify, NotifyAuth};
+use punchdown_kit::postgres::{Database, Ending};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::json;
@@ -25,6 +26,10 @@ pub enum End {
     Kill,
     /// The power goes. What it synced is still there.
     PowerCut,
+    /// It goes on, and all its connections to its database are cut.
+    Cut,
+    /// It goes on, and its database ends as if the machine had gone, and comes back.
+    DatabaseGone,
 }
 
 #[derive(Clone, Debug)]
@@ -38,6 +43,8 @@ pub struct Round {
     pub end: End,
     /// The disk says that it has synced, and has not.
     pub disk_lies: bool,
+    /// Its journal is here, and not in the folder.
+    pub database: Option<Database>,
     pub cycles: u32,
     pub seed: u64,
     /// When nothing has moved for so long, nothing will.
@@ -120,12 +127,21 @@ impl Round {
         let mut chance = StdRng::seed_from_u64(self.seed);
         for _ in 0..self.cycles {
             tokio::time::sleep(Duration::from_millis(chance.random_range(RUNS_MS))).await;
-            stage.kill_host().await?;
-            if let Some(disk) = &disk {
-                let gone = chance.random();
-                disk.cut(if gone { Unsynced::Gone } else { Unsynced::InPart(&mut chance) })?;
+            match (self.end, &self.database) {
+                (End::Cut, Some(database)) => database.cut()?,
+                (End::DatabaseGone, Some(database)) => {
+                    database.cluster.end(Ending::Immediate)?;
+                    database.cluster.begin()?;
+                }
+                _ => {
+                    stage.kill_host().await?;
+                    if let Some(disk) = &disk {
+                        let gone = chance.random();
+                        disk.cut(if gone { Unsynced::Gone } else { Unsynced::InPart(&mut chance) })?;
+                    }
+                    stage.start_host().await?;
+                }
             }
-            stage.start_host().await?;
         }
         self.settle(&stage, &espf).await;
         let wrong = self.rest(&stage).await?;
@@ -145,6 +161,9 @@ impl Round {
         });
         let mut stage = stage.await?;
         stage.oms.set_notify(Some(until_taken(&stage)));
+        if let Some(database) = &self.database {
+            on(&stage, database)?;
+        }
         if let Some(bent) = self.bent {
             stage.set_environment("PUNCHDOWN_BENT", bent);
         }
@@ -152,7 +171,7 @@ impl Round {
     }
 
     fn disk(&self, stage: &mut Stage) -> io::Result<Option<Disk>> {
-        if self.end == End::Kill {
+        if self.end != End::PowerCut {
             return Ok(None);
         }
         let disk = under(stage)?;
@@ -195,7 +214,11 @@ impl Round {
         let events = espf.ledger().events;
         let acknowledged = events.iter().filter(|event| event.state == State::Acknowledged).count();
         let notices = stage.oms.ledger().notices_taken;
-        let kept = notifications(&journal(stage)).unwrap_or_default();
+        let kept = match &self.database {
+            Some(database) => notifications_there(database),
+            None => notifications(&journal(stage)).ok(),
+        };
+        let kept = kept.unwrap_or_default();
         let lost = notices.iter().filter(|notice| !kept.contains(*notice)).count() as u64;
         Tally {
             cycles: self.cycles,
@@ -215,6 +238,31 @@ fn notifications(journal: &Path) -> rusqlite::Result<BTreeSet<String>> {
     let journal = rusqlite::Connection::open_with_flags(journal, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut select = journal.prepare("SELECT sender_id FROM notification WHERE sender_id IS NOT NULL")?;
     select.query_map([], |row| row.get(0))?.collect()
+}
+
+fn notifications_there(database: &Database) -> Option<BTreeSet<String>> {
+    let said = database.ask("SELECT sender_id FROM notification WHERE sender_id IS NOT NULL").ok()?;
+    Some(said.lines().map(str::to_owned).collect())
+}
+
+/// Thirty-two sevens.
+pub const SEALING_KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+
+/// Puts the journal of a stage's host into a database.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn on(stage: &Stage, database: &Database) -> io::Result<()> {
+    let secrets = stage.directory.join("secrets");
+    std::fs::write(secrets.join("postgres"), database.password())?;
+    std::fs::write(secrets.join("journal"), SEALING_KEY)?;
+    let section = format!(
+        "\n[journal.postgres]\nurl = \"{}\"\npassword = {{ file = \"secrets/postgres\" }}\n\
+         key = {{ file = \"secrets/journal\" }}\ntls = false\n",
+        database.url()
+    );
+    let config = std::fs::read_to_string(&stage.config)? + &section;
+    std::fs::write(&stage.config, config)
 }
 
 /// An order system that is not the best, and whose notices all come at last. It is never busy: a request that was refused

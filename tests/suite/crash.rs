@@ -20,6 +20,7 @@ fn round(folder: &Path, adapter: &Path, end: End, cycles: u32) -> Round {
         folder: folder.to_owned(),
         end,
         disk_lies: false,
+        database: None,
         cycles,
         seed: 189,
         patience: Duration::from_secs(90),

@@ -17,10 +17,12 @@ mod signals;
 mod stages;
 mod statuses;
 mod suspects;
+mod together;
 mod unclaimed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -28,9 +30,10 @@ use async_trait::async_trait;
 use punchdown::domain::*;
 use punchdown::ports::*;
 use punchdown::store;
+use punchdown::world::SystemWorld;
 use punchdown_simulation::journal::MemoryJournal;
 
-use crate::harness;
+use crate::{database, harness};
 
 /// How long every lease of these tests holds.
 const TERM: Duration = Duration::from_secs(60);
@@ -57,8 +60,45 @@ impl Backend for MemoryJournal {
     }
 }
 
+/// A database of PostgreSQL, and the directory beside it.
+struct Postgres {
+    folder: tempfile::TempDir,
+    settings: store::Settings,
+}
+
+impl Postgres {
+    /// `None` where there is no PostgreSQL.
+    fn new() -> Option<Self> {
+        let folder = harness::folder();
+        let postgres = database::settings(&database::shared()?.database().expect("a database"));
+        let settings =
+            store::Settings { postgres: Some(postgres), ..store::Settings::in_directory(folder.path()) };
+        Some(Self { folder, settings })
+    }
+}
+
+#[async_trait]
+impl Backend for Postgres {
+    async fn open(&self) -> Box<dyn Journal> {
+        let began = std::time::Instant::now();
+        loop {
+            match store::begin(&self.settings, Arc::new(SystemWorld)).await {
+                // As with a directory.
+                Err(store::OpenError::Locked(_)) if began.elapsed() < Duration::from_secs(5) => {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                opened => {
+                    return opened
+                        .unwrap_or_else(|error| panic!("{}: {error}", self.folder.path().display()))
+                        .journal;
+                }
+            }
+        }
+    }
+}
+
 fn open_now(directory: &Path) -> Result<store::SqliteJournal, store::OpenError> {
-    store::open(&store::Settings { directory: directory.to_owned() })
+    store::open(&store::Settings::in_directory(directory))
 }
 
 /// Patient with the lock: a process that another test is just starting still holds, until it is
@@ -76,7 +116,10 @@ pub fn open(directory: &Path) -> Result<store::SqliteJournal, store::OpenError> 
 }
 
 fn backends() -> Vec<Box<dyn Backend>> {
-    vec![Box::new(Sqlite(harness::folder())), Box::new(MemoryJournal::default())]
+    let postgres = Postgres::new().map(|backend| Box::new(backend) as Box<dyn Backend>);
+    let others: [Box<dyn Backend>; 2] =
+        [Box::new(Sqlite(harness::folder())), Box::new(MemoryJournal::default())];
+    others.into_iter().chain(postgres).collect()
 }
 
 /// Holds every kind of journal to a promise.
@@ -96,6 +139,9 @@ async fn every_backend(promise: impl AsyncFn(&dyn Backend)) {
 /// Holds the journal on the disk to what a simulation has no use for.
 async fn on_the_disk(promise: impl AsyncFn(&dyn Backend)) {
     promise(&Sqlite(harness::folder())).await;
+    if let Some(postgres) = Postgres::new() {
+        promise(&postgres).await;
+    }
 }
 
 fn at(second: u32) -> Timestamp {

@@ -67,8 +67,9 @@ fn each_library_has_its_room() {
     let src = workspace().join("host/src");
     none(&names_apart(&src, "wasmtime", &["wasm"]));
     none(&names_apart(&src, "rusqlite", &["store"]));
+    none(&names_apart(&src, "tokio_postgres", &["store", "config"]));
     none(&names_apart(&src, "axum", &["http", "config", "app.rs"]));
-    for outside in ["tokio", "reqwest", "wasmtime", "rusqlite", "axum"] {
+    for outside in ["tokio", "reqwest", "wasmtime", "rusqlite", "tokio_postgres", "axum"] {
         let domain = files_of(&src.join("domain"), "rs");
         let named = domain.iter().filter(|file| rules::names(file, outside));
         none(&named.map(|file| format!("{} names {outside}", file.display())).collect::<Vec<_>>());

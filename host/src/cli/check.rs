@@ -80,7 +80,7 @@ fn summary(settings: &Settings) -> String {
         settings.public.url(),
         settings.admin.url(),
         settings.billing.url,
-        settings.store.directory.display()
+        settings.store.place()
     );
     for group in &settings.groups {
         let events = group.engine.events.written().join(", ");
@@ -116,7 +116,7 @@ fn runs(settings: &Settings) -> Value {
         "events": format!("{}/espf/events", settings.public.url()),
         "operators": settings.admin.url(),
         "portabilling": settings.billing.url,
-        "journal": settings.store.directory,
+        "journal": settings.store.place(),
         "groups": settings.groups.iter().map(group).collect::<Vec<_>>(),
     })
 }

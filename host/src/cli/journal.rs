@@ -50,8 +50,13 @@ pub fn run(command: &Command) -> ExitCode {
 /// What went wrong is said already when this is an error.
 type Done = Result<ExitCode, ExitCode>;
 
-fn settings(file: &Path) -> Result<store::Settings, ExitCode> {
-    config::journal(file).map_err(|problems| refuse(&problems.into()))
+/// Those of a journal in a directory. Of any other one it is said what there is `instead`.
+fn settings(file: &Path, instead: &str) -> Result<store::Settings, ExitCode> {
+    let settings = config::journal(file).map_err(|problems| refuse(&problems.into()))?;
+    let Some(postgres) = &settings.postgres else { return Ok(settings) };
+    let why = format!("this command is for a journal in a directory, and this one is on {}", postgres.name);
+    eprint!("{}", Code::JournalElsewhere.advise(why, Some(instead)));
+    Err(ExitCode::FAILURE)
 }
 
 fn tell(error: &CareError) -> ExitCode {
@@ -65,7 +70,8 @@ fn refused(code: Code, why: impl std::fmt::Display) -> ExitCode {
 }
 
 fn rotate_key(file: &Path, format: Format) -> Done {
-    let settings = settings(file)?;
+    let instead = "on PostgreSQL the key cannot be changed yet: guard it, and who may read the database";
+    let settings = settings(file, instead)?;
     let rotated = store::rotate_key(&settings, None).map_err(|error| refuse(&error.into()))?;
     let key = settings.key();
     let answer = json!({ "sealed": rotated.sealed, "unreadable": rotated.unreadable, "key": key });

@@ -9,6 +9,7 @@ mod events;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod groups;
+mod journal;
 mod json;
 mod listeners;
 mod notify;

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::listeners::listener;
 use super::reader::{self, Section};
 use super::secrets::admin_token;
-use super::{Problems, sections, source};
+use super::{Problems, source};
 use crate::explain::Code;
 use crate::http::{AdminToken, ListenerSettings};
 use crate::store;
@@ -33,7 +33,7 @@ pub fn door(file: &Path) -> Result<Door, Problems> {
 /// # Errors
 /// All that is wrong with the section of the journal, or with the file as a whole.
 pub fn journal(file: &Path) -> Result<store::Settings, Problems> {
-    part(file, "journal", sections::journal)
+    part(file, "journal", super::journal::journal)
 }
 
 fn part<T>(

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::events::{Events, events};
+use super::journal::journal;
 use super::listeners::{SPEAK_TLS, listener};
 use super::nsps::nsps;
 use super::portabilling::portabilling;
@@ -11,10 +12,10 @@ use super::reader::Section;
 use super::secrets::admin_token;
 use super::values::{DAY, rate};
 use super::{InEffect, Settings, groups};
+use crate::engine;
 use crate::explain::Code;
 use crate::http::{AdminToken, ListenerSettings};
 use crate::secret::Vault;
-use crate::{engine, store};
 
 /// All that is meant, or `None` when something of it is wrong that is of no group alone. What was made of the groups
 /// is in `read` even so: the adapters of those that are good in themselves can be asked.
@@ -72,11 +73,6 @@ fn admin(section: &mut Section<'_>, directory: &Path) -> Option<(ListenerSetting
         Some(tokens)
     });
     Some((listener?, tokens?))
-}
-
-pub fn journal(section: &mut Section<'_>, directory: &Path) -> Option<store::Settings> {
-    let path = section.or("directory", "\"data\"", |value| value.text())?;
-    Some(store::Settings { directory: directory.join(path) })
 }
 
 /// News are given to operations that ended up to thirty days ago, and NSPS repeats an event as long.

@@ -1,8 +1,9 @@
 //! Answers the port `Journal`: what is durable.
 //!
-//! One process owns one directory; a lock file says so. The tables are SQLite's
-//! ([`sqlite`]); what could hold subscriber data is deflated and sealed before it gets there
-//! ([`seal`]), in a form that names its own version ([`rows`]).
+//! One process owns one directory; a lock file says so. The tables are SQLite's in it
+//! ([`sqlite`]), or PostgreSQL's elsewhere ([`postgres`]); what could hold subscriber data is deflated
+//! and sealed before it gets there ([`seal`]), in a form that names its own version ([`rows`]). What the
+//! engines share is what goes into a row ([`written`]) and what comes out of one ([`stored`]).
 
 mod backup;
 mod care;
@@ -10,19 +11,26 @@ mod deflate;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod marks;
+pub mod postgres;
 mod restore;
 mod rotation;
 mod rows;
 mod seal;
 mod sqlite;
+mod stored;
 mod verify;
+mod written;
 
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
 
 pub use backup::{BackedUp, backup, key_beside};
 pub use care::CareError;
+pub use postgres::PostgresJournal;
 pub use restore::{Restored, Wish, restore};
 pub use rotation::{Rotated, rotate_key};
 pub use sqlite::SqliteJournal;
@@ -34,17 +42,31 @@ pub use verify::{Damage, Kind, Report, verify};
 use self::seal::Seal;
 use self::sqlite::copy::is_damage;
 use crate::explain::Code;
+use crate::ports::{Journal, World};
 
 const DATABASE: &str = "journal.db";
 const KEY: &str = "journal.key";
 
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Everything durable is in here: the database, its key, the lock.
+    /// Everything durable is in here: the database, its key, the lock. Of a journal on PostgreSQL what is this
+    /// process's own: the lock, its marks, the components that it keeps.
     pub directory: PathBuf,
+    pub postgres: Option<postgres::Settings>,
 }
 
 impl Settings {
+    /// Of a journal that is all in a directory.
+    pub fn in_directory(directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), postgres: None }
+    }
+
+    /// Where it is, for a person.
+    pub fn place(&self) -> String {
+        let directory = || self.directory.display().to_string();
+        self.postgres.as_ref().map_or_else(directory, |postgres| postgres.name.clone())
+    }
+
     pub fn database(&self) -> PathBuf {
         self.directory.join(DATABASE)
     }
@@ -96,6 +118,8 @@ pub enum OpenError {
     Emptied(PathBuf),
     #[error("cannot open the journal {path}: {source}")]
     Sqlite { path: PathBuf, source: rusqlite::Error },
+    #[error(transparent)]
+    Postgres(#[from] postgres::Refusal),
 }
 
 impl OpenError {
@@ -105,6 +129,7 @@ impl OpenError {
             Self::Key { .. } | Self::HalfRotated(_) => Code::JournalKey,
             Self::Newer { .. } => Code::JournalNewer,
             Self::HalfRestored(_) => Code::JournalThere,
+            Self::Postgres(refusal) => refusal.code(),
             Self::Sqlite { source, .. } if is_damage(source) => Code::JournalDamaged,
             Self::Directory { .. }
             | Self::Older { .. }
@@ -124,7 +149,30 @@ impl OpenError {
     }
 }
 
-/// Opens the journal, making it when there is none.
+/// A journal that is open, whichever its engine.
+pub struct Opened {
+    pub journal: Box<dyn Journal>,
+    /// Cancelled when it cannot go on: the process must end.
+    pub failed: CancellationToken,
+}
+
+/// Opens the journal, where it is meant to be.
+///
+/// # Errors
+/// As [`open`], or when the database cannot be used.
+pub async fn begin(settings: &Settings, world: Arc<dyn World>) -> Result<Opened, OpenError> {
+    let Some(postgres) = &settings.postgres else {
+        let journal = open(settings)?;
+        return Ok(Opened { failed: journal.failed(), journal: Box::new(journal) });
+    };
+    let directory = &settings.directory;
+    make(directory).map_err(|source| OpenError::Directory { path: directory.clone(), source })?;
+    let lock = lock(directory)?;
+    let journal = PostgresJournal::open(postgres, directory, world, lock).await?;
+    Ok(Opened { failed: journal.failed(), journal: Box::new(journal) })
+}
+
+/// Opens the journal of a directory, making it when there is none.
 ///
 /// # Errors
 /// When another process has it, when it cannot be as safe as it must be, or when it was written

@@ -69,6 +69,7 @@ struct State {
 }
 
 /// An operation as it goes into its row.
+#[derive(Clone)]
 pub struct OperationRow {
     pub id: String,
     pub stage: &'static str,

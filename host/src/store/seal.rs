@@ -7,6 +7,8 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac as _};
@@ -23,6 +25,11 @@ const NONCE_BYTES: usize = 24;
 
 /// What an unsealed value may grow to: far above any limit on what is stored.
 const OPENED_BYTES_MAX: usize = 256 << 20;
+
+/// A key as text: its bytes in base64.
+pub fn key_of_text(text: &str) -> Option<[u8; KEY_BYTES]> {
+    STANDARD.decode(text.trim()).ok()?.try_into().ok()
+}
 
 #[derive(Clone)]
 pub struct Seal {

@@ -137,7 +137,7 @@ async fn commit(
 ) -> Result<Times, Failed> {
     let directory: PathBuf = folder.join(format!("bare-{connections}"));
     // The host's own tables, with all their indexes.
-    drop(store::open(&store::Settings { directory: directory.clone() })?);
+    drop(store::open(&store::Settings::in_directory(&directory))?);
     let connection = Connection::open(directory.join("journal.db"))?;
     connection
         .execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON")?;

@@ -56,7 +56,7 @@ pub async fn run(folder: &Path, most: u64, _: Told) -> Result<(), Failed> {
 }
 
 async fn fill(directory: &Path, waiting: u64) -> Result<(), Failed> {
-    let journal = Arc::new(store::open(&store::Settings { directory: directory.to_owned() })?);
+    let journal = Arc::new(store::open(&store::Settings::in_directory(directory))?);
     let now = SystemWorld.now();
     let mut storing = JoinSet::new();
     for number in 0..waiting {

@@ -6,7 +6,7 @@
 //! them and wants other credentials; [`hlr`] is a register that wants a log-in, [`soap`] a system that speaks
 //! SOAP, [`pyhss`] an HSS with its PCRF, [`magoware`] an IPTV platform. All speak real HTTP, so what
 //! works against them has been through a socket. Each has knobs for the faults
-//! that the real one shows and a ledger of what it was asked.
+//! that the real one shows and a ledger of what it was asked. [`postgres`] is no player: it is the real one.
 //!
 //! Nothing here knows Punchdown: a neighbour that did could not find its mistakes.
 
@@ -23,4 +23,5 @@ pub mod hlr;
 pub mod magoware;
 pub mod oms;
 pub mod portabilling;
+pub mod postgres;
 pub mod pyhss;

@@ -13,12 +13,14 @@ use punchdown_kit::espf::{Espf, State};
 use punchdown_kit::front::{self, Demand, Front};
 use punchdown_kit::oms::{Manners, Settings};
 use punchdown_kit::portabilling::{Account, Fault, When};
+use punchdown_kit::postgres::Database;
 use punchdown_tests::journal::{READS, WRITES};
 use punchdown_tests::points::{Point, Side, writes};
-use punchdown_tests::rounds::until_taken;
+use punchdown_tests::rounds::{on, until_taken};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
+use crate::database;
 use crate::guests::guest;
 use crate::harness::{BENT, folder, log, oms_adapter, stage_of, until, workspace};
 
@@ -55,15 +57,27 @@ fn no_method_of_the_port_is_without_a_point() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_right_before_any_write_loses_nothing_and_doubles_nothing() {
-    killed_at_each(Side::Before).await;
+    killed_at_each(Side::Before, None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_right_after_any_write_loses_nothing_and_doubles_nothing() {
-    killed_at_each(Side::After).await;
+    killed_at_each(Side::After, None).await;
 }
 
-async fn killed_at_each(side: Side) {
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgresql_a_kill_right_before_any_write_loses_nothing_and_doubles_nothing() {
+    let Some(cluster) = database::shared() else { return };
+    killed_at_each(Side::Before, Some(cluster.database().expect("a database"))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgresql_a_kill_right_after_any_write_loses_nothing_and_doubles_nothing() {
+    let Some(cluster) = database::shared() else { return };
+    killed_at_each(Side::After, Some(cluster.database().expect("a database"))).await;
+}
+
+async fn killed_at_each(side: Side, database: Option<Database>) {
     let Some(adapter) = oms_adapter() else { return };
     let folder = folder();
     let oms = Settings {
@@ -81,6 +95,9 @@ async fn killed_at_each(side: Side) {
     };
     let silent = Front::start(behind, Demand::Silence).await.expect("a system that never answers");
     with_other_groups(&stage, &adapter, &silent.url());
+    if let Some(database) = &database {
+        on(&stage, database).expect("written");
+    }
     let work = Arc::new(Work::new(&stage));
     let under_way = tokio::spawn(Arc::clone(&work).go_on());
     let mut writes = writes();
@@ -97,7 +114,7 @@ async fn killed_at_each(side: Side) {
     stage.set_environment("PUNCHDOWN_BENT", "before 4000000000 accept");
     stage.start_host().await.expect("the host starts");
     work.is_done(&stage).await;
-    work.agrees(&stage, &silent);
+    work.agrees(&stage, &silent, database.as_ref());
 }
 
 /// Beside the orders: a group whose system never answers, one whose system changes of itself, one that wants
@@ -290,7 +307,7 @@ impl Work {
         .await;
     }
 
-    fn agrees(&self, stage: &Stage, silent: &Front) {
+    fn agrees(&self, stage: &Stage, silent: &Front, database: Option<&Database>) {
         let events = self.espf.ledger().events;
         assert!(events.iter().all(|event| event.state == State::Acknowledged), "no event was thrown away");
         let mut orders = BTreeMap::<String, u64>::new();
@@ -312,17 +329,25 @@ impl Work {
         let doubted = silent.ledger().unanswered;
         assert!(doubted <= *self.turns().end(), "{doubted} requests in {:?}", self.turns());
         assert!(doubted > 0);
-        let journal = rusqlite::Connection::open(stage.directory.join("data/journal.db")).expect("a journal");
         for (table, taken) in [
             ("dead_letter", &self.letters_taken),
             ("notification WHERE grp IN ('IPTV', 'PCRF')", &self.notifications_taken),
         ] {
             let count = format!("SELECT count(*) FROM {table}");
-            let kept: i64 = journal.query_row(&count, [], |row| row.get(0)).expect("a number");
+            let kept = match database {
+                Some(database) => database.ask(&count).expect("a number").parse().expect("a number"),
+                None => counted(&stage.directory.join("data/journal.db"), &count),
+            };
             let taken = taken.load(Ordering::Relaxed);
-            assert!(taken > 0 && kept.unsigned_abs() >= taken, "{kept} of {taken} in {table}");
+            assert!(taken > 0 && kept >= taken, "{kept} of {taken} in {table}");
         }
         let accounts = self.served().count();
         println!("{} points, {} events, {accounts} accounts served once", writes().len(), events.len());
     }
+}
+
+fn counted(journal: &Path, count: &str) -> u64 {
+    let journal = rusqlite::Connection::open(journal).expect("a journal");
+    let kept: i64 = journal.query_row(count, [], |row| row.get(0)).expect("a number");
+    kept.unsigned_abs()
 }

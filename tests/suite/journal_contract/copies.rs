@@ -16,7 +16,7 @@ const SECRET: &str = "001010000000001";
 const STEPS: usize = 4;
 
 fn place(folder: &Path) -> Settings {
-    Settings { directory: folder.to_owned() }
+    Settings::in_directory(folder)
 }
 
 fn wish(from: &Path) -> Wish {

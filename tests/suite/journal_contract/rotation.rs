@@ -12,7 +12,7 @@ use super::*;
 const SECRET: &str = "001010000000001";
 
 fn rotate(folder: &Path, batches: Option<usize>) -> Result<Rotated, store::OpenError> {
-    rotate_key(&Settings { directory: folder.to_owned() }, batches)
+    rotate_key(&Settings::in_directory(folder), batches)
 }
 
 /// Everything that can be sealed, and what is found by a fingerprint.

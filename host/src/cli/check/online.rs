@@ -109,6 +109,7 @@ pub async fn check(
     };
     tell(settings.groups.iter().map(adapter).collect());
     tell(certificates(settings, world.now()));
+    tell(journal(settings, world).await.into_iter().collect());
     let session = session(outside).await;
     let is_logged_in = !session.is_error();
     tell(vec![session]);
@@ -140,6 +141,16 @@ fn certificates(settings: &Settings, now: Timestamp) -> Vec<Line> {
         Some(Line::certificate(what, validity, now, &OURS))
     });
     own.chain(shown).collect()
+}
+
+/// Of a journal in a directory nothing is known before it is opened.
+async fn journal(settings: &Settings, world: &Arc<dyn World>) -> Option<Line> {
+    let postgres = settings.store.postgres.as_ref()?;
+    let what = "journal";
+    Some(match postgres.check(Arc::clone(world)).await {
+        Ok(()) => Line::ok(what, format!("{} can be used; nothing was changed", postgres.name)),
+        Err(refusal) => Line::wrong(refusal.code(), what, refusal.to_string()),
+    })
 }
 
 async fn session(outside: &Outside) -> Line {

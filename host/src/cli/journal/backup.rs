@@ -45,8 +45,12 @@ pub struct Restore {
     file: ConfigFile,
 }
 
+const INSTEAD_OF_BACKUP: &str =
+    "`pg_dump --format=custom` copies it while a host runs; keep the key (`journal.postgres.key`) elsewhere";
+const INSTEAD_OF_RESTORE: &str = "with the host stopped, `pg_restore` brings a dump back into an empty database; the same key must be configured";
+
 pub fn backup(arguments: &Backup) -> Done {
-    let settings = settings(&arguments.file.config)?;
+    let settings = settings(&arguments.file.config, INSTEAD_OF_BACKUP)?;
     let to = match arguments.to.is_dir() {
         true => free_name(&arguments.to),
         false => arguments.to.clone(),
@@ -82,7 +86,7 @@ pub fn backup(arguments: &Backup) -> Done {
 }
 
 pub fn restore(arguments: &Restore) -> Done {
-    let settings = settings(&arguments.file.config)?;
+    let settings = settings(&arguments.file.config, INSTEAD_OF_RESTORE)?;
     let wish = store::Wish {
         from: arguments.from.clone(),
         key: arguments.key.clone(),

@@ -34,10 +34,12 @@ pub struct Arguments {
     file: ConfigFile,
 }
 
+const INSTEAD: &str = "`psql` asks it, best as a user that may only read";
+
 pub fn run(arguments: &Arguments) -> Done {
     let database = match &arguments.backup {
         Some(backup) => backup.clone(),
-        None => settings(&arguments.file.config)?.database(),
+        None => settings(&arguments.file.config, INSTEAD)?.database(),
     };
     let text = statements(arguments)?;
     let limits = Limits { rows: arguments.rows, time: Duration::from_secs(arguments.time) };

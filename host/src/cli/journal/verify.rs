@@ -31,13 +31,15 @@ pub struct Arguments {
     file: ConfigFile,
 }
 
+const INSTEAD: &str = "`pg_amcheck` looks its tables through, and a host sets aside what it cannot open";
+
 pub fn run(arguments: &Arguments) -> Done {
     let beside = arguments.backup.as_deref().map(store::key_beside).filter(|key| key.exists());
     // A copy with its key can be looked through where there is no configuration.
     let (database, key) = match (&arguments.backup, arguments.key.clone().or(beside)) {
         (Some(backup), Some(key)) => (backup.clone(), key),
         (backup, key) => {
-            let settings = settings(&arguments.file.config)?;
+            let settings = settings(&arguments.file.config, INSTEAD)?;
             let database = backup.clone().unwrap_or_else(|| settings.database());
             (database, key.unwrap_or_else(|| settings.key()))
         }

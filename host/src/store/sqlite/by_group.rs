@@ -6,39 +6,15 @@ use rusqlite::{Connection, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::super::rows::{breaker_place, registration_place};
+use super::super::stored::OfGroups;
 use super::{SqliteJournal, sql};
 use crate::domain::Group;
 use crate::ports::JournalError;
 
-#[derive(Clone, Copy)]
-pub enum Table {
-    /// What holds its requests back.
-    Breaker,
-    /// How it stands with its system's notifications.
-    Registration,
-}
-
-impl Table {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Breaker => "breaker",
-            Self::Registration => "registration",
-        }
-    }
-
-    fn place(self, group: &Group) -> String {
-        match self {
-            Self::Breaker => breaker_place(group),
-            Self::Registration => registration_place(group),
-        }
-    }
-}
-
 impl SqliteJournal {
     pub(super) async fn of_groups<T: DeserializeOwned>(
         &self,
-        table: Table,
+        table: OfGroups,
     ) -> Result<BTreeMap<Group, T>, JournalError> {
         let stored = self.read(&self.reader, move |connection| read(connection, table)).await?;
         let opened = |(group, sealed): (Group, Vec<u8>)| {
@@ -50,7 +26,7 @@ impl SqliteJournal {
 
     pub(super) async fn keep_of_group<T: Serialize + Sync>(
         &self,
-        table: Table,
+        table: OfGroups,
         group: &Group,
         value: &T,
     ) -> Result<(), JournalError> {
@@ -59,17 +35,17 @@ impl SqliteJournal {
     }
 }
 
-fn read(connection: &Connection, table: Table) -> Result<Vec<(Group, Vec<u8>)>, JournalError> {
+fn read(connection: &Connection, table: OfGroups) -> Result<Vec<(Group, Vec<u8>)>, JournalError> {
     connection
-        .prepare_cached(&format!("SELECT grp, state FROM {}", table.name()))
+        .prepare_cached(&format!("SELECT grp, state FROM {}", table.table()))
         .and_then(|mut select| select.query_map([], |row| Ok((Group(row.get(0)?), row.get(1)?)))?.collect())
         .map_err(sql)
 }
 
-fn keep(connection: &Connection, table: Table, group: &Group, state: &[u8]) -> Result<(), JournalError> {
+fn keep(connection: &Connection, table: OfGroups, group: &Group, state: &[u8]) -> Result<(), JournalError> {
     let insert = format!(
         "INSERT INTO {} (grp, state) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET state = excluded.state",
-        table.name()
+        table.table()
     );
     connection
         .prepare_cached(&insert)

@@ -2,20 +2,10 @@
 
 use rusqlite::{Connection, params};
 
-use super::super::rows::signal_place;
-use super::super::seal::Seal;
+use super::super::stored::StoredChange;
 use super::{lanes, sql};
-use crate::domain::{Group, IAccount, QUIET, SystemChange, Timestamp};
+use crate::domain::{Group, IAccount, QUIET, Timestamp};
 use crate::ports::JournalError;
-
-/// Such a signal as it stands in its row.
-pub struct StoredChange {
-    pub signal: i64,
-    notification: String,
-    i_account: i64,
-    at: i64,
-    payload: Vec<u8>,
-}
 
 /// The account has nothing open, and we have not touched it for a while before that message came,
 /// nor since.
@@ -64,17 +54,6 @@ pub fn to_begin(
         )
         .and_then(|mut select| select.query_map(params![group.0, most], read)?.collect())
         .map_err(sql)
-}
-
-impl StoredChange {
-    pub fn read(self, seal: &Seal) -> Result<SystemChange, JournalError> {
-        Ok(SystemChange {
-            signal: self.signal,
-            i_account: IAccount(self.i_account.cast_unsigned()),
-            payload: seal.unpack(&signal_place(&self.notification), &self.payload)?,
-            at: Timestamp::from_millis(self.at),
-        })
-    }
 }
 
 pub fn settle(connection: &Connection, signal: i64, fate: &str) -> Result<(), JournalError> {

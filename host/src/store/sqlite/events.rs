@@ -3,8 +3,9 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::super::rows::OperationRow;
+use super::super::written::{NewOperation, Taken, WorkRows, whose};
 use super::{fan_outs, lanes, sql};
-use crate::domain::{Event, Group, Lane};
+use crate::domain::{Event, Lane};
 use crate::ports::{DeadLetter, JournalError};
 
 pub fn accept(
@@ -29,8 +30,8 @@ pub fn accept(
     }
     match work {
         WorkRows::Operations(rows) => {
-            for (lane, of_account, row) in rows {
-                insert_operation(connection, lane, of_account, event, row)?;
+            for operation in rows {
+                insert_operation(connection, event, operation)?;
             }
         }
         WorkRows::FanOut(groups) => fan_outs::begin(connection, event, groups)?,
@@ -38,39 +39,17 @@ pub fn accept(
     Ok(Taken::New)
 }
 
-/// What an event makes, as it goes into its rows: each operation beside the fingerprint of its
-/// account's key.
-pub enum WorkRows {
-    Operations(Vec<(Lane, String, OperationRow)>),
-    FanOut(Vec<Group>),
-}
-
-fn whose(event: &Event) -> (Option<i64>, Option<i64>) {
-    let i_account = event.i_account.map(|account| account.0.cast_signed());
-    (i_account, event.i_customer.map(|customer| customer.0.cast_signed()))
-}
-
 /// Writes an operation behind the others of its lane, and gives it the signals that wait for it.
 pub fn insert_operation(
     connection: &Connection,
-    lane: &Lane,
-    of_account: &str,
     event: &Event,
-    row: &OperationRow,
+    NewOperation { lane, of_account, row }: &NewOperation,
 ) -> Result<(), JournalError> {
     let lane_id = lane_id(connection, lane)?;
     insert_row(connection, lane_id, event, row).map_err(sql)?;
     let seq = connection.last_insert_rowid();
     lanes::claim_kept_signals(connection, &lane.group, of_account, seq)?;
     lanes::settle(connection, lane_id, event.received_at.millis())
-}
-
-/// What became of an event's identity.
-pub enum Taken {
-    New,
-    Known,
-    /// It is that of an event of another name, account or customer.
-    OfAnother,
 }
 
 /// Numbers of events come again after PortaBilling was restored from a copy.

@@ -2,29 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::super::rows::{OperationRow, event_place};
-use super::super::seal::Seal;
+use super::super::stored::StoredFanOut;
+use super::super::written::Made;
 use super::{events, sql};
-use crate::domain::{Event, EventIdentity, FanOut, Group, IAccount, Lane, Reached, Timestamp};
+use crate::domain::{Event, FanOut, Group, IAccount, Lane, Reached, Timestamp};
 use crate::ports::JournalError;
-
-/// A fan-out as it stands in its row, its event still sealed.
-pub struct StoredFanOut {
-    event: String,
-    body: Vec<u8>,
-    groups: String,
-    reached: Reached,
-    attempts: u32,
-    due: Timestamp,
-}
-
-/// An operation that a page made, with the fingerprint of its account's key.
-pub struct Made {
-    pub lane: Lane,
-    pub of_account: String,
-    pub closed: bool,
-    pub row: OperationRow,
-}
 
 pub fn begin(connection: &Connection, event: &Event, groups: &[Group]) -> Result<(), JournalError> {
     let names: Vec<&str> = groups.iter().map(|group| group.0.as_str()).collect();
@@ -63,23 +45,6 @@ pub fn due(connection: &Connection, now: Timestamp, most: usize) -> Result<Vec<S
         .map_err(sql)
 }
 
-impl StoredFanOut {
-    pub fn event(&self) -> EventIdentity {
-        EventIdentity(self.event.clone())
-    }
-
-    pub fn read(self, seal: &Seal) -> Result<FanOut, JournalError> {
-        let damaged = |why: &str| JournalError::Damaged(format!("fan-out of {}: {why}", self.event));
-        let event: Event = seal.unpack(&event_place(&self.event), &self.body)?;
-        let i_customer = event.i_customer.ok_or_else(|| damaged("its event names no customer"))?;
-        let groups: Vec<String> =
-            serde_json::from_str(&self.groups).map_err(|error| damaged(&error.to_string()))?;
-        let groups = groups.into_iter().map(Group).collect();
-        let Self { reached, attempts, due, .. } = self;
-        Ok(FanOut { event, i_customer, groups, reached, attempts, due })
-    }
-}
-
 /// Writes what a page made, if the fan-out still stands where it was read.
 pub fn go_on(
     connection: &Connection,
@@ -89,9 +54,9 @@ pub fn go_on(
 ) -> Result<usize, JournalError> {
     step(connection, from, to)?;
     let mut new = 0;
-    for Made { lane, of_account, closed, row } in made {
-        if is_wanted(connection, lane, &from.event, *closed)? {
-            events::insert_operation(connection, lane, of_account, &from.event, row)?;
+    for Made { new: operation, closed } in made {
+        if is_wanted(connection, &operation.lane, &from.event, *closed)? {
+            events::insert_operation(connection, &from.event, operation)?;
             new += 1;
         }
     }

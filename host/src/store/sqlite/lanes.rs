@@ -4,48 +4,11 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::super::rows::{StoredOperation, applied_place, signal_place};
-use super::super::seal::Seal;
+use super::super::rows::StoredOperation;
+use super::super::stored::{Beside, Dates, LeasedLane, StoredHead};
 use super::sql;
-use crate::domain::{Behind, Group, IAccount, Json, Operation, OperationId, Timestamp};
-use crate::ports::{Claim, Held, JournalError, Lease};
-
-/// The head of a lane, still sealed.
-pub struct StoredHead {
-    pub operation: StoredOperation,
-    pub beside: Beside,
-}
-
-impl StoredHead {
-    pub fn read(self, seal: &Seal) -> Result<Held, JournalError> {
-        let operation = self.operation.read(seal)?;
-        self.beside.held(operation, seal)
-    }
-}
-
-/// What stands beside the head.
-pub struct Beside {
-    group: String,
-    i_account: i64,
-    signal: Option<(String, Vec<u8>)>,
-    behind: Option<Behind>,
-    applied: Option<Vec<u8>>,
-}
-
-impl Beside {
-    pub fn held(self, operation: Operation, seal: &Seal) -> Result<Held, JournalError> {
-        let open = |place: String, sealed: Vec<u8>| seal.unpack::<Json>(&place, &sealed);
-        let applied_place = applied_place(&self.group, self.i_account);
-        Ok(Held {
-            operation,
-            signal: self.signal.map(|(id, sealed)| open(signal_place(&id), sealed)).transpose()?,
-            behind: self.behind,
-            applied: self.applied.map(|sealed| open(applied_place, sealed)).transpose()?,
-        })
-    }
-}
-
-type LeasedLane = (i64, u64, StoredHead);
+use crate::domain::{Behind, Group, IAccount, OperationId, Timestamp};
+use crate::ports::{Claim, JournalError, Lease};
 
 pub fn lease(
     connection: &Connection,
@@ -276,27 +239,18 @@ pub fn set_aside(connection: &Connection, lane: i64) -> Result<(), JournalError>
     Ok(())
 }
 
-/// The head of a lane, as far as its date depends on it.
-struct Dates {
-    seq: i64,
-    id: String,
-    stage: String,
-    gives_way: u8,
-    compared: Option<String>,
-    compare_at: i64,
-    due: i64,
-}
-
 /// Makes a lane's date from what stands in it. While somebody holds the lane that is this very moment: should
 /// he not come back, the next one looks at once, whatever he had changed by then.
 pub fn settle(connection: &Connection, lane: i64, now: i64) -> Result<(), JournalError> {
     let head = dates(connection, lane)?;
     let due = match &head {
         None => None,
-        Some(head) => lane_due(connection, lane, head, now)?,
+        Some((seq, head)) => {
+            let is_called = head.waits() && has_kept_signal(connection, *seq)?;
+            head.of_lane(newest(connection, lane)?, is_called, now)
+        }
     };
-    // One that has to make room does something else first.
-    let only = |stage| head.as_ref().is_some_and(|head| head.stage == stage && due == Some(head.due));
+    let only = |stage| head.as_ref().is_some_and(|(_, head)| head.only(stage, due));
     connection
         .prepare_cached(
             "UPDATE lane SET due = CASE WHEN owner IS NULL THEN ?1 ELSE ?5 END,
@@ -308,7 +262,7 @@ pub fn settle(connection: &Connection, lane: i64, now: i64) -> Result<(), Journa
     Ok(())
 }
 
-fn dates(connection: &Connection, lane: i64) -> Result<Option<Dates>, JournalError> {
+fn dates(connection: &Connection, lane: i64) -> Result<Option<(i64, Dates)>, JournalError> {
     connection
         .prepare_cached(
             "SELECT seq, id, stage, gives_way, compared, compare_at, due FROM operation
@@ -316,37 +270,19 @@ fn dates(connection: &Connection, lane: i64) -> Result<Option<Dates>, JournalErr
         )
         .and_then(|mut select| {
             let read = |row: &Row<'_>| {
-                Ok(Dates {
-                    seq: row.get(0)?,
+                let dates = Dates {
                     id: row.get(1)?,
                     stage: row.get(2)?,
                     gives_way: row.get(3)?,
                     compared: row.get(4)?,
                     compare_at: row.get(5)?,
                     due: row.get(6)?,
-                })
+                };
+                Ok((row.get(0)?, dates))
             };
             select.query_row([lane], read).optional()
         })
         .map_err(sql)
-}
-
-fn lane_due(connection: &Connection, lane: i64, head: &Dates, now: i64) -> Result<Option<i64>, JournalError> {
-    let newest = newest(connection, lane)?.filter(|newest| *newest != head.id);
-    let by_itself = match head.stage.as_str() {
-        "parked" | "in-doubt" => None,
-        "waiting" if has_kept_signal(connection, head.seq)? => Some(now),
-        _ => Some(head.due),
-    };
-    Ok(match (head.gives_way, newest) {
-        (1, Some(_)) => Some(now),
-        // PortaBilling is to be asked whether the newest came for another state.
-        (2, Some(newest)) if head.compared.as_ref() != Some(&newest) => {
-            let asked_at = head.compare_at.max(now);
-            Some(by_itself.map_or(asked_at, |due| due.min(asked_at)))
-        }
-        _ => by_itself,
-    })
 }
 
 fn has_kept_signal(connection: &Connection, seq: i64) -> Result<bool, JournalError> {

@@ -3,17 +3,13 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::super::rows::{
-    applied_place, dead_letter_place, event_place, i_account, notification_place, status_place,
-};
-use super::super::seal::Seal;
+use super::super::rows::{event_place, i_account};
+use super::super::stored::{StoredAccount, StoredNotification, open_letter, unless_purged};
 use super::{SqliteJournal, operators, sql};
-use crate::domain::{
-    Event, EventIdentity, Group, IAccount, ICustomer, Json, Operation, OperationId, Service, Timestamp,
-};
+use crate::domain::{Event, EventIdentity, Group, IAccount, ICustomer, Operation, OperationId, Timestamp};
 use crate::ports::{
     AccountTold, Audit, AuditsSought, Deciders, EventLine, JournalError, Letter, Line, Looks,
-    NotificationLine, NotificationTold, Place, Sought, StatusTold, Told,
+    NotificationLine, NotificationTold, Place, Sought, Told,
 };
 
 /// After whatever has no place before.
@@ -78,11 +74,6 @@ fn letters(
         .map_err(sql)
 }
 
-/// What is sealed is never empty; what is empty was purged.
-fn unless_purged(sealed: Vec<u8>) -> Option<Vec<u8>> {
-    Some(sealed).filter(|sealed| !sealed.is_empty())
-}
-
 /// With its body, still sealed.
 fn letter(connection: &Connection, id: &str) -> Result<Option<Letter>, JournalError> {
     let letter = |row: &Row<'_>| {
@@ -92,11 +83,6 @@ fn letter(connection: &Connection, id: &str) -> Result<Option<Letter>, JournalEr
         .prepare_cached("SELECT id, at, why, body FROM dead_letter WHERE id = ?1")
         .and_then(|mut select| select.query_row([id], letter).optional())
         .map_err(sql)
-}
-
-fn open_letter(seal: &Seal, letter: Letter) -> Result<Letter, JournalError> {
-    let open = |sealed: Vec<u8>| seal.open(&dead_letter_place(&letter.id), &sealed);
-    Ok(Letter { body: letter.body.clone().map(open).transpose()?, ..letter })
 }
 
 fn notification_line(row: &Row<'_>) -> rusqlite::Result<NotificationLine> {
@@ -127,13 +113,6 @@ fn notifications(
         .map_err(sql)
 }
 
-/// A notification, still sealed, with what became of its signals.
-struct StoredNotification {
-    line: NotificationLine,
-    raw: Option<Vec<u8>>,
-    signals: Vec<(String, Option<String>)>,
-}
-
 fn notification(connection: &Connection, id: &str) -> Result<Option<StoredNotification>, JournalError> {
     let found = connection
         .prepare_cached("SELECT id, grp, received_at, unread, raw FROM notification WHERE id = ?1")
@@ -154,20 +133,6 @@ fn notification(connection: &Connection, id: &str) -> Result<Option<StoredNotifi
     Ok(Some(StoredNotification { line, raw, signals }))
 }
 
-impl StoredNotification {
-    fn read(self, seal: &Seal) -> Result<NotificationTold, JournalError> {
-        let place = notification_place(&self.line.id);
-        let raw = self.raw.map(|sealed| seal.unpack(&place, &sealed)).transpose()?;
-        Ok(NotificationTold { line: self.line, raw, signals: self.signals })
-    }
-}
-
-/// What is known of an account, still sealed.
-struct StoredAccount {
-    stands: Vec<(Group, Option<Vec<u8>>)>,
-    statuses: Vec<(String, Vec<u8>, Option<i64>, bool)>,
-}
-
 fn stored_account(connection: &Connection, account: IAccount) -> Result<StoredAccount, JournalError> {
     let number = account.0.cast_signed();
     let stands = connection
@@ -186,29 +151,6 @@ fn stored_account(connection: &Connection, account: IAccount) -> Result<StoredAc
         })
         .map_err(sql)?;
     Ok(StoredAccount { stands, statuses })
-}
-
-impl StoredAccount {
-    /// `None` when nothing is known of it.
-    fn read(self, account: IAccount, seal: &Seal) -> Result<Option<AccountTold>, JournalError> {
-        if self.stands.is_empty() && self.statuses.is_empty() {
-            return Ok(None);
-        }
-        let stands = |(group, sealed): (Group, Option<Vec<u8>>)| {
-            let place = applied_place(&group.0, account.0.cast_signed());
-            let applied = sealed.map(|sealed| seal.unpack::<Json>(&place, &sealed)).transpose()?;
-            Ok((group, applied))
-        };
-        let status = |(service, said, due, given_up): (String, Vec<u8>, Option<i64>, bool)| {
-            let service = Service(service);
-            let said = seal.unpack(&status_place(account, &service), &said)?;
-            Ok(StatusTold { service, said, due: due.map(Timestamp::from_millis), given_up })
-        };
-        Ok(Some(AccountTold {
-            stands: self.stands.into_iter().map(stands).collect::<Result<_, JournalError>>()?,
-            statuses: self.statuses.into_iter().map(status).collect::<Result<_, JournalError>>()?,
-        }))
-    }
 }
 
 #[async_trait]

@@ -35,21 +35,17 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags};
 use tokio_util::sync::CancellationToken;
 
-use self::by_group::Table;
-use self::events::{Taken, WorkRows};
-use self::fan_outs::Made;
-use self::save::SaveRows;
 use self::writer::Writer;
 pub(crate) use self::writer::sql;
 use super::marks::Marks;
-use super::rows::{
-    OperationRow, account_key, dead_letter_place, event_place, notification_place, reply_place,
-};
+use super::rows::{dead_letter_place, event_place, notification_place, reply_place};
 use super::seal::Seal;
+use super::stored::OfGroups;
+use super::written::{ReadingRows, SaveRows, Taken, WorkRows, as_another, made};
 use super::{Lock, OpenError};
 use crate::crash::how_it_ended;
 use crate::domain::{
-    Breaker, Change, Event, FanOut, Group, Lane, Listed, Notification, Operation, OperationId, Reading,
+    Breaker, Change, Event, FanOut, Group, Listed, Notification, Operation, OperationId, Reading,
     Registration, Response, SystemChange, Timestamp,
 };
 use crate::ports::{
@@ -102,24 +98,9 @@ impl SqliteJournal {
 
     async fn put(&self, event: &Event, work: &Work) -> Result<Taken, JournalError> {
         let body = self.seal.pack(&event_place(&event.identity.0), event)?;
-        let (work, bytes) = match work {
-            Work::Operations(operations) => {
-                let rows = operations.iter().map(|operation| self.rows(operation));
-                let rows = rows.collect::<Result<Vec<_>, _>>()?;
-                let bytes = rows.iter().map(|(.., row)| row.state.len()).sum();
-                (WorkRows::Operations(rows), bytes)
-            }
-            Work::FanOut(groups) => (WorkRows::FanOut(groups.clone()), 0),
-        };
-        let event = event.clone();
-        let bytes = body.len() + bytes;
+        let (event, work) = (event.clone(), WorkRows::of(work, &self.seal)?);
+        let bytes = body.len() + work.bytes();
         self.writer.write(bytes, move |connection| events::accept(connection, &event, &body, &work)).await
-    }
-
-    /// A new operation, with the fingerprint of its account's key.
-    fn rows(&self, operation: &Operation) -> Result<(Lane, String, OperationRow), JournalError> {
-        let of_account = self.seal.fingerprint(&account_key(operation.lane.i_account));
-        Ok((operation.lane.clone(), of_account, OperationRow::of(operation, &self.seal, true)?))
     }
 
     async fn read<T: Send + 'static>(
@@ -144,16 +125,7 @@ impl Journal for SqliteJournal {
             match self.put(&event, &work).await? {
                 Taken::New => return Ok(Acceptance::New),
                 Taken::Known => return Ok(Acceptance::Repeated),
-                Taken::OfAnother => {
-                    let other = event.other_identity();
-                    tracing::warn!(event = %event.identity, stored_as = %other, "an event's number came again for another event");
-                    if let Work::Operations(operations) = &mut work {
-                        for operation in operations {
-                            operation.event.identity = other.clone();
-                        }
-                    }
-                    event.identity = other;
-                }
+                Taken::OfAnother => as_another(&mut event, &mut work),
             }
         }
     }
@@ -180,12 +152,8 @@ impl Journal for SqliteJournal {
         page: Vec<(Operation, Listed)>,
         to: Option<FanOut>,
     ) -> Result<usize, JournalError> {
-        let mut made = Vec::with_capacity(page.len());
-        for (operation, Listed { closed, .. }) in &page {
-            let (lane, of_account, row) = self.rows(operation)?;
-            made.push(Made { lane, of_account, closed: *closed, row });
-        }
-        let (from, bytes) = (from.clone(), made.iter().map(|made| made.row.state.len()).sum());
+        let made = made(&page, &self.seal)?;
+        let (from, bytes) = (from.clone(), made.iter().map(|made| made.new.row.state.len()).sum());
         let work = move |connection: &Connection| fan_outs::go_on(connection, &from, &made, to.as_ref());
         self.writer.write_patiently(bytes, work).await
     }
@@ -261,7 +229,7 @@ impl Journal for SqliteJournal {
     }
 
     async fn record_reading(&self, id: &str, reading: Reading, now: Timestamp) -> Result<(), JournalError> {
-        let rows = notifications::rows(id, &reading, &self.seal)?;
+        let rows = ReadingRows::of(id, &reading, &self.seal)?;
         let id = id.to_owned();
         let work = move |connection: &Connection| notifications::record(connection, &id, &rows, now);
         self.writer.write_patiently(0, work).await
@@ -341,15 +309,15 @@ impl Journal for SqliteJournal {
     }
 
     async fn breakers(&self) -> Result<BTreeMap<Group, Breaker>, JournalError> {
-        self.of_groups(Table::Breaker).await
+        self.of_groups(OfGroups::Breaker).await
     }
 
     async fn keep_breaker(&self, group: &Group, breaker: &Breaker) -> Result<(), JournalError> {
-        self.keep_of_group(Table::Breaker, group, breaker).await
+        self.keep_of_group(OfGroups::Breaker, group, breaker).await
     }
 
     async fn registrations(&self) -> Result<BTreeMap<Group, Registration>, JournalError> {
-        self.of_groups(Table::Registration).await
+        self.of_groups(OfGroups::Registration).await
     }
 
     async fn keep_registration(
@@ -357,7 +325,7 @@ impl Journal for SqliteJournal {
         group: &Group,
         registration: &Registration,
     ) -> Result<(), JournalError> {
-        self.keep_of_group(Table::Registration, group, registration).await
+        self.keep_of_group(OfGroups::Registration, group, registration).await
     }
 
     async fn alive(&self, now: Timestamp) -> Result<Option<Timestamp>, JournalError> {

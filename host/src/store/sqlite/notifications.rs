@@ -2,10 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::super::rows::{account_key, reply_place, signal_place};
-use super::super::seal::Seal;
+use super::super::written::{ReadingRows, SignalRow, Whom};
 use super::{changes, lanes, sql};
-use crate::domain::{Correlation, Group, IAccount, Otherwise, Reading, Timestamp};
+use crate::domain::{Correlation, Group, IAccount, Otherwise, Timestamp};
 use crate::ports::{Delivered, JournalError};
 
 /// The notification that this one repeats, with its reply, still sealed; `None`: it is new.
@@ -57,48 +56,6 @@ pub fn set_aside(connection: &Connection, id: &str) -> Result<(), JournalError> 
         .and_then(|mut update| update.execute([id]))
         .map_err(sql)?;
     Ok(())
-}
-
-/// A reading, sealed and ready to be written.
-pub struct ReadingRows {
-    reply: Vec<u8>,
-    unread: bool,
-    signals: Vec<SignalRow>,
-}
-
-struct SignalRow {
-    sender_id: Option<String>,
-    correlation: Correlation,
-    /// The fingerprint of what it names, as indexes have it.
-    key: String,
-    otherwise: Otherwise,
-    payload: Vec<u8>,
-}
-
-pub fn rows(notification: &str, reading: &Reading, seal: &Seal) -> Result<ReadingRows, JournalError> {
-    let place = signal_place(notification);
-    let row = |signal: &crate::domain::Signal| {
-        Ok(SignalRow {
-            sender_id: signal.id.clone(),
-            correlation: signal.correlation.clone(),
-            key: seal.fingerprint(&named(&signal.correlation)),
-            otherwise: signal.otherwise,
-            payload: seal.pack(&place, &signal.payload)?,
-        })
-    };
-    Ok(ReadingRows {
-        reply: seal.pack(&reply_place(notification), &reading.reply)?,
-        unread: reading.unread.is_some(),
-        signals: reading.signals.iter().map(row).collect::<Result<_, JournalError>>()?,
-    })
-}
-
-fn named(whom: &Correlation) -> String {
-    match whom {
-        Correlation::Key(key) => format!("key:{key}"),
-        Correlation::IAccount(account) => account_key(*account),
-        Correlation::AccountId(id) => format!("account-id:{}", id.0),
-    }
 }
 
 pub fn keep_reply(connection: &Connection, id: &str, sealed: &[u8]) -> Result<(), JournalError> {
@@ -214,12 +171,6 @@ pub fn park_unclaimed(connection: &Connection, since: Timestamp, most: usize) ->
         )
         .and_then(|mut update| update.execute(params![since.millis(), most]))
         .map_err(sql)
-}
-
-enum Whom {
-    Open(i64),
-    Closed(i64),
-    Nobody,
 }
 
 fn resolve(connection: &Connection, group: &str, row: &SignalRow) -> Result<Whom, JournalError> {

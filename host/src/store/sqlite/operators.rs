@@ -3,12 +3,11 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
-use super::super::rows::{StoredOperation, i_account, timeline_place};
-use super::super::seal::Seal;
-use super::lanes::{self, StoredHead};
-use super::sql;
-use crate::domain::{Group, Note, Operation, OperationId, Person, State, Timestamp};
-use crate::ports::{Audit, AuditsSought, Claim, JournalError, Line, Sought, Told};
+use super::super::rows::{StoredOperation, i_account};
+use super::super::stored::{LeasedLane, StoredTold};
+use super::{lanes, sql};
+use crate::domain::{Group, OperationId, Person, State, Timestamp};
+use crate::ports::{Audit, AuditsSought, Claim, JournalError, Line, Sought};
 
 /// The state in which a person sees an operation. Whoever moves a lane whose head was not read yet reads it now; and
 /// of a group whose requests do not leave, what has one to send is held.
@@ -71,13 +70,6 @@ fn line(row: &rusqlite::Row<'_>) -> rusqlite::Result<Line> {
     })
 }
 
-/// An operation with its timeline, still sealed.
-pub struct StoredTold {
-    operation: StoredOperation,
-    notes: Vec<(i64, Vec<u8>)>,
-    head: Option<String>,
-}
-
 pub fn told(connection: &Connection, id: &str) -> Result<Option<StoredTold>, JournalError> {
     let seq = connection
         .prepare_cached("SELECT seq FROM operation WHERE id = ?1 AND word <> 'purged'")
@@ -128,26 +120,8 @@ fn head_beside(connection: &Connection, seq: i64) -> Result<Option<String>, Jour
         .map_err(sql)
 }
 
-impl StoredTold {
-    pub fn read(self, seal: &Seal) -> Result<Told, JournalError> {
-        let operation: Operation = self.operation.read(seal)?;
-        let place = timeline_place(&operation.id.0);
-        let note = |(at, sealed): (i64, Vec<u8>)| {
-            Ok((Timestamp::from_millis(at), seal.unpack::<Note>(&place, &sealed)?))
-        };
-        let timeline = self.notes.into_iter().map(note).collect::<Result<_, JournalError>>()?;
-        let stands_behind =
-            self.head.map(OperationId).filter(|head| operation.stage.is_open() && *head != operation.id);
-        Ok(Told { operation, timeline, stands_behind })
-    }
-}
-
 /// Takes the lane of an operation, if that stands first in it and nobody moves it.
-pub fn take(
-    connection: &Connection,
-    id: &str,
-    claim: &Claim,
-) -> Result<Option<(i64, u64, StoredHead)>, JournalError> {
+pub fn take(connection: &Connection, id: &str, claim: &Claim) -> Result<Option<LeasedLane>, JournalError> {
     let lane: Option<(i64, i64)> = connection
         .prepare_cached(
             "UPDATE lane SET owner = ?1, lease_until = ?2, epoch = epoch + 1, due = ?4, sends = 0, looks = 0

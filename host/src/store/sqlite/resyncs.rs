@@ -3,21 +3,12 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::super::rows::{OperationRow, applied_place, event_place, i_account};
-use super::super::seal::Seal;
-use super::events::{self, Taken, WorkRows};
-use super::{SqliteJournal, sql};
-use crate::domain::resync::essence;
-use crate::domain::{Difference, Differing, Event, Group, LaidDown, Lane, Resync, Wanted};
+use super::super::rows::i_account;
+use super::super::stored::StoredLane;
+use super::super::written::{AdoptedRows, DIFFERING_MAX, Taken, WorkRows, done_with};
+use super::{SqliteJournal, events, sql};
+use crate::domain::{Difference, Differing, Event, Group, LaidDown, Lane, Resync};
 use crate::ports::{Adopted, Compared, JournalError, Resyncs};
-
-/// Of what differs so many are listed; all are counted.
-const DIFFERING_MAX: i64 = 10_000;
-
-/// The fingerprint of what an operation was laid down with; none of one that leaves nothing to compare with.
-pub fn done_with(laid_down: &LaidDown, seal: &Seal) -> Option<String> {
-    (laid_down.wanted != Wanted::Gone).then(|| seal.fingerprint(&format!("laid-down:{}", essence(laid_down))))
-}
 
 fn failed(error: &serde_json::Error) -> JournalError {
     JournalError::Failed(error.to_string())
@@ -90,14 +81,6 @@ fn differing(connection: &Connection, behind: u64, most: usize) -> rusqlite::Res
         .collect()
 }
 
-/// A lane as it stands, what stands in it still sealed.
-#[derive(Default)]
-struct StoredLane {
-    open: bool,
-    done_with: Option<String>,
-    applied: Option<Vec<u8>>,
-}
-
 fn stored(connection: &Connection, lane: &Lane) -> rusqlite::Result<StoredLane> {
     let read =
         |row: &Row<'_>| Ok(StoredLane { open: row.get(0)?, done_with: row.get(1)?, applied: row.get(2)? });
@@ -133,29 +116,14 @@ fn unseen(
         .collect()
 }
 
-/// What was found of an account, sealed and ready to be written.
-struct AdoptedRows {
-    lane: Lane,
-    of_account: String,
-    row: OperationRow,
-    keys: Vec<String>,
-    applied: Option<Vec<u8>>,
-    done_with: Option<String>,
-}
-
-fn adopt(
-    connection: &Connection,
-    event: &Event,
-    body: &[u8],
-    rows: AdoptedRows,
-) -> Result<bool, JournalError> {
-    let AdoptedRows { lane, of_account, row, keys, applied, done_with } = rows;
+fn adopt(connection: &Connection, rows: AdoptedRows) -> Result<bool, JournalError> {
+    let AdoptedRows { event, body, new, keys, applied, done_with } = rows;
+    let lane = new.lane.clone();
     if stored(connection, &lane).map_err(sql)?.open {
         return Ok(false);
     }
-    let id = row.id.clone();
-    let work = WorkRows::Operations(vec![(lane.clone(), of_account, row)]);
-    match events::accept(connection, event, body, &work)? {
+    let id = new.row.id.clone();
+    match events::accept(connection, &event, &body, &WorkRows::Operations(vec![new]))? {
         Taken::New => {}
         // It was stored before a crash.
         Taken::Known | Taken::OfAnother => return Ok(true),
@@ -182,11 +150,9 @@ fn adopt(
 
 impl SqliteJournal {
     async fn lane_as_it_stands(&self, lane: &Lane) -> Result<(Compared, Option<String>), JournalError> {
-        let (of, place) = (lane.clone(), applied_place(&lane.group.0, lane.i_account.0.cast_signed()));
+        let of = lane.clone();
         let stored = self.read(&self.counter, move |connection| stored(connection, &of).map_err(sql)).await?;
-        let known = stored.applied.is_some() || stored.done_with.is_some();
-        let applied = stored.applied.map(|sealed| self.seal.unpack(&place, &sealed)).transpose()?;
-        Ok((Compared { open: stored.open, known, same: false, applied }, stored.done_with))
+        stored.read(lane, &self.seal)
     }
 }
 
@@ -239,23 +205,7 @@ impl Resyncs for SqliteJournal {
     }
 
     async fn adopt(&self, event: &Event, found: Adopted) -> Result<bool, JournalError> {
-        let Adopted { operation, applied, as_wanted } = found;
-        let (lane, of_account, row) = self.rows(&operation)?;
-        let mut keys: Vec<String> = operation.keys.iter().map(|key| format!("key:{key}")).collect();
-        let laid_down = operation.laid_down.as_ref();
-        let subscriber = laid_down.and_then(|laid_down| laid_down.subscriber.as_ref());
-        keys.extend(subscriber.map(|subscriber| format!("account-id:{}", subscriber.account_id.0)));
-        let place = applied_place(&lane.group.0, lane.i_account.0.cast_signed());
-        let applied = applied.filter(|applied| !applied.is_null());
-        let rows = AdoptedRows {
-            of_account,
-            row,
-            keys: keys.iter().map(|key| self.seal.fingerprint(key)).collect(),
-            applied: applied.map(|applied| self.seal.pack(&place, &applied)).transpose()?,
-            done_with: laid_down.filter(|_| as_wanted).and_then(|it| done_with(it, &self.seal)),
-            lane,
-        };
-        let (event, body) = (event.clone(), self.seal.pack(&event_place(&event.identity.0), event)?);
-        self.writer.write_patiently(0, move |connection| adopt(connection, &event, &body, rows)).await
+        let rows = AdoptedRows::of(event, found, &self.seal)?;
+        self.writer.write_patiently(0, move |connection| adopt(connection, rows)).await
     }
 }

@@ -2,94 +2,12 @@
 
 use rusqlite::{Connection, ToSql, params};
 
-use super::super::rows::{OperationRow, applied_place, status_place, timeline_place};
-use super::super::seal::Seal;
-use super::lanes::{Beside, beside, claim_kept_signals, prolong, take_over_signals};
-use super::{resyncs, sql};
-use crate::domain::{Change, Group, IAccount, Json, Note, State, Timestamp};
+use super::super::stored::Beside;
+use super::super::written::SaveRows;
+use super::lanes::{beside, claim_kept_signals, prolong, take_over_signals};
+use super::sql;
+use crate::domain::Timestamp;
 use crate::ports::{JournalError, Lease};
-
-/// A change, sealed and ready to be written.
-pub struct SaveRows {
-    operation: OperationRow,
-    group: Group,
-    i_account: IAccount,
-    /// Absent: as it stands. `Some(None)`: nothing stands.
-    applied: Option<Option<Vec<u8>>>,
-    /// Fingerprints, and whether the adapter named them.
-    keys: Vec<(String, bool)>,
-    notes: Vec<(&'static str, Vec<u8>)>,
-    statuses: Vec<(String, &'static str, Vec<u8>)>,
-    forgets_since: Option<Timestamp>,
-    took_signal: bool,
-    /// What its lane is done with. Absent: as it stands. `Some(None)`: nobody can say.
-    done_with: Option<Option<String>>,
-}
-
-impl SaveRows {
-    pub fn of(change: &Change, seal: &Seal) -> Result<Self, JournalError> {
-        let operation = &change.operation;
-        let lane = &operation.lane;
-        let place = applied_place(&lane.group.0, lane.i_account.0.cast_signed());
-        let sealed = |applied: &Json| match applied.is_null() {
-            true => Ok(None),
-            false => seal.pack(&place, applied).map(Some),
-        };
-        let note_place = timeline_place(&operation.id.0);
-        let mut notes = Vec::with_capacity(change.notes.len());
-        for note in &change.notes {
-            notes.push((note.word(), seal.pack(&note_place, note)?));
-        }
-        let mut statuses = Vec::with_capacity(change.statuses.len());
-        for (service, said) in &change.statuses {
-            let place = status_place(lane.i_account, service);
-            statuses.push((service.0.clone(), said.status.word(), seal.pack(&place, said)?));
-        }
-        Ok(Self {
-            operation: OperationRow::of(operation, seal, is_laid_down_now(change))?,
-            group: lane.group.clone(),
-            i_account: lane.i_account,
-            applied: change.applied.as_ref().map(sealed).transpose()?,
-            keys: new_keys(change).iter().map(|(key, named)| (seal.fingerprint(key), *named)).collect(),
-            notes,
-            statuses,
-            forgets_since: change.forgets_since,
-            took_signal: change.took_signal,
-            done_with: done_with(change, seal),
-        })
-    }
-
-    pub fn bytes(&self) -> usize {
-        let laid_down = self.operation.laid_down.as_ref().map_or(0, Vec::len);
-        self.operation.state.len() + laid_down + self.notes.iter().map(|(_, note)| note.len()).sum::<usize>()
-    }
-}
-
-/// What is laid down stays as it is to the letter, so it is sealed and written once.
-fn is_laid_down_now(change: &Change) -> bool {
-    change.notes.iter().any(|note| matches!(note, Note::LaidDown { .. }))
-}
-
-/// Once an operation is laid down nobody can say what its lane is done with, until one ends as was wanted.
-fn done_with(change: &Change, seal: &Seal) -> Option<Option<String>> {
-    let operation = &change.operation;
-    if is_laid_down_now(change) {
-        return Some(None);
-    }
-    let laid_down = operation.laid_down.as_ref().filter(|_| State::of(operation) == State::Done)?;
-    Some(resyncs::done_with(laid_down, seal))
-}
-
-/// What its adapter named, and the account's own ID when it is laid down.
-fn new_keys(change: &Change) -> Vec<(String, bool)> {
-    let mut keys: Vec<_> = change.keys.iter().map(|key| (format!("key:{key}"), true)).collect();
-    if is_laid_down_now(change) {
-        let laid_down = change.operation.laid_down.as_ref();
-        let subscriber = laid_down.and_then(|frozen| frozen.subscriber.as_ref());
-        keys.extend(subscriber.map(|subscriber| (format!("account-id:{}", subscriber.account_id.0), false)));
-    }
-    keys
-}
 
 pub fn save(
     connection: &Connection,

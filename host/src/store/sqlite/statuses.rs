@@ -2,10 +2,9 @@
 
 use rusqlite::{Connection, params};
 
-use super::super::rows::{i_account, status_place};
-use super::super::seal::Seal;
+use super::super::stored::StoredStatus;
 use super::sql;
-use crate::domain::{Group, IAccount, Service, Timestamp};
+use crate::domain::{Group, IAccount, Timestamp};
 use crate::ports::{JournalError, StatusUpdate};
 
 /// What a group says from now on of an account in a service; written in the transaction of the change
@@ -51,34 +50,6 @@ pub fn forget_others(connection: &Connection, known: &[Group]) -> Result<usize, 
     connection
         .execute("DELETE FROM status_part WHERE grp NOT IN (SELECT value FROM json_each(?1))", [known])
         .map_err(sql)
-}
-
-pub struct StoredStatus {
-    i_account: i64,
-    service: String,
-    version: i64,
-    said: Vec<u8>,
-    told: Option<Vec<u8>>,
-    attempts: u32,
-}
-
-impl StoredStatus {
-    pub fn place(&self) -> (i64, String) {
-        (self.i_account, self.service.clone())
-    }
-
-    pub fn read(self, seal: &Seal) -> Result<StatusUpdate, JournalError> {
-        let (i_account, service) = (i_account(self.i_account), Service(self.service));
-        let place = status_place(i_account, &service);
-        Ok(StatusUpdate {
-            i_account,
-            said: seal.unpack(&place, &self.said)?,
-            told: self.told.map(|told| seal.unpack(&place, &told)).transpose()?,
-            service,
-            version: self.version.cast_unsigned(),
-            attempts: self.attempts,
-        })
-    }
 }
 
 pub fn due(connection: &Connection, now: Timestamp, most: usize) -> Result<Vec<StoredStatus>, JournalError> {

@@ -4,29 +4,10 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::super::marks::{Asked, Left};
-use super::super::rows::i_account;
+use super::super::stored::{subject, subject_key};
 use super::{SqliteJournal, sql};
-use crate::domain::{Digest, Group, Lane, OperationId, Subject, Suspect, Timestamp, suspect};
+use crate::domain::{Digest, OperationId, Subject, Suspect, Timestamp, suspect};
 use crate::ports::{JournalError, Mark, Suspects};
-
-/// By what a subject is known: its kind and its id.
-fn key(subject: &Subject) -> (&'static str, String) {
-    match subject {
-        Subject::Lane(lane) => ("account", lane.i_account.0.cast_signed().to_string()),
-        Subject::Notification { id, .. } => ("notification", id.clone()),
-        Subject::Errand { what, .. } => ("errand", what.clone()),
-    }
-}
-
-fn subject(kind: &str, group: String, id: String) -> Option<Subject> {
-    let group = Group(group);
-    match kind {
-        "account" => Some(Subject::Lane(Lane { i_account: i_account(id.parse().ok()?), group })),
-        "notification" => Some(Subject::Notification { group, id }),
-        "errand" => Some(Subject::Errand { group, what: id }),
-        _ => None,
-    }
-}
 
 /// Whatever was marked when a process died counts once.
 fn count(connection: &Connection, left: &Left, now: Timestamp) -> rusqlite::Result<()> {
@@ -38,7 +19,7 @@ fn count(connection: &Connection, left: &Left, now: Timestamp) -> rusqlite::Resu
         return Ok(());
     }
     for Asked { subject, adapter } in &left.asked {
-        let (kind, id) = key(subject);
+        let (kind, id) = subject_key(subject);
         connection
             .prepare_cached(
                 "INSERT INTO suspect (kind, grp, id, adapter, deaths, at) VALUES (?1, ?2, ?3, ?4, 1, ?5)
@@ -94,7 +75,7 @@ fn known(row: &Row<'_>) -> rusqlite::Result<Option<Suspect>> {
 }
 
 fn acquit(connection: &Connection, Asked { subject, adapter }: &Asked) -> rusqlite::Result<()> {
-    let (kind, id) = key(subject);
+    let (kind, id) = subject_key(subject);
     connection
         .prepare_cached("DELETE FROM suspect WHERE kind = ?1 AND grp = ?2 AND id = ?3 AND adapter = ?4")?
         .execute(params![kind, subject.group().0, id, adapter.to_string()])?;
@@ -102,7 +83,7 @@ fn acquit(connection: &Connection, Asked { subject, adapter }: &Asked) -> rusqli
 }
 
 fn reprieve(connection: &Connection, Asked { subject, adapter }: &Asked) -> rusqlite::Result<()> {
-    let (kind, id) = key(subject);
+    let (kind, id) = subject_key(subject);
     connection
         .prepare_cached(
             "UPDATE suspect SET deaths = 0 WHERE kind = ?1 AND grp = ?2 AND id = ?3 AND adapter = ?4",

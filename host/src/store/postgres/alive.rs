@@ -1,0 +1,25 @@
+//! When a host last ran.
+
+use super::connection::{Connection, Failure};
+use crate::domain::Timestamp;
+
+/// Says that one runs now, and when one did before.
+pub async fn tell(on: &Connection, now: Timestamp) -> Result<Option<Timestamp>, Failure> {
+    let last = on.optional("SELECT value FROM meta WHERE name = 'alive'", &[]).await?;
+    on.execute(
+        "INSERT INTO meta (name, value) VALUES ('alive', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        &[&now.millis().to_string()],
+    )
+    .await?;
+    Ok(last.and_then(|row| row.get::<_, String>(0).parse().ok()).map(Timestamp::from_millis))
+}
+
+pub async fn ping(on: &Connection) -> Result<(), Failure> {
+    on.execute(
+        "INSERT INTO meta (name, value) VALUES ('ping', '0')
+         ON CONFLICT (name) DO UPDATE SET value = CASE meta.value WHEN '0' THEN '1' ELSE '0' END",
+        &[],
+    )
+    .await
+    .map(drop)
+}

@@ -1,0 +1,123 @@
+//! Events, and the operations that they make.
+
+use super::super::rows::OperationRow;
+use super::super::written::{NewOperation, Taken, WorkRows, whose};
+use super::connection::{Connection, Failure};
+use super::{fan_outs, lanes};
+use crate::domain::{Event, Lane};
+use crate::ports::DeadLetter;
+
+pub async fn accept(on: &Connection, event: &Event, body: &[u8], work: &WorkRows) -> Result<Taken, Failure> {
+    let (i_account, i_customer) = whose(event);
+    let new = on
+        .execute(
+            "INSERT INTO event (identity, name, i_account, i_customer, received_at, body)
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (identity) DO NOTHING",
+            &[&event.identity.0, &event.name, &i_account, &i_customer, &event.received_at.millis(), &body],
+        )
+        .await?;
+    if new == 0 {
+        return Ok(if is_the_same(on, event).await? { Taken::Known } else { Taken::OfAnother });
+    }
+    match work {
+        WorkRows::Operations(operations) => {
+            hold_accounts(on, operations.iter()).await?;
+            for operation in operations {
+                insert_operation(on, event, operation).await?;
+            }
+        }
+        WorkRows::FanOut(groups) => fan_outs::begin(on, event, groups).await?,
+    }
+    Ok(Taken::New)
+}
+
+/// A signal for one of these accounts comes before its operation, or after it.
+pub async fn hold_accounts(
+    on: &Connection,
+    operations: impl Iterator<Item = &NewOperation>,
+) -> Result<(), Failure> {
+    let mut keys: Vec<(&str, &str)> =
+        operations.map(|new| (new.lane.group.0.as_str(), new.of_account.as_str())).collect();
+    keys.sort_unstable();
+    for of_group in keys.chunk_by(|one, other| one.0 == other.0) {
+        let keys: Vec<&str> = of_group.iter().map(|(_, key)| *key).collect();
+        lanes::hold_keys(on, of_group[0].0, &keys).await?;
+    }
+    Ok(())
+}
+
+/// Writes an operation behind the others of its lane, and gives it the signals that wait for it.
+pub async fn insert_operation(
+    on: &Connection,
+    event: &Event,
+    NewOperation { lane, of_account, row }: &NewOperation,
+) -> Result<(), Failure> {
+    let lane_id = hold_lane(on, lane).await?;
+    let seq = insert_row(on, lane_id, event, row).await?;
+    lanes::claim_kept_signals(on, &lane.group, of_account, seq).await?;
+    lanes::settle(on, lane_id, event.received_at.millis()).await
+}
+
+/// Numbers of events come again after PortaBilling was restored from a copy.
+async fn is_the_same(on: &Connection, event: &Event) -> Result<bool, Failure> {
+    let (i_account, i_customer) = whose(event);
+    let row = on
+        .one(
+            "SELECT name = $2 AND i_account IS NOT DISTINCT FROM $3 AND i_customer IS NOT DISTINCT FROM $4
+             FROM event WHERE identity = $1",
+            &[&event.identity.0, &event.name, &i_account, &i_customer],
+        )
+        .await?;
+    Ok(row.get(0))
+}
+
+async fn insert_row(on: &Connection, lane: i64, event: &Event, row: &OperationRow) -> Result<i64, Failure> {
+    let received_at = event.received_at.millis();
+    let inserted = on
+        .one(
+            "INSERT INTO operation (id, lane, event, stage, word, open, gives_way, compare_at, due, received_at, changed_at,
+                                    ended_at, laid_down, state)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $9, CASE WHEN $6 THEN NULL ELSE $9::bigint END, $10, $11)
+             RETURNING seq",
+            &[
+                &row.id,
+                &lane,
+                &event.identity.0,
+                &row.stage,
+                &row.word,
+                &row.open,
+                &i32::from(row.gives_way),
+                &row.due,
+                &received_at,
+                &row.laid_down,
+                &row.state,
+            ],
+        )
+        .await?;
+    Ok(inserted.get(0))
+}
+
+/// The lane, made when there is none, and held.
+async fn hold_lane(on: &Connection, lane: &Lane) -> Result<i64, Failure> {
+    if let Some(id) = lanes::hold_of(on, &lane.group.0, lane.i_account).await? {
+        return Ok(id);
+    }
+    // Somebody else may be making it.
+    let made = on
+        .one(
+            "INSERT INTO lane (grp, i_account) VALUES ($1, $2)
+             ON CONFLICT (grp, i_account) DO UPDATE SET grp = excluded.grp RETURNING id",
+            &[&lane.group.0, &lane.i_account.0.cast_signed()],
+        )
+        .await?;
+    Ok(made.get(0))
+}
+
+pub async fn keep_dead_letter(on: &Connection, letter: &DeadLetter, body: &[u8]) -> Result<(), Failure> {
+    on.execute(
+        "INSERT INTO dead_letter (id, at, why, body) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING",
+        &[&letter.id, &letter.at.millis(), &letter.why, &body],
+    )
+    .await
+    .map(drop)
+}

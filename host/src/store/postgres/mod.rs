@@ -1,0 +1,391 @@
+//! The journal on PostgreSQL: a transaction for each write, over a bounded number of connections. PostgreSQL brings
+//! the commits of several to the disk in one go, so nothing is gathered here.
+//!
+//! Each statement sees what is committed at its moment, and whoever decides by what he read holds it first: a lane
+//! by its row, what signals and operations find each other by by its key. The order is keys, lanes, statuses; where
+//! two wait for each other all the same, PostgreSQL sends one back, and he begins again.
+
+mod alive;
+mod by_group;
+mod changes;
+mod connection;
+mod database;
+mod events;
+mod fan_outs;
+mod lanes;
+mod looks;
+mod notifications;
+mod operators;
+mod overview;
+mod owners;
+mod purge;
+mod refusal;
+mod resyncs;
+mod save;
+pub mod schema;
+mod sole;
+mod statuses;
+mod suspects;
+mod tls;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use self::connection::{Connection, Failure};
+use self::database::{Database, Patience};
+use self::owners::Owners;
+use super::Lock;
+use super::marks::Marks;
+use super::rows::{dead_letter_place, event_place, notification_place, reply_place};
+use super::seal::Seal;
+use super::stored::OfGroups;
+use super::written::{ReadingRows, SaveRows, Taken, WorkRows, as_another, made};
+use crate::domain::{
+    Breaker, Change, Event, FanOut, Group, Listed, Notification, Operation, OperationId, Reading,
+    Registration, Response, SystemChange, Timestamp,
+};
+use crate::ports::{
+    Acceptance, Audit, Claim, DeadLetter, Delivered, Held, Journal, JournalError, Kept, Lease, Leased,
+    Overview, Purge, Purged, StatusUpdate, Work, World,
+};
+use crate::secret::Secret;
+
+pub use database::{Authorities, Server};
+pub use refusal::Refusal;
+
+/// Where the journal is when it is on PostgreSQL.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub server: Server,
+    /// As a person may read it.
+    pub name: String,
+    /// What seals; each instance is given the same.
+    pub key: SealingKey,
+    /// Where another one works on it, this one waits for its end.
+    pub stands_by: bool,
+}
+
+/// The key's bytes, in base64.
+#[derive(Clone, Debug)]
+pub struct SealingKey(pub Secret);
+
+impl SealingKey {
+    fn seal(&self) -> Option<Seal> {
+        super::seal::key_of_text(self.0.expose()).map(Seal::new)
+    }
+
+    /// Whether it is as long as a key is.
+    pub fn is_one(&self) -> bool {
+        super::seal::key_of_text(self.0.expose()).is_some()
+    }
+}
+
+pub struct PostgresJournal {
+    database: Arc<Database>,
+    seal: Seal,
+    marks: Marks,
+    owners: Owners,
+    /// Of the directory in which these stand.
+    _lock: Lock,
+}
+
+impl Settings {
+    fn database(&self, world: Arc<dyn World>) -> Result<(Database, Seal), Refusal> {
+        let unusable = |why| Refusal::Unusable { server: self.name.clone(), why };
+        let seal = self.key.seal().ok_or_else(|| unusable("its key is none".to_owned()))?;
+        Ok((Database::new(&self.server, world).map_err(unusable)?, seal))
+    }
+
+    /// Whether a host could use it. Nothing is changed.
+    pub async fn check(&self, world: Arc<dyn World>) -> Result<(), Refusal> {
+        let (database, seal) = self.database(world)?;
+        schema::check(&database, &self.name, &seal).await
+    }
+}
+
+impl PostgresJournal {
+    pub(super) async fn open(
+        settings: &Settings,
+        directory: &Path,
+        world: Arc<dyn World>,
+        lock: Lock,
+    ) -> Result<Self, Refusal> {
+        let (database, seal) = settings.database(world)?;
+        let database = Arc::new(database);
+        schema::check(&database, &settings.name, &seal).await?;
+        // Before anything is changed: a newer one that stands by must not change what an older one works on.
+        sole::keep(&database, &settings.name, settings.stands_by).await?;
+        schema::open(&database, &settings.name, &seal).await?;
+        let file = |name: &str| directory.join(name);
+        let marks = Marks::open(&file("journal.asked"))
+            .map_err(|source| Refusal::File { path: file("journal.asked"), source })?;
+        let unwritten = |source| Refusal::File { path: file("journal.owners"), source };
+        let (owners, gone) = Owners::open(&file("journal.owners")).map_err(unwritten)?;
+        let gone = &gone;
+        let begin = |on: Connection| async move {
+            // Whoever held a lane from here is no more: the directory is locked for this process. Of anybody else
+            // nobody knows, and his leases run out.
+            let free = "UPDATE lane SET owner = NULL, lease_until = NULL WHERE owner = ANY ($1)";
+            on.execute(free, &[gone]).await?;
+            // Adapters may have changed: what none could read is read again.
+            on.execute("UPDATE notification SET unread = 1 WHERE unread = 2", &[]).await.map(drop)
+        };
+        let unusable =
+            |error: JournalError| Refusal::Unusable { server: settings.name.clone(), why: error.to_string() };
+        database.write(Patience::None, begin).await.map_err(unusable)?;
+        owners.begin().map_err(unwritten)?;
+        Ok(Self { database, seal, marks, owners, _lock: lock })
+    }
+
+    /// Cancelled when the process must end: nobody can say what was committed, or somebody else has the database.
+    pub fn failed(&self) -> CancellationToken {
+        self.database.failed().clone()
+    }
+
+    /// Writes what is under way.
+    async fn patiently<T, F>(&self, work: impl Fn(Connection) -> F) -> Result<T, JournalError>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        self.database.write(Patience::Some, work).await
+    }
+}
+
+#[async_trait]
+impl Journal for PostgresJournal {
+    async fn accept(&self, mut event: Event, mut work: Work) -> Result<Acceptance, JournalError> {
+        loop {
+            let body = &self.seal.pack(&event_place(&event.identity.0), &event)?;
+            let (taking, rows) = (&event, &WorkRows::of(&work, &self.seal)?);
+            let accept = |on| async move { events::accept(&on, taking, body, rows).await };
+            match self.database.write(Patience::None, accept).await? {
+                Taken::New => return Ok(Acceptance::New),
+                Taken::Known => return Ok(Acceptance::Repeated),
+                Taken::OfAnother => as_another(&mut event, &mut work),
+            }
+        }
+    }
+
+    async fn fan_outs_due(&self, now: Timestamp, most: usize) -> Result<Vec<FanOut>, JournalError> {
+        let stored = self.database.read(|on| async move { fan_outs::due(&on, now, most).await }).await?;
+        let mut due = Vec::with_capacity(stored.len());
+        for row in stored {
+            let event = &row.event();
+            match row.read(&self.seal) {
+                Ok(fan_out) => due.push(fan_out),
+                Err(error) => {
+                    tracing::error!(%event, %error, "a fan-out is set aside");
+                    self.patiently(|on| async move { fan_outs::set_aside(&on, &event.0).await }).await?;
+                }
+            }
+        }
+        Ok(due)
+    }
+
+    async fn fan_out(
+        &self,
+        from: &FanOut,
+        page: Vec<(Operation, Listed)>,
+        to: Option<FanOut>,
+    ) -> Result<usize, JournalError> {
+        let (made, to) = (&made(&page, &self.seal)?, to.as_ref());
+        self.patiently(|on| async move { fan_outs::go_on(&on, from, made, to).await }).await
+    }
+
+    async fn keep_dead_letter(&self, letter: DeadLetter) -> Result<(), JournalError> {
+        let body = &self.seal.seal(&dead_letter_place(&letter.id), &letter.body)?;
+        let letter = &letter;
+        let keep = |on| async move { events::keep_dead_letter(&on, letter, body).await };
+        self.database.write(Patience::None, keep).await
+    }
+
+    async fn lease(&self, claim: Claim) -> Result<Leased, JournalError> {
+        self.owners.note(&claim.owner);
+        let (claim, database) = (&claim, &*self.database);
+        let (stored, next_due) =
+            self.patiently(|on| async move { lanes::lease(&on, claim, database).await }).await?;
+        let (owner, term) = (&claim.owner, claim.until.since(claim.now));
+        let mut lanes = Vec::with_capacity(stored.len());
+        for (lane, epoch, head) in stored {
+            let operation = head.operation.id.clone();
+            match head.read(&self.seal) {
+                Ok(held) => lanes.push((Lease { lane, owner: owner.clone(), epoch, term }, held)),
+                // It must not keep the lanes beside it from moving.
+                Err(error) => {
+                    tracing::error!(operation, %error, "a lane is set aside: its head cannot be read");
+                    self.patiently(|on| async move { lanes::set_aside(&on, lane).await }).await?;
+                }
+            }
+        }
+        Ok(Leased { lanes, next_due })
+    }
+
+    async fn save(&self, lease: &Lease, change: Change, now: Timestamp) -> Result<Held, JournalError> {
+        let (rows, database) = (&SaveRows::of(&change, &self.seal)?, &*self.database);
+        let save = |on| async move { save::save(&on, lease, rows, now, database).await };
+        self.patiently(save).await?.held(change.operation, &self.seal)
+    }
+
+    async fn changed_before(&self, operation: &OperationId) -> Result<Option<Timestamp>, JournalError> {
+        self.database.read(|on| async move { lanes::changed_before(&on, &operation.0).await }).await
+    }
+
+    async fn release(&self, lease: &Lease, now: Timestamp) -> Result<(), JournalError> {
+        let database = &*self.database;
+        self.patiently(|on| async move { lanes::release(&on, lease, now, database).await }).await
+    }
+
+    async fn keep_notification(&self, delivered: Delivered) -> Result<Kept, JournalError> {
+        let sealed = &self.seal.pack(&notification_place(&delivered.id), &delivered.raw)?;
+        let delivered = &delivered;
+        let keep = |on| async move { notifications::keep(&on, delivered, sealed).await };
+        let Some((id, reply)) = self.database.write(Patience::None, keep).await? else {
+            return Ok(Kept::New);
+        };
+        let opened = |sealed: Vec<u8>| match self.seal.unpack(&reply_place(&id), &sealed) {
+            Ok(reply) => Some(reply),
+            Err(error) => {
+                tracing::error!(notification = id, %error, "a first reply cannot be given again");
+                None
+            }
+        };
+        Ok(Kept::Repeated(reply.and_then(opened)))
+    }
+
+    async fn keep_reply(&self, id: &str, reply: &Response) -> Result<(), JournalError> {
+        let sealed = &self.seal.pack(&reply_place(id), reply)?;
+        self.patiently(|on| async move { notifications::keep_reply(&on, id, sealed).await }).await
+    }
+
+    async fn record_reading(&self, id: &str, reading: Reading, now: Timestamp) -> Result<(), JournalError> {
+        let rows = &ReadingRows::of(id, &reading, &self.seal)?;
+        self.patiently(|on| async move { notifications::record(&on, id, rows, now).await }).await
+    }
+
+    async fn changes_to_begin(&self, group: &Group, most: usize) -> Result<Vec<SystemChange>, JournalError> {
+        let stored =
+            self.database.read(|on| async move { changes::to_begin(&on, group, most).await }).await?;
+        let mut changes = Vec::with_capacity(stored.len());
+        for row in stored {
+            let signal = row.signal;
+            match row.read(&self.seal) {
+                Ok(change) => changes.push(change),
+                Err(error) => {
+                    tracing::error!(signal, %error, "a signal is set aside");
+                    self.patiently(|on| async move { changes::settle(&on, signal, "parked").await }).await?;
+                }
+            }
+        }
+        Ok(changes)
+    }
+
+    async fn change_begun(&self, signal: i64) -> Result<(), JournalError> {
+        self.patiently(|on| async move { changes::settle(&on, signal, "begun").await }).await
+    }
+
+    async fn unread(&self, group: &Group, most: usize) -> Result<Vec<(String, Notification)>, JournalError> {
+        let stored =
+            self.database.read(|on| async move { notifications::unread(&on, group, most).await }).await?;
+        let mut unread = Vec::with_capacity(stored.len());
+        for (id, sealed) in stored {
+            match self.seal.unpack(&notification_place(&id), &sealed) {
+                Ok(raw) => unread.push((id, raw)),
+                Err(error) => {
+                    tracing::error!(notification = id, %error, "a notification is set aside");
+                    let id = &id;
+                    self.patiently(|on| async move { notifications::set_aside(&on, id).await }).await?;
+                }
+            }
+        }
+        Ok(unread)
+    }
+
+    async fn park_unclaimed(&self, since: Timestamp, most: usize) -> Result<usize, JournalError> {
+        self.patiently(|on| async move { notifications::park_unclaimed(&on, since, most).await }).await
+    }
+
+    async fn statuses_due(&self, now: Timestamp, most: usize) -> Result<Vec<StatusUpdate>, JournalError> {
+        let stored = self.database.read(|on| async move { statuses::due(&on, now, most).await }).await?;
+        let mut due = Vec::with_capacity(stored.len());
+        for row in stored {
+            let (i_account, service) = row.place();
+            match row.read(&self.seal) {
+                Ok(update) => due.push(update),
+                Err(error) => {
+                    tracing::error!(i_account, service, %error, "a status is set aside");
+                    let service = &service;
+                    let aside = |on| async move { statuses::set_aside(&on, i_account, service).await };
+                    self.patiently(aside).await?;
+                }
+            }
+        }
+        Ok(due)
+    }
+
+    async fn status_settled(&self, update: &StatusUpdate, taken: bool) -> Result<(), JournalError> {
+        self.patiently(|on| async move { statuses::settled(&on, update, taken).await }).await
+    }
+
+    async fn status_later(&self, update: &StatusUpdate, at: Timestamp) -> Result<(), JournalError> {
+        self.patiently(|on| async move { statuses::later(&on, update, at).await }).await
+    }
+
+    async fn breakers(&self) -> Result<BTreeMap<Group, Breaker>, JournalError> {
+        self.of_groups(OfGroups::Breaker).await
+    }
+
+    async fn keep_breaker(&self, group: &Group, breaker: &Breaker) -> Result<(), JournalError> {
+        self.keep_of_group(OfGroups::Breaker, group, breaker).await
+    }
+
+    async fn registrations(&self) -> Result<BTreeMap<Group, Registration>, JournalError> {
+        self.of_groups(OfGroups::Registration).await
+    }
+
+    async fn keep_registration(
+        &self,
+        group: &Group,
+        registration: &Registration,
+    ) -> Result<(), JournalError> {
+        self.keep_of_group(OfGroups::Registration, group, registration).await
+    }
+
+    async fn alive(&self, now: Timestamp) -> Result<Option<Timestamp>, JournalError> {
+        self.patiently(|on| async move { alive::tell(&on, now).await }).await
+    }
+
+    async fn hear_only(&self, groups: &[Group]) -> Result<usize, JournalError> {
+        self.patiently(|on| async move { statuses::forget_others(&on, groups).await }).await
+    }
+
+    async fn take(&self, id: &OperationId, claim: Claim) -> Result<Option<(Lease, Held)>, JournalError> {
+        self.owners.note(&claim.owner);
+        let (claim, database) = (&claim, &*self.database);
+        let take = |on| async move { operators::take(&on, &id.0, claim, database).await };
+        let Some((lane, epoch, head)) = self.patiently(take).await? else { return Ok(None) };
+        let (owner, term) = (claim.owner.clone(), claim.until.since(claim.now));
+        Ok(Some((Lease { lane, owner, epoch, term }, head.read(&self.seal)?)))
+    }
+
+    async fn audit(&self, entry: Audit) -> Result<(), JournalError> {
+        let entry = &entry;
+        self.patiently(|on| async move { operators::audit(&on, entry).await }).await
+    }
+
+    async fn purge(&self, old: Purge) -> Result<Purged, JournalError> {
+        let old = &old;
+        self.patiently(|on| async move { purge::purge(&on, old).await }).await
+    }
+
+    async fn ping(&self) -> Result<(), JournalError> {
+        self.database.write(Patience::None, |on| async move { alive::ping(&on).await }).await
+    }
+
+    async fn overview(&self) -> Result<Overview, JournalError> {
+        self.database.read(|on| async move { overview::read(&on).await }).await
+    }
+}
