@@ -210,8 +210,16 @@ fn every_code_is_told_in_some_story() {
     let suite = workspace().join("tests/suite");
     let read = |path: &str| std::fs::read_to_string(suite.join(path)).expect("a file");
     let fixtures = FIXTURES.map(|name| read(&format!("faults/{name}"))).join("\n");
-    let stories =
-        ["compiling.rs", "faults.rs", "online.rs", "care.rs", "workbench/bad_input.rs", "workbench/tools.rs"];
+    let stories = [
+        "cases.rs",
+        "compiling.rs",
+        "faults.rs",
+        "online.rs",
+        "care.rs",
+        "postgres.rs",
+        "workbench/bad_input.rs",
+        "workbench/tools.rs",
+    ];
     let stories = stories.map(read).concat();
     for code in Code::ALL {
         let (number, name) = (code.number(), format!("Code::{code:?}"));

@@ -112,6 +112,10 @@ pub fn main() -> ExitCode {
     // Whoever uses TLS in this process uses this one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let arguments = Arguments::parse();
+    // Threads, and what they reserve, would be of what it is allowed.
+    if let Command::CompileComponent { bytes, memory, computing } = arguments.command {
+        return compile_as_told(bytes, memory, computing);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -144,7 +148,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Account(command) => looks::account(&command).await,
         Command::Audit(audit) => looks::audit(&audit).await,
         Command::Journal(command) => journal::run(&command),
-        Command::CompileComponent { bytes, memory, computing } => compile_as_told(bytes, memory, computing),
+        Command::CompileComponent { .. } => unreachable!("it needs no runtime"),
         #[cfg(feature = "simulators")]
         Command::Demo(arguments) => demo::run(&arguments).await,
         #[cfg(feature = "simulators")]

@@ -81,7 +81,9 @@ impl Stops {
         *counted += 1;
         let stops = *counted;
         if self.counts.len() > COUNTED_MAX {
-            self.counts.pop_first();
+            // Another one than this: it may be the one that never ends.
+            let other = self.counts.keys().find(|other| **other != account).copied();
+            other.map(|other| self.counts.remove(&other));
         }
         // While it is open, only what is asked as a probe says anything new.
         let counts = match self.open() {

@@ -204,8 +204,15 @@ async fn ask(operation: &Operation, core: &Core, session: &mut Option<Arc<Sessio
     }
     match answer {
         Ok((progress, by)) => {
-            core.adapter_answered(&operation.lane).await;
+            // What an older one can, says nothing of the one that serves.
+            if core.serving(group).as_ref() == Some(&by) {
+                core.adapter_answered(&operation.lane).await;
+            }
             Outcome::Decided { progress: Box::new(progress), by }
+        }
+        // Nor does where it stops, though it began that.
+        Err(AdapterError::Fault(trouble)) if core.is_gone_on_with_by_an_older(operation) => {
+            Outcome::Refused(trouble)
         }
         Err(AdapterError::Fault(trouble)) => core.stopped(operation, trouble).await,
         Err(missing @ AdapterError::NotLoaded(_)) => hold(core, &missing),

@@ -59,6 +59,13 @@ impl Core {
         Outcome::Held { trouble, until }
     }
 
+    /// Whether the last word is that of the component that began it, which serves no more.
+    pub(super) fn is_gone_on_with_by_an_older(&self, operation: &Operation) -> bool {
+        let group = &operation.lane.group;
+        let older = operation.by.as_ref().filter(|by| self.serving(group).as_ref() != Some(*by));
+        older.is_some_and(|by| self.ports.adapters.keeps(group, by))
+    }
+
     /// The adapter has answered about that account.
     pub(super) async fn adapter_answered(&self, lane: &Lane) {
         let Some(settings) = self.groups.of(&lane.group) else { return };

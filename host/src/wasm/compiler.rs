@@ -135,20 +135,22 @@ impl Compiler {
         let gone = || io::Error::other("it has no streams");
         let mut input = child.stdin.take().ok_or_else(gone)?;
         let mut output = child.stdout.take().ok_or_else(gone)?;
-        let words = child.stderr.take().ok_or_else(gone)?;
+        let mut words = child.stderr.take().ok_or_else(gone)?;
         let (mut code, mut said) = (Vec::new(), Vec::new());
-        let mut words = words.take(WORDS_BYTES_MAX);
-        let (fed, read, heard) = tokio::join!(
-            input.write_all(component),
-            output.read_to_end(&mut code),
-            words.read_to_end(&mut said)
-        );
+        let heard = async {
+            (&mut words).take(WORDS_BYTES_MAX).read_to_end(&mut said).await?;
+            // Whoever says more waits for nobody.
+            tokio::io::copy(&mut words, &mut tokio::io::sink()).await
+        };
+        let (fed, read, heard) =
+            tokio::join!(input.write_all(component), output.read_to_end(&mut code), heard);
         let status = child.wait().await?;
         // One that ended before it had read all says by its status why.
         if status.success() {
             fed?;
         }
-        read.and(heard)?;
+        read?;
+        heard?;
         drop(input);
         Ok((status, code, said))
     }
