@@ -107,6 +107,18 @@ pub enum Passes {
 }
 
 impl Failure {
+    /// PostgreSQL refused what was asked, and goes on: nothing of it stands.
+    pub fn is_the_statements_own(&self) -> bool {
+        let Self::Postgres(error) = self else { return matches!(self, Self::Journal(_)) };
+        let severity = error.as_db_error().and_then(tokio_postgres::error::DbError::parsed_severity);
+        severity == Some(tokio_postgres::error::Severity::Error)
+    }
+
+    /// It was asked about a transaction that has not been.
+    pub fn is_of_the_future(&self) -> bool {
+        matches!(self, Self::Postgres(error) if error.code() == Some(&SqlState::INVALID_PARAMETER_VALUE))
+    }
+
     pub fn passes(&self) -> Passes {
         match self {
             Self::Journal(_) => Passes::Never,

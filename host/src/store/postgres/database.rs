@@ -144,7 +144,7 @@ impl Database {
         let began = on.begin(NAMED).await?;
         self.set_clock(began.get(1));
         match work(on.clone()).await {
-            Ok(value) => self.commit(on, began.get(0)).await.map(|()| value),
+            Ok(value) => self.commit(on, began.get(0), began.get(2)).await.map(|()| value),
             Err(failure) => {
                 // What cannot be ended is closed.
                 if failure.passes() != Passes::Later {
@@ -163,14 +163,15 @@ impl Database {
     }
 
     /// A commit whose answer did not come may stand, or not: PostgreSQL knows which, as soon as it can be asked.
-    async fn commit(&self, on: Connection, id: &str) -> Result<(), Failure> {
+    async fn commit(&self, on: Connection, id: &str, token: &str) -> Result<(), Failure> {
         let Err(failure) = on.end("COMMIT").await else { return Ok(()) };
         drop(on);
-        if failure.passes() != Passes::Later {
+        // A server that panics says so of a commit that may stand on its disk.
+        if failure.is_the_statements_own() {
             return Err(failure);
         }
         tracing::warn!(error = %failure, "a commit was not answered; PostgreSQL will be asked what became of it");
-        match self.became(id).await {
+        match self.became(id, token).await {
             Some(true) => Ok(()),
             Some(false) => Err(failure),
             None => {
@@ -182,17 +183,26 @@ impl Database {
     }
 
     /// Whether that transaction was committed. There is no end to this waiting: who gave up would have to guess.
-    async fn became(&self, id: &str) -> Option<bool> {
+    async fn became(&self, id: &str, token: &str) -> Option<bool> {
         loop {
-            if let Ok(on) = self.connection().await
-                && let Ok(row) = on.one("SELECT pg_xact_status($1::text::xid8)", &[&id]).await
-            {
-                match row.get::<_, Option<&str>>(0) {
-                    Some("committed") => return Some(true),
-                    Some("aborted") => return Some(false),
-                    // Its connection is not known to be gone.
-                    Some(_) => {}
-                    None => return None,
+            if let Ok(on) = self.connection().await {
+                match on.one("SELECT pg_xact_status($1::text::xid8)", &[&id]).await {
+                    Ok(row) => match row.get::<_, Option<&str>>(0) {
+                        // A number that was lost with a crash is given again: what it wrote tells them apart.
+                        Some("committed") => {
+                            let written = "SELECT EXISTS (SELECT 1 FROM commit_mark WHERE token = $1)";
+                            if let Ok(row) = on.one(written, &[&token]).await {
+                                return Some(row.get(0));
+                            }
+                        }
+                        Some("aborted") => return Some(false),
+                        // Its connection is not known to be gone.
+                        Some(_) => {}
+                        None => return None,
+                    },
+                    // After a crash, or on a standby that took over, nobody has had that number yet.
+                    Err(failure) if failure.is_of_the_future() => return Some(false),
+                    Err(_) => {}
                 }
             }
             tokio::time::sleep(PAUSE).await;
@@ -223,8 +233,12 @@ impl Database {
 }
 
 /// What a transaction is known by, once its connection is no more; and what time it is there.
-const NAMED: &str =
-    "SELECT pg_current_xact_id()::text, (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+const NAMED: &str = "WITH mark AS (
+        INSERT INTO commit_mark (slot, token, at)
+        VALUES (current_setting('punchdown.slot'), gen_random_uuid()::text, now())
+        ON CONFLICT (slot) DO UPDATE SET token = excluded.token, at = excluded.at RETURNING token
+    )
+    SELECT pg_current_xact_id()::text, (extract(epoch FROM clock_timestamp()) * 1000)::bigint, token FROM mark";
 
 impl Authorities {
     pub fn of_pem(pem: &str) -> Result<Self, String> {
@@ -242,6 +256,8 @@ async fn prepare(client: &mut ClientWrapper) -> Result<(), HookError> {
          SET idle_in_transaction_session_timeout = {};
          SET statement_timeout = {};
          SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;
+         SET tcp_user_timeout = 20000;
+         SELECT set_config('punchdown.slot', gen_random_uuid()::text, false);
          SET client_min_messages = warning",
         SILENT_MAX.as_millis(),
         STATEMENT_MAX.as_millis()

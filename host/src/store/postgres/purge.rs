@@ -42,6 +42,8 @@ pub async fn purge(on: &Connection, purge: &Purge) -> Result<Purged, Failure> {
     // They say how far the page of a customer's accounts came; nobody asks once their event is done.
     budget.change(on, FAN_OUTS, finished).await?;
     purged.add(Purgeable::Event, budget.change(on, EVENTS, finished).await?);
+    // Of connections that are no more; nobody has been in doubt for so long.
+    on.execute("DELETE FROM commit_mark WHERE at < now() - interval '7 days'", &[]).await?;
     purged.more = budget.0 == 0;
     Ok(purged)
 }
