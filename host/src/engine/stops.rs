@@ -63,7 +63,7 @@ impl Core {
     pub(super) fn is_gone_on_with_by_an_older(&self, operation: &Operation) -> bool {
         let group = &operation.lane.group;
         let older = operation.by.as_ref().filter(|by| self.serving(group).as_ref() != Some(*by));
-        older.is_some_and(|by| self.ports.adapters.keeps(group, by))
+        older.is_some_and(|by| self.may_go_on(group, by))
     }
 
     /// The adapter has answered about that account.

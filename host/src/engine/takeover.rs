@@ -2,7 +2,7 @@
 //! it is there.
 
 use super::Core;
-use crate::domain::{Asked, Decision, Digest, Operation, Progress, Reason, Request, Subject, Trouble};
+use crate::domain::{Asked, Decision, Digest, Group, Operation, Progress, Reason, Request, Subject, Trouble};
 use crate::ports::{AdapterError, Question};
 
 /// The next decision, and whose it is. Whoever is to decide is named once, so that one who takes over meanwhile decides
@@ -27,13 +27,20 @@ pub async fn decide(
     };
     match asked.await {
         // Whatever the new one makes of it, what began it is still there.
-        // Unless a process died of it: nobody would be there to see that it was not the new one.
-        Err(AdapterError::Fault(_)) if adapters.keeps(group, before) && !core.has_killed(before) => {
+        Err(AdapterError::Fault(_)) if core.may_go_on(group, before) => {
             let subject = Subject::Lane(operation.lane.clone());
             let _mark = core.ports.journal.mark(&subject, before);
             adapters.provision_by(before, question).await
         }
         answer => answer,
+    }
+}
+
+impl Core {
+    /// Whether a component that serves no more may be asked to go on with what it began: not one of which a process
+    /// died, for nobody would be there to see that it was not the one that serves.
+    pub(super) fn may_go_on(&self, group: &Group, before: &Digest) -> bool {
+        self.ports.adapters.keeps(group, before) && !self.has_killed(before)
     }
 }
 

@@ -7,10 +7,10 @@ use super::rows::{
 use super::seal::Seal;
 use crate::domain::{
     Behind, Event, EventIdentity, FanOut, Group, IAccount, Json, Lane, Note, Operation, OperationId, Reached,
-    Service, Subject, SystemChange, Timestamp,
+    Service, State, Subject, SystemChange, Timestamp,
 };
 use crate::ports::{
-    AccountTold, Compared, Deciders, Held, JournalError, Letter, NotificationLine, NotificationTold,
+    AccountTold, Compared, Deciders, Held, JournalError, Letter, NotificationLine, NotificationTold, Sought,
     StatusTold, StatusUpdate, Told,
 };
 
@@ -330,4 +330,22 @@ pub fn count_deciders(page: Vec<OpenOperation>, seal: &Seal, to: &mut Deciders) 
         }
     }
     last
+}
+
+/// What finds the operations that a person wants to see, without its order; `seen` is the state in which he sees one.
+pub fn select_lines(sought: &Sought, seen: &str, conditions: &[String]) -> String {
+    let select = format!(
+        "SELECT o.seq, o.id, l.grp, l.i_account, e.name, {seen}, o.received_at, o.changed_at, o.due
+         FROM operation o JOIN lane l ON l.id = o.lane JOIN event e ON e.identity = o.event
+         WHERE {}",
+        conditions.join(" AND ")
+    );
+    // Those of each word stand in an index in their order, and are merged as far as they are wanted.
+    let of_word = |state: State, kept: State| {
+        format!("{select} AND o.word = '{}' AND {seen} = '{}'", kept.word(), state.word())
+    };
+    let selects =
+        sought.state.map(|state| state.kept_as().into_iter().map(|kept| of_word(state, kept)).collect());
+    let selects: Vec<String> = selects.unwrap_or_else(|| vec![select.clone()]);
+    selects.join(" UNION ALL ")
 }

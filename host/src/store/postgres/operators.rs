@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::super::rows::{StoredOperation, i_account};
-use super::super::stored::{LeasedLane, StoredTold};
+use super::super::stored::{LeasedLane, StoredTold, select_lines};
 use super::connection::{Connection, Failure};
 use super::database::Database;
 use super::lanes::{self, count};
@@ -44,22 +44,10 @@ pub async fn lines(on: &Connection, sought: &Sought) -> Result<Vec<Line>, Failur
     if sought.problems {
         conditions.push("o.open AND o.word IN ('parked', 'in-doubt', 'overdue')".to_owned());
     }
-    let select = format!(
-        "SELECT o.seq, o.id, l.grp, l.i_account, e.name, {SEEN}, o.received_at, o.changed_at, o.due
-         FROM operation o JOIN lane l ON l.id = o.lane JOIN event e ON e.identity = o.event
-         WHERE {}",
-        conditions.join(" AND ")
-    );
-    // Those of each word stand in an index in their order, and are merged as far as they are wanted.
-    let of_word = |state: State, kept: State| {
-        format!("{select} AND o.word = '{}' AND {SEEN} = '{}'", kept.word(), state.word())
-    };
-    let selects =
-        sought.state.map(|state| state.kept_as().into_iter().map(|kept| of_word(state, kept)).collect());
-    let selects: Vec<String> = selects.unwrap_or_else(|| vec![select.clone()]);
+    let selects = select_lines(sought, SEEN, &conditions);
     let most = count(sought.most);
     values.push(&most);
-    let text = format!("{} ORDER BY 1 DESC LIMIT ${}", selects.join(" UNION ALL "), values.len());
+    let text = format!("{selects} ORDER BY 1 DESC LIMIT ${}", values.len());
     Ok(on.all(&text, &values).await?.iter().map(line).collect())
 }
 

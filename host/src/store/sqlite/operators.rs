@@ -4,7 +4,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
 use super::super::rows::{StoredOperation, i_account};
-use super::super::stored::{LeasedLane, StoredTold};
+use super::super::stored::{LeasedLane, StoredTold, select_lines};
 use super::{lanes, sql};
 use crate::domain::{Group, OperationId, Person, State, Timestamp};
 use crate::ports::{Audit, AuditsSought, Claim, JournalError, Line, Sought};
@@ -34,21 +34,9 @@ pub fn lines(connection: &Connection, sought: &Sought) -> Result<Vec<Line>, Jour
     also("o.event = ?", sought.event.as_ref().map(|event| event.0.clone().into()));
     also("o.seq < ?", sought.before.map(|seq| seq.cast_signed().into()));
     also("o.open = ? AND o.word IN ('parked', 'in-doubt', 'overdue')", sought.problems.then(|| 1.into()));
-    let select = format!(
-        "SELECT o.seq, o.id, l.grp, l.i_account, e.name, {SEEN}, o.received_at, o.changed_at, o.due
-         FROM operation o JOIN lane l ON l.id = o.lane JOIN event e ON e.identity = o.event
-         WHERE {}",
-        conditions.join(" AND ")
-    );
-    // Those of each word stand in an index in their order, and are merged as far as they are wanted.
-    let of_word = |state: State, kept: State| {
-        format!("{select} AND o.word = '{}' AND {SEEN} = '{}'", kept.word(), state.word())
-    };
-    let selects =
-        sought.state.map(|state| state.kept_as().into_iter().map(|kept| of_word(state, kept)).collect());
-    let selects: Vec<String> = selects.unwrap_or_else(|| vec![select.clone()]);
+    let selects = select_lines(sought, SEEN, &conditions);
     let most = i64::try_from(sought.most).unwrap_or(i64::MAX);
-    let text = format!("{} ORDER BY 1 DESC LIMIT {most}", selects.join(" UNION ALL "));
+    let text = format!("{selects} ORDER BY 1 DESC LIMIT {most}");
     connection
         .prepare(&text)
         .and_then(|mut select| select.query_map(params_from_iter(values), line).and_then(Iterator::collect))
