@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::stream::{self, StreamExt as _};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +25,9 @@ use crate::store;
 use crate::telemetry::{ListenerName, Metrics};
 use crate::wasm::{Catalog, Compiled, Compiler, Sandbox, Serving, Shelf};
 use crate::world::SystemWorld;
+
+/// Each holds a component's bytes meanwhile.
+const LOADED_AT_A_TIME: usize = 4;
 
 /// What serves the groups of a configuration, where that was made ready, and the file that names it.
 pub struct Loaded {
@@ -161,12 +165,14 @@ async fn load_groups_in(
     let sandbox = sandbox.striking(secrets.clone());
     let workshop = Workshop { sandbox, world: Arc::new(SystemWorld), secrets: secrets.clone(), kept };
     let (targets, catalog, mut problems) = (Targets::default(), Catalog::default(), Vec::new());
-    for group in groups {
+    // Side by side: what one has to be asked for long keeps no other one waiting.
+    let asked = stream::iter(groups).map(|group| workshop.adapter(group)).buffered(LOADED_AT_A_TIME);
+    for (group, adapter) in groups.iter().zip(asked.collect::<Vec<_>>().await) {
         match workshop.target(group) {
             Ok(target) => targets.replace([(group.group().clone(), target)]),
             Err(problem) => problems.push(problem),
         }
-        match workshop.adapter(group).await {
+        match adapter {
             // Without a target nothing could be sent.
             Ok(serving) if targets.identity(group.group()).is_some() => {
                 catalog.replace([(group.group().clone(), serving)]);
@@ -213,6 +219,7 @@ impl App {
         let world: Arc<dyn World> = Arc::new(SystemWorld);
         // What `check` would refuse makes no journal.
         let Outside { billing, services } = Outside::of(&settings, &world)?;
+        let queries = billing.queries();
         let (session, whole) =
             (billing.session(), settings.groups.iter().map(|it| it.group().clone()).collect());
         let store::Opened { journal, failed } = store::begin(&settings.store, Arc::clone(&world)).await?;
@@ -239,7 +246,8 @@ impl App {
         let elsewhere = http::elsewhere(&doors);
         let notifications = http::notifications(&intake, notify);
         let (sections, checked) = (engine.sections(), services.clone());
-        let parts = Parts { workshop, catalog, targets, sections, doors, session, services: checked };
+        let parts =
+            Parts { workshop, catalog, targets, sections, doors, session, queries, services: checked };
         let begun = Begun { whole, problems, in_effect: settings.in_effect };
         let reload = Arc::new(Reload::new(&file, parts, begun, Arc::clone(&metrics)));
         let reloads: Arc<dyn Reloads> = Arc::clone(&reload) as Arc<dyn Reloads>;
@@ -290,9 +298,9 @@ async fn keep_components(catalog: &Catalog, settings: &Settings, workshop: &Work
     workshop.sandbox.settle_compiled().await;
     catalog.keep_on(Shelf::beside(&settings.store.directory), workshop.sandbox.clone());
     for (group, serving) in catalog.served() {
-        if let Some(of) = settings.groups.iter().find(|it| *it.group() == group) {
-            let file = workshop.file_of(of);
-            catalog.shelve(&group, serving.adapter.digest(), &file, workshop.world.now()).await;
+        let of = settings.groups.iter().find(|it| *it.group() == group);
+        if let Some(Ok(source)) = of.map(|of| workshop.source_of(of)) {
+            catalog.shelve(&group, serving.adapter.digest(), &source.file, workshop.world.now()).await;
         }
     }
 }

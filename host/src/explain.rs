@@ -52,6 +52,7 @@ codes! {
     ThereAlready = "E0310",
     CaseDiffers = "E0311",
     TooMuchToCompile = "E0312",
+    AdapterQuery = "E0313",
     TargetUnusable = "E0401",
     JournalLocked = "E0501",
     JournalKey = "E0502",

@@ -39,7 +39,7 @@ pub use marks::Marks;
 pub use question::{Needs, Question};
 pub use reloads::{KeptComponent, KeptOf, NotPinned, Outcome, Pin, Refusal, Reloaded, Reloads, Taken};
 pub use resyncs::{Adopted, Compared, Resyncs};
-pub use settings::{Difference, RunsBy, SecretNamed, ShownSetting};
+pub use settings::{Difference, RunsBy, SecretNamed, ShownSetting, is_within};
 pub use suspects::{Mark, Suspects};
 
 pub struct Ports {

@@ -1,10 +1,11 @@
 //! Makes a group ready to be served, at the start and at a reload alike: its target, and its adapter, which is loaded
 //! within its limits, asked about its configuration, and held against the golden cases that lie beside it.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::cases::{folder_beside, hold_beside};
+use crate::cases::{folder_beside, hold_in};
 use crate::config::{GroupSettings, Problem};
 use crate::domain::{Digest, Group};
 use crate::explain::Code;
@@ -24,6 +25,24 @@ pub struct Workshop {
     pub kept: Option<Shelf>,
 }
 
+/// Whence a group's component is to come.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub file: PathBuf,
+    /// It must be that one.
+    pub pinned: Option<Digest>,
+    /// The folder of the golden cases that it is to hold.
+    pub cases: PathBuf,
+}
+
+impl Source {
+    /// One that is kept.
+    pub fn pinned(kept: &Shelf, group: &Group, digest: Digest) -> Self {
+        let file = kept.place(group, &digest);
+        Self { cases: folder_beside(&file), file, pinned: Some(digest) }
+    }
+}
+
 impl Workshop {
     /// The target of a group. Nothing is sent yet.
     ///
@@ -37,29 +56,60 @@ impl Workshop {
     }
 
     /// The component to which a person has pinned a group.
-    pub fn pinned(&self, group: &Group) -> Option<Digest> {
-        self.kept.as_ref()?.pinned(group)
+    ///
+    /// # Errors
+    /// When somebody has, and it cannot be read to which.
+    pub fn pinned(&self, group: &Group) -> io::Result<Option<Digest>> {
+        self.kept.as_ref().map_or(Ok(None), |kept| kept.pinned(group))
     }
 
-    /// The file from which a group is to be served: that of its section, unless it is pinned to another one.
-    pub fn file_of(&self, group: &GroupSettings) -> PathBuf {
-        let pinned =
-            self.kept.as_ref().and_then(|kept| Some(kept.place(group.group(), &kept.pinned(group.group())?)));
-        pinned.unwrap_or_else(|| group.adapter.clone())
+    /// Whence a group is to be served: from the file of its section, unless it is pinned to another one.
+    ///
+    /// # Errors
+    /// When it is pinned, and nobody can say to which: what lies in its place may be what it is to be spared.
+    pub fn source_of(&self, group: &GroupSettings) -> Result<Source, Problem> {
+        let pinned = self.pinned(group.group()).map_err(|error| {
+            let mend = |group| format!("punchdown adapter pin --group {group} --off, and pin it again");
+            let problem = problem(group, Code::AdapterUnreadable, "adapter", error.to_string());
+            Problem { help: Some(mend(group.group())), ..problem }
+        })?;
+        Ok(match (&self.kept, pinned) {
+            (Some(kept), Some(digest)) => Source::pinned(kept, group.group(), digest),
+            _ => Source { file: group.adapter.clone(), pinned: None, cases: group.cases.clone() },
+        })
     }
 
-    /// The adapter of a group, from that file.
+    /// The adapter of a group, from its source.
     ///
     /// # Errors
     /// All that is wrong with it.
     pub async fn adapter(&self, group: &GroupSettings) -> Result<Serving, Vec<Problem>> {
-        let file = self.file_of(group);
-        let adapter = self.sandbox.load_within(&file, group.limits).await.map_err(|error| {
+        let source = self.source_of(group).map_err(|problem| vec![problem])?;
+        self.adapter_from(group, &source).await
+    }
+
+    /// The same from a source of which that is still to be said.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub async fn adapter_from(
+        &self,
+        group: &GroupSettings,
+        source: &Source,
+    ) -> Result<Serving, Vec<Problem>> {
+        let file = &source.file;
+        let unusable = |code: Code, why: String| {
             let unpin =
                 || format!("it is pinned to that: punchdown adapter pin --group {} --off", group.group());
-            let help = (file != group.adapter).then(unpin);
-            vec![Problem { help, ..problem(group, error.code(), "adapter", error.to_string()) }]
-        })?;
+            let help = source.pinned.as_ref().map(|_| unpin());
+            vec![Problem { help, ..problem(group, code, "adapter", why) }]
+        };
+        let adapter = self.sandbox.load_within(file, group.limits).await;
+        let adapter = adapter.map_err(|error| unusable(error.code(), error.to_string()))?;
+        if source.pinned.as_ref().is_some_and(|pinned| pinned != adapter.digest()) {
+            let why = format!("{} is not what was kept there: it is {}", file.display(), adapter.digest());
+            return Err(unusable(Code::AdapterUnreadable, why));
+        }
         let refused = adapter
             .check_config(&group.config)
             .await
@@ -74,38 +124,40 @@ impl Workshop {
         if !found.is_empty() {
             return Err(found);
         }
-        let cases = self.cases(group, &file, &adapter).await?;
+        let cases = self.cases(group, source, &adapter).await?;
         let notify_at = group.notify.as_ref().and_then(|notify| notify.at.clone());
         let version = &adapter.description().version;
         tracing::info!(group = %group.group(), adapter = name, version, digest = %adapter.digest(), cases, "adapter loaded");
         Ok(Serving { adapter, config: group.config.clone(), notify_at, limits: group.limits })
     }
 
-    /// How many golden cases it holds. One that has served the group already is only warned of: the cases are
-    /// those of another one by now, and nobody would be there to serve.
+    /// How many golden cases it holds. One that has served the group already is only warned of, and serves meanwhile: the
+    /// cases are those of another one by now, and nobody would be there to serve.
     async fn cases(
         &self,
         group: &GroupSettings,
-        file: &Path,
+        source: &Source,
         adapter: &Adapter,
     ) -> Result<usize, Vec<Problem>> {
-        let has_served = self.kept.as_ref().is_some_and(|kept| kept.has(group.group(), adapter.digest()));
-        let found = match hold_beside(adapter, file).await {
-            Ok(cases) => return Ok(cases),
-            Err(found) => found,
-        };
         let screen = Screen::new(self.secrets.clone(), &adapter.description().secret_fields);
-        let found = found.iter().map(|why| screen.line(why));
-        if has_served {
-            let (group, code) = (group.group(), Code::CasesMovedOn.number());
-            found.for_each(
-                |why| tracing::warn!(%group, code, why, "what has served before serves all the same"),
-            );
+        let Source { file, cases, .. } = source.clone();
+        if self.kept.as_ref().is_some_and(|kept| kept.has(group.group(), adapter.digest())) {
+            let (group, adapter) = (group.group().clone(), adapter.clone());
+            tokio::spawn(async move { warn_of_cases(&group, &cases, &adapter, &screen).await });
             return Ok(0);
         }
-        let help = format!("punchdown adapter test {} {}", file.display(), folder_beside(file).display());
-        let found = found.map(|why| problem(group, Code::CaseDiffers, "adapter", why));
-        Err(found.map(|problem| Problem { help: Some(help.clone()), ..problem }).collect())
+        hold_in(&cases, adapter, &screen).await.map_err(|found| {
+            let help = format!("punchdown adapter test {} {}", file.display(), cases.display());
+            let found = found.into_iter().map(|why| problem(group, Code::CaseDiffers, "adapter", why));
+            found.map(|problem| Problem { help: Some(help.clone()), ..problem }).collect()
+        })
+    }
+}
+
+async fn warn_of_cases(group: &Group, cases: &Path, adapter: &Adapter, screen: &Screen) {
+    let code = Code::CasesMovedOn.number();
+    for why in hold_in(cases, adapter, screen).await.err().into_iter().flatten() {
+        tracing::warn!(%group, code, why, "what has served before serves all the same");
     }
 }
 
@@ -120,6 +172,16 @@ pub fn lacks(group: &GroupSettings, adapter: &Adapter) -> Vec<Problem> {
             problem(group, Code::AdapterSecret, &format!("secrets.{secret}"), message)
         })
         .collect();
+    let unknown = description
+        .queries
+        .iter()
+        .filter(|query| group.queries.as_ref().is_some_and(|known| !known.contains(*query)));
+    found.extend(unknown.map(|query| {
+        let message =
+            format!("adapter {name} needs what the query `{query}` brings, and there is none of that name");
+        let help = format!("name its method under [portabilling.queries.{query}]");
+        Problem { help: Some(help), ..problem(group, Code::AdapterQuery, "adapter", message) }
+    }));
     if group.engine.registers && !adapter.registers() {
         let message =
             format!("adapter {name} has no interface `registration`: it cannot register with its system");

@@ -6,16 +6,17 @@ mod between;
 mod candidates;
 mod pins;
 mod running;
+mod told;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
-use crate::billing::{self, Session};
+use crate::billing::{self, Queries, Session};
 use crate::config::{self, Good, GroupSettings, InEffect, Place, Problem, Problems, Settings, Unserved};
 use crate::domain::{Digest, Group, Service};
 use crate::engine::{self, Sections};
@@ -23,9 +24,7 @@ use crate::espf::Groups;
 use crate::explain::Code;
 use crate::http::{Doors, EventSettings, NotifyAuth, NspsSettings};
 use crate::outbound::Targets;
-use crate::ports::{
-    Adapters as _, KeptOf, NotPinned, Outcome, Pin, Refusal, Reloaded, Reloads, RunsBy, Taken,
-};
+use crate::ports::{Adapters as _, KeptOf, NotPinned, Outcome, Pin, Reloaded, Reloads, RunsBy};
 use crate::ready::{Workshop, digest_of};
 use crate::secret::Vault;
 use crate::telemetry::Metrics;
@@ -33,6 +32,7 @@ use crate::wasm::Catalog;
 
 use candidates::Candidates;
 use running::{RunningSettings, TakenOver};
+use told::{refusal, taken, tell, warn};
 pub use watch::watch;
 
 /// Where what runs came from, and what may take its place.
@@ -40,9 +40,10 @@ pub struct Reload {
     file: PathBuf,
     parts: Parts,
     metrics: Arc<Metrics>,
-    running: Mutex<Running>,
-    /// As it was seen last: who asks how a group stands does not wait for a reload.
-    pins: RwLock<Vec<Pin>>,
+    /// One takes over at a time, and may wait for a compiler.
+    turn: Mutex<()>,
+    /// Who asks how anything stands does not wait for that.
+    running: RwLock<Running>,
 }
 
 /// All of a host that may become another one.
@@ -53,13 +54,17 @@ pub struct Parts {
     pub sections: Sections,
     pub doors: Doors,
     pub session: Arc<Session>,
+    pub queries: Queries,
     /// Asks PortaBilling whether it knows what is reported.
     pub services: Groups,
 }
 
+/// As it stands since the last that was taken over.
+#[derive(Clone)]
 struct Running {
     settings: RunningSettings,
     last: Reloaded,
+    pins: Vec<Pin>,
 }
 
 /// With what a host has just begun.
@@ -94,7 +99,7 @@ struct To {
     moves_billing: bool,
 }
 
-/// By which others are let in, and this host by PortaBilling.
+/// By which others are let in, and this host by PortaBilling, with what it asks there.
 struct Credentials {
     events: EventSettings,
     nsps: Option<NspsSettings>,
@@ -116,8 +121,8 @@ impl Reload {
         tell(&last);
         metrics.adapters.refused(last.refused.len());
         let settings = RunningSettings::begun(in_effect, |group| whole.contains(group));
-        let (running, pins) = (Mutex::new(Running { settings, last }), RwLock::default());
-        Self { file: file.to_owned(), parts, metrics, running, pins }
+        let running = RwLock::new(Running { settings, last, pins: Vec::new() });
+        Self { file: file.to_owned(), parts, metrics, turn: Mutex::default(), running }
     }
 
     /// Whether a group's events are taken and nothing provisions it.
@@ -129,6 +134,9 @@ impl Reload {
     /// moves before anybody may send it more.
     async fn swap(&self, candidates: &mut Candidates, to: To) {
         let To { doors, mut sections, credentials, moves_billing } = to;
+        if let Some(Credentials { billing, .. }) = credentials.as_ref().filter(|_| !moves_billing) {
+            self.parts.queries.take(&billing.queries);
+        }
         let (mut targets, mut adapters) = (vec![], vec![]);
         for (group, candidate) in std::mem::take(&mut candidates.good) {
             if let Some(target) = candidate.target {
@@ -183,12 +191,23 @@ impl Reload {
 }
 
 impl Reload {
-    async fn take_over(&self, running: &mut Running, because: &str) -> Reloaded {
-        let Read { groups, unserved, secrets, credentials, warnings, mut problems, in_effect } =
+    fn as_it_stands(&self) -> Running {
+        self.running.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// For whoever has the turn.
+    async fn take_over(&self, _turn: &MutexGuard<'_, ()>, because: &str) -> Reloaded {
+        let mut running = self.as_it_stands();
+        let Read { mut groups, unserved, secrets, credentials, warnings, mut problems, in_effect } =
             read(&self.file).await;
         // Before anybody can say one of them.
         self.parts.workshop.secrets.learn(&secrets);
         let between = running.settings.between(&in_effect);
+        if credentials.is_none() || between.moves_billing() {
+            // What stands there for PortaBilling waits, and nobody can be promised it.
+            let queries = Some(Arc::new(self.parts.queries.names()));
+            groups.iter_mut().for_each(|group| group.queries.clone_from(&queries));
+        }
         let mut candidates = self.candidates(&groups, &between).await;
         problems.append(&mut candidates.problems);
         problems.sort();
@@ -210,6 +229,7 @@ impl Reload {
         candidates.swapped(between::groups_in(&changed));
         let pins = self.look_at_pins(&groups).await;
         pins::tell_of(&pins, &mut candidates.outcomes);
+        running.pins.clone_from(&pins);
         let changed = !changed.is_empty() || candidates.is_any_swapped();
         warn(&warnings, &groups, &candidates);
         let waits = match in_effect.is_empty() {
@@ -232,6 +252,7 @@ impl Reload {
             self.metrics.adapters.refused(told.refused.len());
             running.last = told.clone();
         }
+        *self.running.write().unwrap_or_else(PoisonError::into_inner) = running;
         told
     }
 }
@@ -239,11 +260,11 @@ impl Reload {
 #[async_trait]
 impl Reloads for Reload {
     async fn reload(&self, because: &str) -> Reloaded {
-        self.take_over(&mut *self.running.lock().await, because).await
+        self.take_over(&self.turn.lock().await, because).await
     }
 
     async fn last(&self) -> Reloaded {
-        self.running.lock().await.last.clone()
+        self.as_it_stands().last
     }
 
     async fn runs_by(&self) -> RunsBy {
@@ -251,7 +272,7 @@ impl Reloads for Reload {
     }
 
     fn pins(&self) -> Vec<Pin> {
-        self.pins_seen()
+        self.as_it_stands().pins
     }
 
     async fn kept(&self) -> Vec<KeptOf> {
@@ -314,13 +335,6 @@ fn without_problems(problems: Problems, mut in_effect: InEffect) -> Read {
     }
 }
 
-/// Of what was taken over, what is not as it should be.
-fn warn(warnings: &[Problem], groups: &[GroupSettings], candidates: &Candidates) {
-    let swapped: Vec<_> = groups.iter().filter(|of| candidates.is_swapped(of.group())).collect();
-    let concern_swapped = |warning: &&Problem| swapped.iter().any(|of| config::concerns(warning, of.group()));
-    warnings.iter().filter(concern_swapped).for_each(Problem::log);
-}
-
 /// What was misspelt there, or is no good, may have been meant to say of an event's name what it means, to every group.
 fn leaves_open_what_names_mean(problem: &Problem) -> bool {
     config::is_within(&problem.key, "events") || !problem.key.contains('.')
@@ -328,51 +342,4 @@ fn leaves_open_what_names_mean(problem: &Problem) -> bool {
 
 fn is_of_the_whole_file(problem: &Problem) -> bool {
     matches!(problem.code, Code::Syntax | Code::FileUnreadable)
-}
-
-fn taken(catalog: &Catalog, outcomes: &BTreeMap<Group, Outcome>) -> Vec<(Group, Taken)> {
-    let served = catalog.served().into_iter().map(|(group, serving)| {
-        let description = serving.adapter.description();
-        let retired = catalog.retired(&group).iter().map(|adapter| adapter.digest().clone()).collect();
-        let taken = Taken {
-            outcome: outcomes.get(&group).copied().unwrap_or(Outcome::Unchanged),
-            adapter: description.name.clone(),
-            version: description.version.clone(),
-            digest: serving.adapter.digest().clone(),
-            retired,
-        };
-        (group, taken)
-    });
-    served.collect()
-}
-
-fn refusal(problem: Problem, file: &Path) -> Refusal {
-    let Problem { place, key, message, help, code } = problem;
-    let code = code.number();
-    Refusal { code, key, file: file.to_owned(), line: place.line, column: place.column, message, help }
-}
-
-fn tell(reloaded: &Reloaded) {
-    let (generation, because) = (reloaded.generation, &reloaded.because);
-    for (group, taken) in &reloaded.groups {
-        if taken.outcome == Outcome::Swapped {
-            let (adapter, version, digest) = (&taken.adapter, &taken.version, &taken.digest);
-            tracing::info!(%group, adapter, version, %digest, generation, because, "the group is as its section says now");
-        }
-    }
-    for Refusal { code, key, line, column, message, .. } in &reloaded.refused {
-        let at = format!("{line}:{column}");
-        let group = between::group_of(key);
-        let is_served = |group: &str| reloaded.groups.iter().any(|(served, _)| served.0 == group);
-        let goes_on =
-            if group.is_none_or(is_served) { "what served goes on" } else { "no adapter serves its group" };
-        tracing::error!(key, at, code, why = message, because, goes_on, "not taken over");
-    }
-    for Pin { group, to, passes_over } in &reloaded.pins {
-        let passes_over = passes_over.as_ref().map(ToString::to_string);
-        tracing::warn!(%group, %to, passes_over, because, "the group is pinned, whatever lies in its place");
-    }
-    for key in &reloaded.waits {
-        tracing::warn!(key, because, "changed on disk, and waits for a restart");
-    }
 }

@@ -83,9 +83,17 @@ async fn one_that_is_pinned_serves_whatever_lies_in_its_place_until_it_is_taken_
     // Nor by an install, which says why and leaves all as it was.
     let fourth = folder.path().join("fourth.wasm");
     std::fs::write(&fourth, edition(&adapter, 4)).expect("written");
-    let output = said(&stage, &["adapter", "install", &fourth.display().to_string(), "--group", "HSS"]).await;
+    let (fourth, cases) = (fourth.display().to_string(), folder.path().join("of-the-fourth"));
+    std::fs::create_dir(&cases).expect("a folder");
+    let case = json!({ "ask": "check-config", "config": { "specification": "mobile-line" }, "expect": [] });
+    std::fs::write(cases.join("one.json"), case.to_string()).expect("written");
+    let cases = cases.display().to_string();
+    let output = said(&stage, &["adapter", "install", &fourth, "--group", "HSS", "--cases", &cases]).await;
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("adapter pin --group HSS --off"), "{output:?}");
+    let names = std::fs::read_dir(folder.path()).expect("a folder").map(|it| it.expect("one").file_name());
+    let of_cases: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with("oms.")).collect();
+    assert_eq!(of_cases, ["oms.wasm"], "nothing of it stays");
 
     stage.kill_host().await.expect("it dies");
     stage.start_host().await.expect("the host starts");
@@ -151,11 +159,47 @@ async fn what_cannot_be_pinned_is_told_why_and_changes_nothing() {
     }
     let nobody = said(&stage, &["adapter", "pin", "--group", "Nobody"]).await;
     assert_eq!(nobody.status.code(), Some(1), "{nobody:?}");
-    // The one that serves, by no name.
+    // The one that serves, by no name: not while it is in memory alone, unless what lies in its place is the same.
+    let kept = shelf.join(format!("{}.wasm", &second[7..]));
+    let whole = std::fs::read(&adapter).expect("a component");
+    std::fs::write(&kept, "torn").expect("written");
+    std::fs::write(&adapter, "torn").expect("written");
+    let (code, text) = pin(&stage, &[]).await;
+    assert!(code == Some(1) && text.contains("it serves, and is not kept whole"), "{text}");
+    put(&adapter, &whole);
     let (code, text) = pin(&stage, &[]).await;
     assert!(code == Some(0) && text.contains(&second), "{text}");
     stage.stop_host().await.expect("it stops");
     assert_eq!(pin(&stage, &["--off"]).await.0, Some(69), "no host runs");
     stage.start_host().await.expect("the host starts");
     assert_eq!(asked(&stage, &["status"]).await["groups"]["HSS"]["pin"]["to"], second);
+    assert_eq!(std::fs::read(&kept).expect("it is kept"), whole);
+
+    // What is pinned and cannot be read serves nobody at a start, and harms nobody who serves.
+    for torn in [&b"torn"[..], &edition(&adapter, 9)] {
+        std::fs::write(&kept, torn).expect("written");
+        assert_eq!(said(&stage, &["reload"]).await.status.code(), Some(1));
+        assert_eq!(serves(&stage).await, second);
+    }
+    let (last, pinned) = (reloaded(&stage).await.to_string(), shelf.join("pinned"));
+    assert!(last.contains("E0301") && last.contains("is not what was kept there"), "{last}");
+    std::fs::write(&kept, &whole).expect("written");
+    std::fs::write(&pinned, "sha256:0").expect("written");
+    stage.kill_host().await.expect("it dies");
+    stage.start_host().await.expect("the host starts");
+    let unserved = reloaded(&stage).await;
+    assert_eq!(unserved["groups"], json!([]), "what lies in its place may be what it is spared: {unserved}");
+    assert!(
+        unserved["problems"][0]["message"].as_str().is_some_and(|it| it.contains("no digest")),
+        "{unserved}"
+    );
+    let (code, text) = pin(&stage, &[&second]).await;
+    assert!(code == Some(1) && text.contains("--off"), "{text}");
+    // What lies there is no good, either: that is said, too.
+    std::fs::write(&adapter, "torn").expect("written");
+    let (code, text) = pin(&stage, &["--off"]).await;
+    assert!(code == Some(1) && text.contains("nothing serves it") && text.contains("E0302"), "{text}");
+    put(&adapter, &whole);
+    assert!(said(&stage, &["reload"]).await.status.success());
+    assert_eq!(serves(&stage).await, second);
 }

@@ -10,10 +10,11 @@ mod session;
 mod shared;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use governor::{DefaultDirectRateLimiter, RateLimiter};
@@ -97,11 +98,28 @@ pub struct PortaBilling {
     api: Arc<Api>,
     session: Arc<Session>,
     lists: Lists,
-    queries: BTreeMap<String, Query>,
+    queries: Queries,
     slots: Semaphore,
     rate: Option<DefaultDirectRateLimiter>,
     shared: Shared,
     world: Arc<dyn World>,
+}
+
+/// By which name which document is had. All who have it see the same.
+#[derive(Clone)]
+pub struct Queries(Arc<ArcSwap<BTreeMap<String, Query>>>);
+
+impl Queries {
+    /// From now on these, and of the others those before: somebody may still need one that is gone.
+    pub fn take(&self, queries: &BTreeMap<String, Query>) {
+        let mut all = BTreeMap::clone(&self.0.load());
+        all.extend(queries.iter().map(|(name, query)| (name.clone(), query.clone())));
+        self.0.store(Arc::new(all));
+    }
+
+    pub fn names(&self) -> BTreeSet<String> {
+        self.0.load().keys().cloned().collect()
+    }
 }
 
 impl PortaBilling {
@@ -117,7 +135,7 @@ impl PortaBilling {
             api,
             session: Arc::new(session),
             lists: settings.lists,
-            queries: settings.queries,
+            queries: Queries(Arc::new(ArcSwap::from_pointee(settings.queries))),
             slots: Semaphore::new(settings.concurrency),
             // What was not used may be made up for by a tenth of a second's worth.
             rate: settings.rate.quota(settings.rate.in_a_tenth()).map(RateLimiter::direct),
@@ -129,6 +147,11 @@ impl PortaBilling {
     /// The one session, for whoever else talks to PortaBilling.
     pub fn session(&self) -> Arc<Session> {
         Arc::clone(&self.session)
+    }
+
+    /// The documents that can be asked for, for whoever may change them.
+    pub fn queries(&self) -> Queries {
+        self.queries.clone()
     }
 
     /// What PortaBilling showed of itself with its last answer.
@@ -201,8 +224,8 @@ impl PortaBilling {
         })
     }
 
-    fn query(&self, name: &str) -> Result<&Query, BillingError> {
-        self.queries.get(name).ok_or_else(|| {
+    fn query(&self, name: &str) -> Result<Query, BillingError> {
+        self.queries.0.load().get(name).cloned().ok_or_else(|| {
             let help = format!("name its method under [portabilling.queries.{name}]");
             BillingError::Refused(format!("no query `{name}`: {help}"))
         })
@@ -218,11 +241,11 @@ impl PortaBilling {
         };
         let now = self.world.now();
         if let List::All { page: Some(limit), window } = &query.list {
-            let rows = self.pages(query, &params, *limit, after).await?;
+            let rows = self.pages(&query, &params, *limit, after).await?;
             return wire::list(rows, window.as_ref(), known.i_account, now).map(Some).map_err(unreadable);
         }
         let answer = self.call(&query.method, &params, after).await?;
-        wire::document(&answer, query, known.i_account, now).map_err(unreadable)
+        wire::document(&answer, &query, known.i_account, now).map_err(unreadable)
     }
 
     /// A list that comes in pages, as a whole.

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Case, Failure, files, name_of};
 use crate::crash::how_it_ended;
+use crate::secret::Screen;
 use crate::wasm::Adapter;
 
 /// Of one component.
@@ -25,12 +26,12 @@ pub fn folder_beside(component: &Path) -> PathBuf {
     component.with_extension("cases")
 }
 
-/// Asks a component all cases beside it; how many there are. A folder that is not there has none.
+/// Asks a component all cases in a folder; how many there are. A folder that is not there has none.
 ///
 /// # Errors
-/// Each case that cannot be asked or does not hold, with the place in it; or the limit that they met.
-pub async fn hold_beside(adapter: &Adapter, component: &Path) -> Result<usize, Vec<String>> {
-    let folder = folder_beside(component);
+/// Each case that cannot be asked or does not hold, with the place in it and what of that may be shown; or the limit that they met.
+pub async fn hold_in(folder: &Path, adapter: &Adapter, screen: &Screen) -> Result<usize, Vec<String>> {
+    let folder = folder.to_owned();
     let listed = folder.clone();
     let files = blocking(move || listed_in(&listed)).await.map_err(|why| vec![why.to_string()])?;
     let (mut found, mut asked) = (Vec::new(), 0);
@@ -40,8 +41,8 @@ pub async fn hold_beside(adapter: &Adapter, component: &Path) -> Result<usize, V
                 found.push(format!("after {asked} of {} cases no other one was asked", files.len()));
                 return;
             }
-            if let Err(why) = held(adapter, file.clone()).await {
-                let name = name_of(file);
+            if let Err(why) = held(adapter, file.clone(), screen).await {
+                let (name, why) = (name_of(file), screen.line(&why.to_string()));
                 found.push(told(&format!("case `{name}` of {} does not hold: {why}", folder.display())));
             }
             asked += 1;
@@ -57,8 +58,9 @@ pub async fn hold_beside(adapter: &Adapter, component: &Path) -> Result<usize, V
     if found.is_empty() { Ok(files.len()) } else { Err(found) }
 }
 
-async fn held(adapter: &Adapter, file: PathBuf) -> Result<(), Failure> {
-    blocking(move || Case::of(&file, &read(&file)?)).await?.hold(adapter).await
+async fn held(adapter: &Adapter, file: PathBuf, screen: &Screen) -> Result<(), Failure> {
+    let case = blocking(move || Case::of(&file, &read(&file)?)).await?;
+    case.each(adapter, &mut |asked| asked.hold_shown(&|whole| screen.over(whole))).await
 }
 
 /// Whoever reads a file may have to wait for it.

@@ -16,8 +16,8 @@ use crate::domain::{
 use crate::ports::{AdapterError, Adapters as _, Register, Run};
 use crate::wasm::{Adapter, Catalog, Serving};
 
-pub use beside::{Seen, folder_beside, hold_beside};
-use compare::compare;
+pub use beside::{Seen, folder_beside, hold_in};
+use compare::{Shown, compare};
 use read::{entry, expected_progress, expected_reading, question, text, written};
 
 /// A case that cannot be asked, an adapter that does not answer, or all that differs.
@@ -52,11 +52,17 @@ impl Asked {
     /// # Errors
     /// All that differs, by its place in the answer.
     pub fn hold(&self) -> Result<(), Failure> {
+        self.hold_shown(&|whole| whole)
+    }
+
+    /// # Errors
+    /// All that differs, by its place in the answer, and as it may be shown.
+    pub fn hold_shown(&self, shown: &Shown<'_>) -> Result<(), Failure> {
         let expected = self
             .expected
             .as_ref()
             .ok_or("it says nothing of what it expects: give it `expect`, or --update")?;
-        let held = compare(expected, &self.answer, self.same_twice);
+        let held = compare(expected, &self.answer, self.same_twice, shown);
         let held = held.and_then(|()| self.request.as_ref().map_or(Ok(()), marks_are_explained));
         held.map_err(|why| match self.step {
             Some(number) => format!("step {number}: {why}").into(),

@@ -41,14 +41,21 @@ fn text(told: &Value) -> String {
                 writeln!(text, "  it is pinned to that: {other} lies in its place, and is not taken over");
         }
     }
+    text += &problems(told);
+    for key in told["waits_for_restart"].as_array().into_iter().flatten() {
+        let _ = writeln!(text, "{} changed on disk, and waits for a restart", word(key));
+    }
+    text
+}
+
+/// What was not taken over, and why.
+pub fn problems(told: &Value) -> String {
+    let mut text = String::new();
     for problem in told["problems"].as_array().into_iter().flatten() {
         let [code, message, file, line, key] =
             ["code", "message", "file", "line", "key"].map(|it| word(&problem[it]));
         let _ =
             writeln!(text, "error[{code}]: {message}\n  --> {file}:{line} {key}\n  = what served goes on");
-    }
-    for key in told["waits_for_restart"].as_array().into_iter().flatten() {
-        let _ = writeln!(text, "{} changed on disk, and waits for a restart", word(key));
     }
     text
 }

@@ -9,6 +9,7 @@ use super::reader::{Section, Value};
 use super::secrets::secret;
 use super::values::{DAY, SECOND, patterns, written};
 use super::{GroupSettings, Notify, Unserved, notify, target};
+use crate::cases::folder_beside;
 use crate::domain::{BreakerPolicy, Group, Json, Policy, Response, RetrySchedule, Service, Status};
 use crate::engine::PbData;
 use crate::explain::Code;
@@ -139,14 +140,17 @@ fn serving(
     target.secrets = secrets?;
     let (limits, history_entries_max) = limits?;
     let policy = Policy { retry, history_entries_max, ..engine.policy };
+    let adapter = directory.join(adapter?);
     Some(GroupSettings {
         engine: engine::GroupSettings { policy, slots, breaker, ..engine },
-        adapter: directory.join(adapter?),
+        cases: folder_beside(&adapter),
+        adapter,
         limits,
         target,
         notify,
         config: config?,
         place,
+        queries: None,
     })
 }
 

@@ -27,8 +27,10 @@ mod target;
 mod tls;
 mod values;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::domain::{Group, Json};
 use crate::explain::Code;
@@ -41,6 +43,8 @@ pub use parts::{Door, door, journal};
 pub use reader::{InEffect, Known, Meant, Setting};
 pub use schema::schema;
 pub use sight::Sight;
+
+pub use crate::ports::is_within;
 
 /// All that a running host must know. Nothing in it is optional that the host needs.
 #[derive(Debug)]
@@ -87,6 +91,8 @@ impl Settings {
 pub struct GroupSettings {
     pub engine: engine::GroupSettings,
     pub adapter: PathBuf,
+    /// The folder of the golden cases that it is to hold.
+    pub cases: PathBuf,
     pub limits: wasm::Limits,
     pub target: outbound::Settings,
     pub notify: Option<Notify>,
@@ -94,6 +100,8 @@ pub struct GroupSettings {
     pub config: Json,
     /// Where that stands, for what the adapter says of it.
     pub place: Place,
+    /// The documents that PortaBilling can be asked for; `None`: that stands nowhere as it must.
+    pub queries: Option<Arc<BTreeSet<String>>>,
 }
 
 impl GroupSettings {
@@ -267,11 +275,6 @@ fn resolve(file: &Path) -> (Result<Good, Problems>, Vec<Known>, InEffect) {
 /// Whether something is wrong with the section of a group.
 pub fn concerns(problem: &Problem, group: &Group) -> bool {
     is_within(&problem.key, &format!("groups.{group}"))
-}
-
-/// Whether a key is that of a setting, or of something in it.
-pub fn is_within(key: &str, setting: &str) -> bool {
-    key.strip_prefix(setting).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 fn concern_groups_alone(problems: &[Problem], settings: &Settings) -> bool {

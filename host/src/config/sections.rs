@@ -1,6 +1,7 @@
 //! The sections of a configuration, and those of them that are short.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::events::{Events, events};
@@ -39,6 +40,8 @@ pub fn root(root: &mut Section<'_>, directory: &Path, read: &mut groups::Read) -
     let listen = notifications.as_ref().and_then(|own| own.as_ref().or(public.as_ref()));
     let complete =
         root.needed("groups", |section| groups::all(section, directory, listen, kinds.as_ref(), read));
+    let queries = billing.as_ref().map(|(billing, _)| Arc::new(billing.queries.keys().cloned().collect()));
+    read.whole.iter_mut().for_each(|group| group.queries.clone_from(&queries));
     let ((billing, espf), (admin, admin_tokens)) = (billing?, admin?);
     Some(Settings {
         billing,

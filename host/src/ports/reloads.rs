@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 
-use super::settings::RunsBy;
+use super::settings::{RunsBy, is_within};
 use crate::domain::{Digest, Group, Timestamp};
 
 /// What came of the last try to take over what lies on disk.
@@ -20,6 +20,14 @@ pub struct Reloaded {
     pub waits: Vec<String>,
     /// Groups that are pinned.
     pub pins: Vec<Pin>,
+}
+
+impl Reloaded {
+    /// Why a group, or the file as a whole, was left as it was.
+    pub fn refused_of(&self, group: &Group) -> impl Iterator<Item = &Refusal> {
+        let section = format!("groups.{group}");
+        self.refused.iter().filter(move |it| it.key.is_empty() || is_within(&it.key, &section))
+    }
 }
 
 /// A person has pinned a group to a component, which serves it whatever lies in its place.

@@ -4,6 +4,11 @@ use serde_json::Value;
 
 use super::reloads::Refusal;
 
+/// Whether a key is that of a setting, or of something in it.
+pub fn is_within(key: &str, setting: &str) -> bool {
+    key.strip_prefix(setting).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
 /// By what a host runs, and how that differs from what lies on disk. No secret is in it.
 #[derive(Clone, Debug)]
 pub struct RunsBy {

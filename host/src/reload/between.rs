@@ -13,7 +13,9 @@ const NSPS: &str = "nsps";
 const NSPS_AUTH: &str = "nsps.auth";
 /// By which PortaBilling lets this host in.
 const USER: [&str; 3] = ["portabilling.login", "portabilling.token", "portabilling.password"];
-/// Where it is: a credential is for nobody else.
+/// The documents that it is asked for.
+const QUERIES: &str = "portabilling.queries";
+/// Where it is: a credential is for nobody else, and what it answers to is its own.
 const BILLING: [&str; 3] = ["portabilling.url", "portabilling.ca", "portabilling.proxy"];
 /// Who reaches the groups' doors at all, and as whom.
 const DOORS: [&str; 6] = [
@@ -30,6 +32,8 @@ pub struct Between {
     differing: BTreeSet<String>,
     /// The groups that stand in the new one.
     groups: BTreeSet<String>,
+    /// The queries that stand there.
+    queries: BTreeSet<String>,
     /// The door for NSPS comes or goes, and no listener is changed while it listens.
     moves_nsps: bool,
 }
@@ -44,6 +48,7 @@ impl Between {
         Self {
             differing: running.keys().chain(on_disk.keys()).filter(differs).cloned().collect(),
             groups: groups_in(on_disk.keys()),
+            queries: on_disk.keys().filter_map(|key| query_of(key)).map(str::to_owned).collect(),
             moves_nsps: has_nsps(running) != has_nsps(on_disk),
         }
     }
@@ -68,10 +73,12 @@ impl Between {
 
     /// What waits because of something else, or as a whole: what is not there any more stays as it was.
     fn of_what_waits(&self, key: &str) -> Option<String> {
-        match group_of(key) {
-            Some(group) => (!self.groups.contains(group)).then(|| format!("groups.{group}")),
-            None if self.moves_billing() && is_one_of(key, &USER) => Some(key.to_owned()),
-            None => (self.moves_nsps && config::is_within(key, NSPS)).then(|| NSPS.to_owned()),
+        let waits_with_billing = || is_one_of(key, &USER) || config::is_within(key, QUERIES);
+        match (group_of(key), query_of(key)) {
+            (Some(group), _) => (!self.groups.contains(group)).then(|| format!("groups.{group}")),
+            (_, Some(query)) if !self.queries.contains(query) => Some(format!("{QUERIES}.{query}")),
+            _ if self.moves_billing() && waits_with_billing() => Some(key.to_owned()),
+            _ => (self.moves_nsps && config::is_within(key, NSPS)).then(|| NSPS.to_owned()),
         }
     }
 
@@ -94,6 +101,11 @@ pub fn group_of(key: &str) -> Option<&str> {
     key.strip_prefix("groups.")?.split('.').next()
 }
 
+/// The query in whose section a key stands.
+fn query_of(key: &str) -> Option<&str> {
+    key.strip_prefix(QUERIES)?.strip_prefix('.')?.split('.').next()
+}
+
 /// The groups in whose sections these keys stand.
 pub fn groups_in<'a>(keys: impl IntoIterator<Item = &'a String>) -> BTreeSet<String> {
     keys.into_iter().filter_map(|key| group_of(key)).map(str::to_owned).collect()
@@ -101,7 +113,8 @@ pub fn groups_in<'a>(keys: impl IntoIterator<Item = &'a String>) -> BTreeSet<Str
 
 /// Whether a reload takes it over where it is good; all else is read at a start.
 fn is_taken_over(key: &str) -> bool {
-    group_of(key).is_some() || is_one_of(key, &KINDS) || is_one_of(key, &CALLERS) || is_one_of(key, &USER)
+    group_of(key).is_some()
+        || [&KINDS[..], &CALLERS, &USER, &[QUERIES]].into_iter().any(|settings| is_one_of(key, settings))
 }
 
 pub fn is_one_of(key: &str, settings: &[&str]) -> bool {
@@ -121,12 +134,13 @@ mod tests {
         written.iter().map(|(key, value)| ((*key).to_owned(), setting(*value))).collect()
     }
 
-    const RUNS: [(&str, i32); 8] = [
+    const RUNS: [(&str, i32); 9] = [
         ("events.listen", 0),
         ("events.auth[0].basic.password", 0),
         ("events.closing[0]", 0),
         ("portabilling.url", 0),
         ("portabilling.token", 0),
+        ("portabilling.queries.sim_card.method", 0),
         ("admin.tokens[0]", 0),
         ("groups.HSS.deadline", 0),
         ("groups.HSS.notify.auth", 0),
@@ -161,6 +175,12 @@ mod tests {
                 &["portabilling.token", "portabilling.url"],
             ),
             (&[("nsps.auth[0].bearer", 1)], &["nsps"]),
+            (&[("portabilling.queries.sim_card.method", 1), ("portabilling.queries.balance.method", 1)], &[]),
+            (&[("portabilling.queries.sim_card", -1)], &["portabilling.queries.sim_card"]),
+            (
+                &[("portabilling.ca", 1), ("portabilling.queries.sim_card.method", 1)],
+                &["portabilling.ca", "portabilling.queries.sim_card.method"],
+            ),
         ] {
             assert_eq!(between(changes).waits(), waits, "{changes:?}");
         }

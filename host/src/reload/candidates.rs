@@ -61,10 +61,9 @@ impl Reload {
         let serving: BTreeMap<_, _> = self.parts.catalog.served().into_iter().collect();
         let mut found = Candidates::default();
         for group in groups {
-            let file = self.parts.workshop.file_of(group);
             let candidate = match between.judged_by(group.group()) {
                 Some(by) => Err(vec![judged_by(group, by)]),
-                None => self.candidate(group, &file, serving.get(group.group())).await,
+                None => self.candidate(group, serving.get(group.group())).await,
             };
             match candidate {
                 Ok(candidate) if candidate.is_none() => {}
@@ -82,13 +81,13 @@ impl Reload {
     async fn candidate(
         &self,
         group: &GroupSettings,
-        file: &Path,
         now: Option<&Serving>,
     ) -> Result<Candidate, Vec<Problem>> {
         let parts = &self.parts;
+        let source = parts.workshop.source_of(group).map_err(|problem| vec![problem])?;
         let is_same_target = parts.targets.identity(group.group()) == Some(group.target.identity());
         let is_same_adapter = match now {
-            Some(now) => is_same(now, group, file).await,
+            Some(now) => is_same(now, group, &source.file).await,
             None => false,
         };
         let target = if is_same_target { None } else { Some(parts.workshop.target(group)) };
@@ -98,11 +97,11 @@ impl Reload {
                 found if found.is_empty() => Ok(None),
                 found => Err(found),
             },
-            _ => parts.workshop.adapter(group).await.map(Some),
+            _ => parts.workshop.adapter_from(group, &source).await.map(Some),
         };
         match (target.transpose(), adapter) {
             (Ok(target), Ok(adapter)) => {
-                let adapter = adapter.map(|serving| (serving, file.to_owned()));
+                let adapter = adapter.map(|serving| (serving, source.file));
                 let is_same_section =
                     parts.sections.all().get(group.group()).map(|it| &**it) == Some(&group.engine);
                 let section = (!is_same_section).then(|| group.engine.clone());

@@ -2,13 +2,14 @@
 //! restart.
 
 use std::collections::BTreeMap;
-use std::sync::PoisonError;
+use std::fmt;
 use std::time::SystemTime;
 
-use super::{Reload, digest_of};
-use crate::config::{self, GroupSettings};
+use super::{Read, Reload, digest_of, read};
+use crate::config::{GroupSettings, Problem};
 use crate::domain::{Digest, Group, Timestamp};
 use crate::ports::{KeptComponent, KeptOf, NotPinned, Outcome, Pin, Reloaded};
+use crate::ready::Source;
 use crate::wasm::{Edition, Shelf};
 
 impl Reload {
@@ -17,8 +18,9 @@ impl Reload {
         let mut pins = Vec::new();
         for group in self.parts.sections.all().keys() {
             let pinned = self.parts.workshop.pinned(group);
-            self.metrics.adapters.pinned(group, pinned.is_some());
-            let Some(to) = pinned else {
+            self.metrics.adapters.pinned(group, !matches!(pinned, Ok(None)));
+            // Of one that cannot be read the group's refusal speaks.
+            let Ok(Some(to)) = pinned else {
                 self.metrics.adapters.passes_over(group, false);
                 continue;
             };
@@ -30,12 +32,7 @@ impl Reload {
             self.metrics.adapters.passes_over(group, passes_over.is_some());
             pins.push(Pin { group: group.clone(), to, passes_over });
         }
-        self.pins.write().unwrap_or_else(PoisonError::into_inner).clone_from(&pins);
         pins
-    }
-
-    pub(super) fn pins_seen(&self) -> Vec<Pin> {
-        self.pins.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) async fn all_kept(&self) -> Vec<KeptOf> {
@@ -46,9 +43,9 @@ impl Reload {
             .into_iter()
             .map(|(group, it)| (group, it.adapter.digest().clone()))
             .collect();
-        let mut all = Vec::new();
+        let (mut all, pins) = (Vec::new(), self.as_it_stands().pins);
         for group in self.parts.sections.all().keys() {
-            let pin = self.pins_seen().into_iter().find(|pin| pin.group == *group);
+            let pin = pins.iter().find(|pin| pin.group == *group).cloned();
             let kept = self.editions(group).await.iter().map(component).collect();
             all.push(KeptOf { group: group.clone(), serves: serving.get(group).cloned(), pin, kept });
         }
@@ -85,26 +82,55 @@ impl Reload {
     /// Written down before it serves: whoever comes back after a crash is served by the one that was wanted.
     pub(super) async fn pin_to(&self, group: &Group, to: Option<Digest>) -> Result<Reloaded, NotPinned> {
         let shelf = self.known(group)?;
-        let mut running = self.running.lock().await;
-        let before = shelf.pinned(group);
-        let because = if to.is_some() { "a pin" } else { "a pin that was taken off" };
+        let turn = self.turn.lock().await;
+        let Some(digest) = &to else {
+            self.write_pin(group, None).await?;
+            return Ok(self.take_over(&turn, "a pin that was taken off").await);
+        };
+        let before = shelf.pinned(group).map_err(|error| {
+            NotPinned::NotNow(format!("{error}; take it off: punchdown adapter pin --group {group} --off"))
+        })?;
+        self.may_serve(group, digest).await.map_err(|why| {
+            NotPinned::NotNow(format!("it cannot serve group {group}, and all is as it was: {why}"))
+        })?;
         self.write_pin(group, to.clone()).await?;
-        let reloaded = self.take_over(&mut running, because).await;
-        let serves = reloaded.groups.iter().find(|(of, _)| of == group).map(|(_, taken)| &taken.digest);
-        if to.is_none() || serves == to.as_ref() {
+        let reloaded = self.take_over(&turn, "a pin").await;
+        if reloaded.groups.iter().any(|(of, taken)| of == group && taken.digest == *digest) {
             return Ok(reloaded);
         }
         self.write_pin(group, before).await?;
-        let why = self.why_not(group, &reloaded);
-        self.take_over(&mut running, "a pin that could not be").await;
+        let why = in_a_line(reloaded.refused_of(group).map(|it| (it.message.as_str(), it.code)));
+        self.take_over(&turn, "a pin that could not be").await;
         Err(NotPinned::NotNow(format!("it cannot serve group {group}, and all is as it was: {why}")))
     }
 
-    fn why_not(&self, group: &Group, reloaded: &Reloaded) -> String {
-        let section = format!("groups.{group}");
-        let of_it =
-            reloaded.refused.iter().filter(|it| it.key.is_empty() || config::is_within(&it.key, &section));
-        of_it.map(|it| format!("{} ({})", it.message, it.code)).collect::<Vec<_>>().join("; ")
+    /// Looks at what is kept, and not at what is in memory alone: that is gone with the process.
+    async fn may_serve(&self, group: &Group, digest: &Digest) -> Result<(), String> {
+        let Read { groups, secrets, .. } = read(&self.file).await;
+        self.parts.workshop.secrets.learn(&secrets);
+        let settings = groups.iter().find(|it| it.group() == group);
+        let mut served = self.parts.catalog.served().into_iter();
+        let serves = served.any(|(of, it)| of == *group && it.adapter.digest() == digest);
+        let shelf = self.known(group).map_err(|why| why.to_string())?;
+        if !serves {
+            let settings = settings.ok_or("its section is not whole: see `punchdown check`")?;
+            let source = Source::pinned(shelf, group, digest.clone());
+            let made = self.parts.workshop.adapter_from(settings, &source).await;
+            let said = |it: &Problem| (it.message.clone(), it.code.number());
+            return made.map(drop).map_err(|found| in_a_line(found.iter().map(said)));
+        }
+        if let Some(settings) = settings {
+            // What lies in its place may be the same, and whole.
+            self.parts
+                .catalog
+                .shelve(group, digest, &settings.adapter, self.parts.workshop.world.now())
+                .await;
+        }
+        let (shelf, of, what) = (shelf.clone(), group.clone(), digest.clone());
+        match tokio::task::spawn_blocking(move || shelf.holds(&of, &what)).await {
+            Ok(true) => Ok(()),
+            _ => Err("it serves, and is not kept whole: install it again".to_owned()),
+        }
     }
 
     async fn write_pin(&self, group: &Group, to: Option<Digest>) -> Result<(), NotPinned> {
@@ -122,6 +148,11 @@ pub fn tell_of(pins: &[Pin], outcomes: &mut BTreeMap<Group, Outcome>) {
     for pin in pins.iter().filter(|pin| pin.passes_over.is_some()) {
         outcomes.entry(pin.group.clone()).or_insert(Outcome::Pinned);
     }
+}
+
+/// All that is said, each with its code.
+fn in_a_line<T: fmt::Display>(said: impl Iterator<Item = (T, &'static str)>) -> String {
+    said.map(|(message, code)| format!("{message} ({code})")).collect::<Vec<_>>().join("; ")
 }
 
 /// The one that begins so.

@@ -9,6 +9,7 @@ use crate::config::{InEffect, Sight};
 use crate::domain::Group;
 use crate::ports::{Adapters as _, Difference, RunsBy};
 
+#[derive(Clone)]
 pub struct RunningSettings(InEffect);
 
 /// What a reload has taken over.
@@ -74,9 +75,9 @@ impl RunningSettings {
 }
 
 impl Reload {
-    /// By what it runs while nobody else may change that.
+    /// By what it runs now. What is being taken over meanwhile is not waited for.
     pub(super) async fn compared(&self) -> RunsBy {
-        let running = self.running.lock().await;
+        let running = self.as_it_stands();
         let (loaded, on_disk) = load(&self.file).await;
         let (groups, problems) = match loaded {
             Ok((settings, problems)) => (settings.groups, problems),
@@ -87,9 +88,8 @@ impl Reload {
             let secret_fields = self.parts.catalog.secret_fields(&group);
             let on_disk = groups.iter().find(|it| *it.group() == group);
             // Another component may call other names secret.
-            if let Some(on_disk) = on_disk
-                && digest_of(&self.parts.workshop.file_of(on_disk)).await.as_ref()
-                    == Some(serving.adapter.digest())
+            if let Some(Ok(source)) = on_disk.map(|on_disk| self.parts.workshop.source_of(on_disk))
+                && digest_of(&source.file).await.as_ref() == Some(serving.adapter.digest())
             {
                 names_of_theirs.insert(group.clone(), secret_fields.clone());
             }

@@ -26,6 +26,10 @@ const LOOKS_MAX: u32 = 25;
 /// Without any hint: some file systems give none.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
+/// What keeps a group unserved is tried again after one such look, two, four, and so on up to so many: to compile a
+/// component that is not to be had costs minutes.
+const TRIED_EVERY_MAX: u32 = 20;
+
 /// What each file held, and which cases lay beside each component: one that was refused for a case is tried again
 /// when that has changed.
 #[derive(PartialEq, Eq)]
@@ -41,11 +45,14 @@ pub async fn watch(reload: Arc<Reload>, stop: CancellationToken) {
     let mut watching = Watching::new(hints, &seen);
     // What changed while the host began.
     reload.reload("a changed file").await;
-    let mut is_time = false;
+    let (mut is_time, mut tries) = (false, Tries::default());
     while !stop.is_cancelled() {
         let Some(now) = stop.run_until_cancelled(settled(&reload.file)).await else { return };
+        if now != seen {
+            tries = Tries::default();
+        }
         // What keeps a group unserved may have been mended elsewhere.
-        if now != seen || (is_time && reload.leaves_unserved()) {
+        if now != seen || (is_time && reload.leaves_unserved() && tries.is_due()) {
             reload.reload("a changed file").await;
             seen = now;
         }
@@ -61,6 +68,30 @@ pub async fn watch(reload: Arc<Reload>, stop: CancellationToken) {
             Some(()) = hinted.recv() => false,
             () = tokio::time::sleep(LOOK_EVERY) => true,
         };
+    }
+}
+
+/// When something is tried again though nothing has changed that we can see.
+struct Tries {
+    looks: u32,
+    every: u32,
+}
+
+impl Default for Tries {
+    fn default() -> Self {
+        Self { looks: 0, every: 1 }
+    }
+}
+
+impl Tries {
+    /// Asked once in a look.
+    fn is_due(&mut self) -> bool {
+        self.looks += 1;
+        let is_due = self.looks == self.every;
+        if is_due {
+            *self = Self { looks: 0, every: (2 * self.every).min(TRIED_EVERY_MAX) };
+        }
+        is_due
     }
 }
 
@@ -149,4 +180,16 @@ fn folders_of(file: &Path) -> Vec<PathBuf> {
     let named = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let real = file.canonicalize().ok().and_then(|real| Some(real.parent()?.to_owned()));
     std::iter::once(named.to_owned()).chain(real).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_never_helps_is_tried_more_and_more_rarely() {
+        let mut tries = Tries::default();
+        let due: Vec<u32> = (1..=75).filter(|_| tries.is_due()).collect();
+        assert_eq!(due, [1, 3, 7, 15, 31, 51, 71]);
+    }
 }

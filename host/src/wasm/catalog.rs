@@ -108,8 +108,14 @@ impl Catalog {
         }
     }
 
-    /// One that serves no more, from where it is kept.
+    /// One that serves no more, from where it is kept. It is brought to its end though nobody waits any more: to compile
+    /// it may take longer than a step has, and the next step finds it.
     async fn fetched(&self, group: &Group, digest: &Digest) -> Option<Serving> {
+        let (catalog, group, digest) = (self.clone(), group.clone(), digest.clone());
+        tokio::spawn(async move { catalog.fetch(&group, &digest).await }).await.ok().flatten()
+    }
+
+    async fn fetch(&self, group: &Group, digest: &Digest) -> Option<Serving> {
         let Kept { shelf, sandbox, turn, unusable } = self.0.kept.get()?;
         let _turn = turn.lock().await;
         let of = self.of(group).ok()?;

@@ -2,7 +2,7 @@
 //! after a restart, and an operator can go back to one.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -45,8 +45,7 @@ impl Shelf {
     pub fn put(&self, group: &Group, digest: &Digest, path: &Path, now: Timestamp) -> io::Result<()> {
         let (folder, place) = (self.of(group), self.place(group, digest));
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(now.millis().unsigned_abs());
-        let length = path.metadata()?.len();
-        if place.metadata().is_ok_and(|about| about.len() == length) {
+        if self.holds(group, digest) {
             return File::options().append(true).open(place)?.set_modified(now);
         }
         let bytes = fs::read(path)?;
@@ -65,7 +64,7 @@ impl Shelf {
         fs::rename(unfinished, place)?;
         File::open(&folder)?.sync_all()?;
         // However the clock stands: not the one that was just put there.
-        let pinned = self.pinned(group);
+        let pinned = self.pinned(group)?;
         let others = self.editions(group).into_iter();
         let others = others.filter(|it| it.digest != *digest && Some(&it.digest) != pinned.as_ref());
         for old in others.skip(EDITIONS_MAX - 1) {
@@ -78,10 +77,28 @@ impl Shelf {
         self.place(group, digest).is_file()
     }
 
-    /// The one that is to serve a group, whatever lies in its place.
-    pub fn pinned(&self, group: &Group) -> Option<Digest> {
-        let text = fs::read_to_string(self.of(group).join(PINNED)).ok()?;
-        Digest::parse(text.trim())
+    /// Whether it is there whole: all of it is read.
+    pub fn holds(&self, group: &Group, digest: &Digest) -> bool {
+        fs::read(self.place(group, digest)).is_ok_and(|bytes| Digest::of(&bytes) == *digest)
+    }
+
+    /// The one that is to serve a group, whatever lies in its place; `None`: nobody has pinned it.
+    ///
+    /// # Errors
+    /// When somebody has, and it cannot be read to which; the error names the file.
+    pub fn pinned(&self, group: &Group) -> io::Result<Option<Digest>> {
+        let file = self.of(group).join(PINNED);
+        let unreadable = |kind: ErrorKind, why: &str| {
+            io::Error::new(kind, format!("the pin {} cannot be read: {why}", file.display()))
+        };
+        match fs::read_to_string(&file) {
+            Ok(text) => match Digest::parse(text.trim()) {
+                Some(digest) => Ok(Some(digest)),
+                None => Err(unreadable(ErrorKind::InvalidData, "no digest stands in it")),
+            },
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+            Err(error) => Err(unreadable(error.kind(), &error.to_string())),
+        }
     }
 
     /// From now on that one is to serve a group, durably; `None`: what lies in its place.
@@ -99,7 +116,7 @@ impl Shelf {
                 fs::rename(unfinished, place)?;
             }
             None => match fs::remove_file(place) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
                 removed => removed?,
             },
         }
@@ -171,11 +188,21 @@ mod tests {
         shelf.pin(&group, Some(&first)).expect("pinned");
         (9..20).for_each(|number| drop(put(number, i64::from(number) + 1)));
         assert!(shelf.has(&group, &first), "a group is pinned to it");
-        assert_eq!((shelf.pinned(&group), shelf.pinned(&other)), (Some(first.clone()), None));
+        let pinned = |group: &Group| shelf.pinned(group).map_err(|error| error.to_string());
+        assert_eq!((pinned(&group), pinned(&other)), (Ok(Some(first.clone())), Ok(None)));
+        fs::write(shelf.of(&group).join(PINNED), "sha256:half").expect("written");
+        let why = pinned(&group).expect_err("it is no digest");
+        assert!(why.contains("pinned cannot be read: no digest stands in it"), "{why}");
         for _ in 0..2 {
             shelf.pin(&group, None).expect("pinned no more");
         }
-        assert_eq!(shelf.pinned(&group), None);
+        assert_eq!(pinned(&group), Ok(None));
+        let torn = shelf.place(&group, &first);
+        fs::write(&torn, [1]).expect("written");
+        assert!(shelf.has(&group, &first) && !shelf.holds(&group, &first), "as long, and another one");
+        fs::write(&file, [0]).expect("written");
+        shelf.put(&group, &first, &file, Timestamp::default()).expect("kept anew");
+        assert!(shelf.holds(&group, &first));
         let beside = fs::read_dir(folder.path()).expect("a folder").count();
         assert_eq!(beside, 2, "no name leads out of the shelf");
     }

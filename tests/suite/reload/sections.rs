@@ -1,5 +1,6 @@
 //! All of a group's section is taken over, a group that is new, and credentials, too.
 
+use std::path::Path;
 use std::time::Duration;
 
 use punchdown::cli::stage::Stage;
@@ -131,6 +132,77 @@ async fn a_group_that_is_new_is_provisioned_and_one_that_is_gone_goes_on() {
     assert_eq!(reloaded(&stage).await["waits_for_restart"], json!(["groups.PCRF"]));
     espf.emit("Account/New", json!({ "i_account": 2 }));
     until("both are provisioned", SOON, async || is_ok(2)).await;
+}
+
+/// The same adapter, that needs another document in place of that of the card.
+fn needing(adapter: &Path, query: &[u8; 8]) -> Vec<u8> {
+    let mut component = std::fs::read(adapter).expect("a component");
+    let places: Vec<usize> =
+        component.windows(8).enumerate().filter(|(_, it)| it == b"sim_card").map(|(at, _)| at).collect();
+    assert!(!places.is_empty(), "it needs the card");
+    places.into_iter().for_each(|at| component[at..at + 8].copy_from_slice(query));
+    component
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_is_new_is_taken_over_with_the_adapter_that_needs_it() {
+    let folder = folder();
+    let Some((stage, adapter)) = running(folder.path(), "poll-seconds = 1").await else { return };
+    let espf = stage.espf(0.0);
+    let (first, before) = (needing(&adapter, b"sim_kard"), reloaded(&stage).await);
+    let second = needing(&adapter, b"sim_cart");
+    let refused = async |part: &str| {
+        let output = said(&stage, &["reload"]).await;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains("error[E0313]") && text.contains(part), "`{part}` is not in {text}");
+        assert_eq!(reloaded(&stage).await["groups"][0]["digest"], before["groups"][0]["digest"]);
+    };
+    put(&adapter, &first);
+    refused("the query `sim_kard`").await;
+    let check = said(&stage, &["check"]).await;
+    let check = String::from_utf8_lossy(&check.stderr).into_owned();
+    assert!(check.contains("E0313") && check.contains("[portabilling.queries.sim_kard]"), "{check}");
+
+    // Nobody is promised what waits for a restart, or stands beside something that is no good.
+    let query = |name: &str| {
+        format!(
+            "queries.{name} = {{ method = \"Account/get_alias_list\", answer = \"alias_list\", list = \"all\" }}"
+        )
+    };
+    let good = std::fs::read(&stage.config).expect("a configuration");
+    for waits in ["proxy = \"http://127.0.0.1:9\"", "concurrency = 0"] {
+        with_settings(&stage, "portabilling", &format!("{}\n{waits}", query("sim_kard")));
+        refused("the query `sim_kard`").await;
+        put(&stage.config, &good);
+    }
+    with_settings(&stage, "portabilling", &query("sim_kard"));
+    let told = reload(&stage).await;
+    assert_eq!(
+        (&told["generation"], &told["groups"][0]["outcome"]),
+        (&2.into(), &"swapped".into()),
+        "{told}"
+    );
+    espf.emit("Account/New", json!({ "i_account": 1 }));
+    provisioned(&stage, 1).await;
+    let asked_for = stage.billing.ledger().calls_of;
+    assert!(asked_for.contains_key(&("Account/get_alias_list".to_owned(), 1)), "{asked_for:?}");
+
+    // One that is gone stays as long as somebody may need it.
+    put(&stage.config, &good);
+    let output = said(&stage, &["reload"]).await;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        text.contains("E0313") && text.contains("portabilling.queries.sim_kard changed on disk"),
+        "{text}"
+    );
+    espf.emit("Account/New", json!({ "i_account": 2 }));
+    provisioned(&stage, 2).await;
+    with_settings(&stage, "portabilling", &query("sim_cart"));
+    put(&adapter, &second);
+    assert!(said(&stage, &["reload"]).await.status.success());
+    espf.emit("Account/New", json!({ "i_account": 3 }));
+    provisioned(&stage, 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::super::door::{Door, word};
 use super::carried::Carried;
 use crate::app::load_groups;
+use crate::cases::folder_beside;
 use crate::config::{self, GroupSettings, Problem, Problems, Settings};
 use crate::domain::{Digest, Group};
 use crate::explain::Code;
@@ -50,7 +51,9 @@ pub struct Of {
 pub async fn install(Install { file, cases, of }: &Install) -> ExitCode {
     let installed = async {
         let (settings, group) = of.settings()?;
-        put(file, cases.as_deref(), &settings, &group, of).await
+        // By the cases that will lie beside it then.
+        let held_to = cases.as_ref().unwrap_or(&group.cases);
+        put(New { file, cases: cases.as_deref(), held_to }, &settings, &group, of).await
     };
     installed.await.unwrap_or_else(|code| code)
 }
@@ -70,7 +73,9 @@ pub async fn rollback(Rollback { of, to }: &Rollback) -> ExitCode {
                 format!("no such component of group {} is kept: see `punchdown adapter list`", of.group);
             return Err(super::refused(Code::FileOfCommand, why));
         };
-        put(&edition.path, None, &settings, &group, of).await
+        // The cases are those of the one that it takes the place of.
+        let new = New { file: &edition.path, cases: None, held_to: &folder_beside(&edition.path) };
+        put(new, &settings, &group, of).await
     };
     gone_back.await.unwrap_or_else(|code| code)
 }
@@ -95,10 +100,18 @@ impl Of {
     }
 }
 
+/// What is to take a component's place.
+struct New<'a> {
+    file: &'a Path,
+    /// Golden cases that go with it.
+    cases: Option<&'a Path>,
+    /// Those that it must hold to be tried at all.
+    held_to: &'a Path,
+}
+
 /// Tries it here, puts it in its place whole, and has the host take it over. What the host refuses goes again.
 async fn put(
-    file: &Path,
-    cases: Option<&Path>,
+    New { file, cases, held_to }: New<'_>,
     settings: &Settings,
     group: &GroupSettings,
     of: &Of,
@@ -111,7 +124,10 @@ async fn put(
     // All that it would serve must take it.
     let sharing: Vec<GroupSettings> =
         settings.groups.iter().filter(|it| it.adapter == *place).cloned().collect();
-    let tried = sharing.iter().map(|it| GroupSettings { adapter: file.to_owned(), ..it.clone() });
+    let tried = sharing.iter().map(|it| {
+        let (adapter, cases) = (file.to_owned(), held_to.to_owned());
+        GroupSettings { adapter, cases, ..it.clone() }
+    });
     let tried = load_groups(&tried.collect::<Vec<_>>(), &settings.secrets, of.door.config()).await;
     tried.and_then(crate::app::Loaded::all_good).map_err(|error| refuse(&error))?;
     let before = before(place)?;
@@ -122,9 +138,15 @@ async fn put(
         carried.map_or(Ok(()), Carried::undo)?;
         return Err(cannot_write(place, &error));
     }
-    let told = of.door.ask(Method::POST, "reload", None).await.inspect_err(|_| {
-        eprintln!("{} lies there; `punchdown reload --last` says what becomes of it", place.display());
-    })?;
+    let told = match of.door.ask(Method::POST, "reload", None).await {
+        Ok(told) => told,
+        Err(code) => {
+            // Nobody knows whether it is taken over by now: it goes with its cases.
+            carried.into_iter().for_each(Carried::settle);
+            eprintln!("{} lies there; `punchdown reload --last` says what becomes of it", place.display());
+            return Err(code);
+        }
+    };
     let digest = Digest::of(&bytes);
     if sharing.iter().all(|it| serves(&told, &it.group().0, &digest)) {
         carried.into_iter().for_each(Carried::settle);

@@ -96,10 +96,15 @@ fn of_host(heard: &Value) -> BTreeMap<(String, Option<String>), u64> {
 fn of_group(group: &GroupSettings, shelf: &Shelf, open: &Open) -> Value {
     let (name, now) = (&group.group().0, std::fs::read(&group.adapter).ok().map(|bytes| Digest::of(&bytes)));
     let editions = shelf.editions(group.group());
-    let pin = shelf.pinned(group.group()).map(|to| {
-        let passes_over = now.as_ref().filter(|now| **now != to);
-        json!({ "to": to.to_string(), "passes_over": passes_over.map(ToString::to_string) })
-    });
+    let pin = match shelf.pinned(group.group()) {
+        Ok(Some(to)) => {
+            let passes_over = now.as_ref().filter(|now| **now != to);
+            json!({ "to": to.to_string(), "passes_over": passes_over.map(ToString::to_string) })
+        }
+        Ok(None) => Value::Null,
+        // The group will not be served.
+        Err(error) => json!({ "unreadable": error.to_string() }),
+    };
     json!({
         "group": name,
         "adapter": group.adapter.display().to_string(),
@@ -127,6 +132,9 @@ fn text(told: &Value) -> String {
     let mut text = String::new();
     for group in told["groups"].as_array().into_iter().flatten() {
         let _ = writeln!(text, "group {}  {}", word(&group["group"]), word(&group["adapter"]));
+        if let Some(why) = group["pin"]["unreadable"].as_str() {
+            let _ = writeln!(text, "! {why}: nothing new will serve the group");
+        }
         for edition in group["kept"].as_array().into_iter().flatten() {
             let mark = if edition["lies_there"] == true { '*' } else { ' ' };
             let (digest, kept_at) = (word(&edition["digest"]), word(&edition["kept_at"]));

@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::super::door::{Door, encoded, word};
+use super::super::door::{Door, encoded};
+use super::super::reload::problems;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -32,9 +34,22 @@ pub async fn run(Arguments { digest, group, off, who, why, door }: &Arguments) -
         true => ("unpin", json!({ "who": who, "why": why })),
         false => ("pin", json!({ "who": who, "why": why, "digest": digest })),
     };
-    let text = |told: &Value| match told["pinned_to"].as_str() {
-        Some(to) => format!("{group} is pinned to {to}, and that serves it\n"),
-        None => format!("{group} is pinned no more: {} serves it\n", word(&told["serves"])),
+    let answer = door.ask(Method::POST, &format!("groups/{}/{wish}", encoded(group)), Some(&body)).await;
+    let told = match answer {
+        Ok(told) => told,
+        Err(code) => return code,
     };
-    door.act(&format!("groups/{}/{wish}", encoded(group)), &body, text).await
+    // What lies in its place is no good, and what served goes on.
+    let is_refused = *off && told["problems"].as_array().is_some_and(|found| !found.is_empty());
+    door.print(Ok(told), |told| text(group, told));
+    if is_refused { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn text(group: &str, told: &Value) -> String {
+    let serves = match (told["pinned_to"].as_str(), told["serves"].as_str()) {
+        (Some(to), _) => format!("{group} is pinned to {to}, and that serves it\n"),
+        (None, Some(serves)) => format!("{group} is pinned no more: {serves} serves it\n"),
+        (None, None) => format!("{group} is pinned no more, and nothing serves it\n"),
+    };
+    serves + &problems(told)
 }

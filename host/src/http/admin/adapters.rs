@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::operations::{Body, Signed, signed};
-use super::reload::pin_shown;
+use super::reload::{pin_shown, problem};
 use super::{Door, Problem};
 use crate::domain::{Digest, Group, Person};
 use crate::ports::{Deciders, KeptComponent, KeptOf, NotPinned};
@@ -86,8 +86,9 @@ async fn turned(
         let reloaded = door.reloads.pin(&group, to.clone()).await?;
         door.operators.pinned(&group, to.as_ref(), person).await?;
         let serves = reloaded.groups.iter().find(|(of, _)| *of == group).map(|(_, taken)| &taken.digest);
-        let (group, to) = (&group.0, to.as_ref().map(ToString::to_string));
-        Ok(Json(json!({ "group": group, "pinned_to": to, "serves": serves.map(ToString::to_string) })))
+        let (to, serves) = (to.as_ref().map(ToString::to_string), serves.map(ToString::to_string));
+        let problems: Vec<Value> = reloaded.refused_of(&group).map(problem).collect();
+        Ok(Json(json!({ "group": group.0, "pinned_to": to, "serves": serves, "problems": problems })))
     });
     turning.await.unwrap_or_else(|error| Err(Problem::of_ours(&error)))
 }
