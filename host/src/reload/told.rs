@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::candidates::Candidates;
 use super::between::group_of;
+use super::candidates::Candidates;
 use crate::config::{self, GroupSettings, Problem};
 use crate::domain::Group;
 use crate::ports::{Outcome, Pin, Refusal, Reloaded, Taken};
