@@ -3,6 +3,7 @@
 
 mod sections;
 mod storm;
+mod ways;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -139,9 +139,7 @@ struct Watching {
 impl Watching {
     fn new(hints: mpsc::Sender<()>, seen: &Seen) -> Self {
         let hear = move |heard: DebounceEventResult| {
-            // What could not be heard may have been anything. What is only read is no change: we read, too.
-            let is_a_change = heard.map_or(true, |events| events.iter().any(|event| !event.kind.is_access()));
-            if is_a_change {
+            if is_a_hint(&heard) {
                 let _ = hints.try_send(());
             }
         };
@@ -175,6 +173,12 @@ impl Watching {
     }
 }
 
+/// What could not be heard may have been anything, and so may what was too much to be told. What is only read is no
+/// change: we read, too.
+fn is_a_hint(heard: &DebounceEventResult) -> bool {
+    heard.as_ref().map_or(true, |events| events.iter().any(|event| !event.kind.is_access()))
+}
+
 /// That in which its name stands, and that in which the file itself does, where links lead there.
 fn folders_of(file: &Path) -> Vec<PathBuf> {
     let named = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -184,7 +188,30 @@ fn folders_of(file: &Path) -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
+    use notify::event::{AccessKind, AccessMode, CreateKind, Flag, RemoveKind};
+    use notify::{Event, EventKind};
+    use notify_debouncer_full::DebouncedEvent;
+
     use super::*;
+
+    #[test]
+    fn what_was_too_much_to_be_told_is_a_hint_and_what_was_read_is_none() {
+        let one = |event: Event| Ok(vec![DebouncedEvent::new(event, Instant::now())]);
+        let of = |kind: EventKind| Event::new(kind).add_path("hss.wasm".into());
+        for (heard, is_hint) in [
+            (one(of(EventKind::Create(CreateKind::File))), true),
+            (one(of(EventKind::Remove(RemoveKind::Folder))), true),
+            (one(of(EventKind::Access(AccessKind::Close(AccessMode::Read)))), false),
+            // The kernel's queue was full.
+            (one(Event::new(EventKind::Other).set_flag(Flag::Rescan)), true),
+            (Err(vec![notify::Error::generic("it cannot be heard")]), true),
+            (Ok(Vec::new()), false),
+        ] {
+            assert_eq!(is_a_hint(&heard), is_hint, "{heard:?}");
+        }
+    }
 
     #[test]
     fn what_never_helps_is_tried_more_and_more_rarely() {
