@@ -27,7 +27,7 @@ use crate::wasm::{Catalog, Compiled, Compiler, Sandbox, Serving, Shelf};
 use crate::world::SystemWorld;
 
 /// Each holds a component's bytes meanwhile.
-const LOADED_AT_A_TIME: usize = 4;
+const LOADED_AT_A_TIME: usize = 2;
 
 /// What serves the groups of a configuration, where that was made ready, and the file that names it.
 pub struct Loaded {
@@ -163,7 +163,8 @@ async fn load_groups_in(
     kept: Option<Shelf>,
 ) -> Result<Loaded, StartError> {
     let sandbox = sandbox.striking(secrets.clone());
-    let workshop = Workshop { sandbox, world: Arc::new(SystemWorld), secrets: secrets.clone(), kept };
+    let (world, asked_later) = (Arc::new(SystemWorld), Arc::default());
+    let workshop = Workshop { sandbox, world, secrets: secrets.clone(), kept, asked_later };
     let (targets, catalog, mut problems) = (Targets::default(), Catalog::default(), Vec::new());
     // Side by side: what one has to be asked for long keeps no other one waiting.
     let asked = stream::iter(groups).map(|group| workshop.adapter(group)).buffered(LOADED_AT_A_TIME);

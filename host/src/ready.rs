@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
+
 use crate::cases::{folder_beside, hold_in};
 use crate::config::{GroupSettings, Problem};
 use crate::domain::{Digest, Group};
@@ -23,6 +25,8 @@ pub struct Workshop {
     pub secrets: Vault,
     /// Where components that serve are kept, and groups are pinned to one; `None`: nothing is to serve here.
     pub kept: Option<Shelf>,
+    /// Those that have served already are asked their cases one at a time: nobody waits for that.
+    pub asked_later: Arc<Mutex<()>>,
 }
 
 /// Whence a group's component is to come.
@@ -79,6 +83,14 @@ impl Workshop {
         })
     }
 
+    /// The files beside that of its section that say by what a group is served.
+    pub fn files_of_pin(&self, group: &GroupSettings) -> Vec<PathBuf> {
+        let Some(kept) = &self.kept else { return Vec::new() };
+        let pinned = kept.pinned(group.group()).ok().flatten();
+        let file = pinned.map(|digest| kept.place(group.group(), &digest));
+        file.into_iter().chain([kept.pin_of(group.group())]).collect()
+    }
+
     /// The adapter of a group, from its source.
     ///
     /// # Errors
@@ -131,22 +143,26 @@ impl Workshop {
         Ok(Serving { adapter, config: group.config.clone(), notify_at, limits: group.limits })
     }
 
-    /// How many golden cases it holds. One that has served the group already is only warned of, and serves meanwhile: the
+    /// How many golden cases it holds; `None`: it is asked later. One that has served the group already is only warned of, and serves meanwhile: the
     /// cases are those of another one by now, and nobody would be there to serve.
     async fn cases(
         &self,
         group: &GroupSettings,
         source: &Source,
         adapter: &Adapter,
-    ) -> Result<usize, Vec<Problem>> {
+    ) -> Result<Option<usize>, Vec<Problem>> {
         let screen = Screen::new(self.secrets.clone(), &adapter.description().secret_fields);
         let Source { file, cases, .. } = source.clone();
         if self.kept.as_ref().is_some_and(|kept| kept.has(group.group(), adapter.digest())) {
             let (group, adapter) = (group.group().clone(), adapter.clone());
-            tokio::spawn(async move { warn_of_cases(&group, &cases, &adapter, &screen).await });
-            return Ok(0);
+            let turn = Arc::clone(&self.asked_later).lock_owned();
+            tokio::spawn(async move {
+                let _turn = turn.await;
+                warn_of_cases(&group, &cases, &adapter, &screen).await;
+            });
+            return Ok(None);
         }
-        hold_in(&cases, adapter, &screen).await.map_err(|found| {
+        hold_in(&cases, adapter, &screen).await.map(Some).map_err(|found| {
             let help = format!("punchdown adapter test {} {}", file.display(), cases.display());
             let found = found.into_iter().map(|why| problem(group, Code::CaseDiffers, "adapter", why));
             found.map(|problem| Problem { help: Some(help.clone()), ..problem }).collect()

@@ -263,6 +263,10 @@ impl Reloads for Reload {
         self.take_over(&self.turn.lock().await, because).await
     }
 
+    fn is_under_way(&self) -> bool {
+        self.turn.try_lock().is_err()
+    }
+
     async fn last(&self) -> Reloaded {
         self.as_it_stands().last
     }

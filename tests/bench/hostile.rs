@@ -13,13 +13,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use punchdown::cli::stage;
-use punchdown::domain::{
-    AccountId, Decision, Event, EventIdentity, Group, IAccount, Json, LaidDown, OperationId, Service,
-    Subscriber, Timestamp, Wanted,
-};
+use punchdown::domain::{Decision, Group, Json};
 use punchdown::ports::{AdapterError, Question};
 use punchdown::toolchain::{component_from_module, embed_contract};
 use punchdown::wasm::{Catalog, Limits, Sandbox, Serving};
+use punchdown_tests::question::about_new_account;
 use punchdown_tests::times::{Times, shown};
 
 const GROUPS: u64 = 9;
@@ -29,7 +27,6 @@ const ASKING: usize = 8;
 /// Each kind is held against the quiet pieces before it.
 const TURNS: u32 = 3;
 const CONFIG: &str = "{\"specification\":\"mobile-line\"}";
-const BEGAN: i64 = 1_769_846_400_000;
 
 type Failed = Box<dyn Error>;
 
@@ -192,7 +189,7 @@ impl Hostile {
             tokio::spawn(async move {
                 let mut last = None;
                 while !stop.load(Ordering::Relaxed) {
-                    let answer = catalog.provision(question(HOSTILE).ok()?).await;
+                    let answer = catalog.provision(question(HOSTILE)).await;
                     asked.fetch_add(1, Ordering::Relaxed);
                     last = Some(answer.err().map_or_else(|| "an answer".to_owned(), |error| code(&error)));
                 }
@@ -228,7 +225,7 @@ async fn paced(catalog: &Arc<Catalog>, rate: f64, during: Duration) -> Result<Wa
         number += 1;
         asking.spawn(async move {
             let asked = Instant::now();
-            let question = question(&group).map_err(|error| error.to_string())?;
+            let question = question(&group);
             let answer = catalog.provision(question).await.map_err(|error| error.to_string())?;
             match answer.0.decision {
                 Decision::Send(_) => Ok::<_, String>((asked.elapsed(), due.elapsed())),
@@ -245,40 +242,7 @@ async fn paced(catalog: &Arc<Catalog>, rate: f64, during: Duration) -> Result<Wa
     Ok(waited)
 }
 
-fn question(group: &str) -> Result<Question, Failed> {
-    let began = Timestamp::from_millis(BEGAN);
+fn question(group: &str) -> Question {
     let documents = "{\"account_info\":{\"i_account\":189,\"product_name\":\"GOLD\"},\"sim_card\":null}";
-    Ok(Question {
-        operation: OperationId("01KG8E5S00HOSTILE000000001".to_owned()),
-        group: Group(group.to_owned()),
-        service: Service(group.to_owned()),
-        i_account: IAccount(189),
-        event: Event {
-            identity: EventIdentity("0-1".to_owned()),
-            id: "1".to_owned(),
-            i_env: None,
-            i_customer: None,
-            name: "Account/New".to_owned(),
-            i_account: Some(IAccount(189)),
-            received_at: began,
-            variables: Json::empty_object(),
-            enclosed: Json::empty_object(),
-            trace: None,
-        },
-        laid_down: LaidDown {
-            began,
-            wanted: Wanted::Running,
-            subscriber: Some(Subscriber {
-                account_id: AccountId("15550001111@msisdn".to_owned()),
-                msisdn: Some("15550001111".to_owned()),
-                imsi: Some("001010000000001".to_owned()),
-                iccid: None,
-                documents: Json::parse(documents.to_owned())?,
-            }),
-            applied: None,
-            config: Json::parse(CONFIG.to_owned())?,
-            notify_at: None,
-        },
-        history: Vec::new(),
-    })
+    about_new_account(group, CONFIG, documents)
 }

@@ -5,5 +5,6 @@ pub mod broken;
 pub mod disk;
 pub mod journal;
 pub mod points;
+pub mod question;
 pub mod rounds;
 pub mod times;

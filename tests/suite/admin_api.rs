@@ -217,6 +217,8 @@ async fn see_a_reload(stage: &Stage, compared: &mut Compared) {
     with_settings(stage, "events", "headers = 47");
     rewrite(stage, "specification = \"mobile-line\"", "specification = 7");
     compared.see("GET /admin/v1/reload", &printed(stage, &["reload"], 1).await);
+    let off = printed(stage, &[&pin[..], &["--off"]].concat(), 1).await;
+    compared.see("POST /admin/v1/groups/<group>/pin|unpin", &off);
     with_settings(stage, "events", "lisen = \"127.0.0.1:0\"");
     let (status, runs) = answered(stage, "config").await;
     assert_eq!(status, 200);

@@ -20,6 +20,8 @@ use crate::reload::{edition, put, reloaded};
 
 const SOON: Duration = Duration::from_secs(20);
 const CASE: &str = "accepted-with-a-monitor";
+/// Of the subscriber of a case, and said without its name.
+const PUK: &str = "puk-47114711";
 
 /// A stage whose adapter lies where this test alone writes, with its own cases beside it.
 async fn set(folder: &Path) -> Option<(Stage, PathBuf)> {
@@ -45,6 +47,7 @@ fn expect(cases: &Path, path: Option<&str>) {
     let text = std::fs::read(workspace().join("adapters/oms-tmf641/cases").join(&name)).expect("a case");
     let mut case: Value = serde_json::from_slice(&text).expect("JSON");
     if let Some(path) = path {
+        case["operation"]["subscriber"]["documents"]["sim_card"]["puk"] = PUK.into();
         case["steps"][0]["expect"]["decision"]["send"]["path"] = path.into();
     }
     put(&cases.join(name), case.to_string().as_bytes());
@@ -115,6 +118,9 @@ async fn at_the_first_start_its_group_is_unserved() {
     for part in SAID.into_iter().chain(["error[E0311]", "punchdown adapter test "]) {
         assert!(check.contains(part), "`{part}` is not in {check}");
     }
+    expect(&folder.path().join("oms.cases"), Some(&format!("/elsewhere/{PUK}")));
+    let check = unserved(&stage.config);
+    assert!(check.contains("expected \"/elsewhere/(hidden)\"") && !check.contains(PUK), "{check}");
 }
 
 /// With a component, and undone with it.

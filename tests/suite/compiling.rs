@@ -74,7 +74,7 @@ async fn one_that_takes_too_much_is_refused_and_everybody_else_is_answered() {
     assert!(bytes < 1 << 20, "it is small, and has {bytes} bytes");
     fs::rename(bomb, adapter).expect("in its place");
 
-    let mut served = 0;
+    let (mut served, mut under_way) = (0, false);
     let mut reload = std::pin::pin!(said(&stage, &["reload"]));
     let output = loop {
         espf.emit("Account/New", json!({ "i_account": served + 1 }));
@@ -83,13 +83,16 @@ async fn one_that_takes_too_much_is_refused_and_everybody_else_is_answered() {
             output = &mut reload => break output,
             () = until("OK while it is compiled", SOON, is_ok) => served += 1,
         }
+        // Who only asks does not wait for it.
+        under_way |= reloaded(&stage).await["under_way"] == true;
     };
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");
     for part in ["error[E0312]", "more than 2147483648 bytes of memory", "what served goes on"] {
         assert!(text.contains(part), "`{part}` is not in {text}");
     }
-    assert!(served > 0, "nobody was served meanwhile");
+    assert!(served > 0 && under_way, "{served} were served meanwhile, and one is under way: {under_way}");
+    assert_eq!(reloaded(&stage).await["under_way"], false);
     // What it was refused for is remembered.
     let began = Instant::now();
     let again = said(&stage, &["reload"]).await;

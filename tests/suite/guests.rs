@@ -5,15 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use punchdown::cli::stage::Stage;
-use punchdown::domain::{
-    AccountId, Event, EventIdentity, Group, IAccount, Json, LaidDown, OperationId, Progress, Reason, Service,
-    Subscriber, Timestamp, Trouble, Wanted,
-};
+use punchdown::domain::{AccountId, Group, Json, Progress, Reason, Subscriber, Trouble};
 use punchdown::ports::{AdapterError, Question};
 use punchdown::secret::{Secret, Vault};
 use punchdown::toolchain::{component_from_module, embed_contract};
 use punchdown::wasm::{Adapter, Catalog, Limits, Sandbox, Serving};
 use punchdown_kit::oms;
+use punchdown_tests::question::about_closed_account;
 use serde_json::json;
 
 use crate::harness::{PROGRAM, folder, oms_adapter, stage_of, told, until, workspace};
@@ -78,34 +76,7 @@ fn serving(name: &str, adapter: Adapter, config: &str) -> (Group, Serving) {
 }
 
 fn question(group: &str) -> Question {
-    let empty = Json::empty_object;
-    Question {
-        operation: OperationId("01KG8E5S00GUEST00000000001".to_owned()),
-        group: Group(group.to_owned()),
-        service: Service(group.to_owned()),
-        i_account: IAccount(189),
-        event: Event {
-            identity: EventIdentity("0-1".to_owned()),
-            id: "1".to_owned(),
-            i_env: None,
-            i_customer: None,
-            name: "Account/Terminated".to_owned(),
-            i_account: Some(IAccount(189)),
-            received_at: Timestamp::default(),
-            variables: empty(),
-            enclosed: empty(),
-            trace: None,
-        },
-        laid_down: LaidDown {
-            began: Timestamp::default(),
-            wanted: Wanted::Gone,
-            subscriber: None,
-            applied: None,
-            config: Json::parse(r#"{"specification":"mobile-line"}"#.to_owned()).expect("JSON"),
-            notify_at: None,
-        },
-        history: Vec::new(),
-    }
+    about_closed_account(group, r#"{"specification":"mobile-line"}"#)
 }
 
 /// Asks a guest once.

@@ -46,7 +46,7 @@ const PARTS: usize = 3;
 /// taken at a time.
 const RESIDENT_MORE_MAX: u64 = 64 << 20;
 /// What of that the last part may: all places were taken before. A kilobyte for each of its callers would be more.
-const RESIDENT_MORE_AT_LAST_MAX: u64 = 6 << 20;
+const RESIDENT_MORE_AT_LAST_MAX: u64 = 4 << 20;
 const SOON: Duration = Duration::from_secs(30);
 
 /// Short times, so that the run is short; small bodies are too large, and the crowd is soon too many.

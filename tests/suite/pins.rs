@@ -8,7 +8,7 @@ use punchdown::cli::stage::Stage;
 use punchdown_kit::oms::Settings;
 use serde_json::{Value, json};
 
-use crate::harness::{PROGRAM, counted, folder, log, oms_adapter, stage_of, told, until};
+use crate::harness::{PROGRAM, counted, folder, log, oms_adapter, stage_of, told, until, with_settings};
 use crate::operators::{asked, said};
 use crate::reload::{edition, put, reloaded};
 
@@ -202,4 +202,11 @@ async fn what_cannot_be_pinned_is_told_why_and_changes_nothing() {
     put(&adapter, &whole);
     assert!(said(&stage, &["reload"]).await.status.success());
     assert_eq!(serves(&stage).await, second);
+
+    // Nor is it taken over beside a word that may have been meant for every group.
+    assert_eq!(pin(&stage, &[]).await.0, Some(0));
+    put(&adapter, &edition(&adapter, 5));
+    with_settings(&stage, "events", "clsoing = []");
+    let (code, text) = pin(&stage, &["--off"]).await;
+    assert!(code == Some(1) && text.contains("events.clsoing") && text.contains(&second), "{text}");
 }

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::read::text;
 use super::{Case, Failure, files, name_of};
 use crate::crash::how_it_ended;
 use crate::secret::Screen;
@@ -42,7 +43,7 @@ pub async fn hold_in(folder: &Path, adapter: &Adapter, screen: &Screen) -> Resul
                 return;
             }
             if let Err(why) = held(adapter, file.clone(), screen).await {
-                let (name, why) = (name_of(file), screen.line(&why.to_string()));
+                let name = name_of(file);
                 found.push(told(&format!("case `{name}` of {} does not hold: {why}", folder.display())));
             }
             asked += 1;
@@ -58,9 +59,14 @@ pub async fn hold_in(folder: &Path, adapter: &Adapter, screen: &Screen) -> Resul
     if found.is_empty() { Ok(files.len()) } else { Err(found) }
 }
 
-async fn held(adapter: &Adapter, file: PathBuf, screen: &Screen) -> Result<(), Failure> {
-    let case = blocking(move || Case::of(&file, &read(&file)?)).await?;
-    case.each(adapter, &mut |asked| asked.hold_shown(&|whole| screen.over(whole))).await
+/// What is wrong is said as it may be shown: a secret of the case's subscriber may be said without its name.
+async fn held(adapter: &Adapter, file: PathBuf, screen: &Screen) -> Result<(), String> {
+    let case = blocking(move || Case::of(&file, &read(&file)?)).await;
+    let case = case.map_err(|why| screen.line(&why.to_string()))?;
+    let documents = case.case.pointer("/operation/subscriber/documents").map(text);
+    let screen = screen.clone().speaking_of(documents);
+    let held = case.each(adapter, &mut |asked| asked.hold_shown(&|whole| screen.over(whole))).await;
+    held.map_err(|why| screen.line(&why.to_string()))
 }
 
 /// Whoever reads a file may have to wait for it.

@@ -20,6 +20,11 @@ const EXIT_UNREACHABLE: u8 = 69;
 /// The host does not admit us.
 const EXIT_NOT_PERMITTED: u8 = 77;
 
+/// The host has it at hand.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+/// Each component that is new may be compiled for five minutes.
+const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(15 * 60);
+
 #[derive(clap::Args)]
 pub struct Door {
     /// The configuration file of the running host: it says where its door is, and the token.
@@ -83,12 +88,27 @@ impl Door {
 
     /// What is wrong was said already when this is an error.
     pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ExitCode> {
+        self.ask_within(ANSWERED_WITHIN, method, path, body).await
+    }
+
+    /// Has something taken over, which may have to wait for its turn and for a compiler.
+    pub async fn take_over(&self, path: &str, body: Option<&Value>) -> Result<Value, ExitCode> {
+        self.ask_within(TAKEN_OVER_WITHIN, Method::POST, path, body).await
+    }
+
+    async fn ask_within(
+        &self,
+        within: Duration,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, ExitCode> {
         let door = config::door(&self.config).map_err(|problems| refuse(&problems.into()))?;
         let say = |code: Code| move |why: String| refused(code, why);
         let token = self.token(&door).map_err(say(Code::NotAdmitted))?;
         let url = self.place(&door, path);
         let client = self.client().map_err(say(Code::FileOfCommand))?;
-        let mut request = client.request(method, &url).bearer_auth(token.expose());
+        let mut request = client.request(method, &url).bearer_auth(token.expose()).timeout(within);
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -124,7 +144,7 @@ impl Door {
     }
 
     fn client(&self) -> Result<reqwest::Client, String> {
-        let mut client = web::builder(Duration::from_secs(10));
+        let mut client = web::builder(ANSWERED_WITHIN);
         if let Some(file) = &self.ca {
             client = client.tls_certs_only(from_pem(file, Certificate::from_pem_bundle)?);
         }

@@ -18,8 +18,11 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: &Arguments) -> ExitCode {
-    let method = if arguments.last { Method::GET } else { Method::POST };
-    let answer = match arguments.door.ask(method, "reload", None).await {
+    let answer = match arguments.last {
+        true => arguments.door.ask(Method::GET, "reload", None).await,
+        false => arguments.door.take_over("reload", None).await,
+    };
+    let answer = match answer {
         Ok(answer) => answer,
         Err(code) => return code,
     };
@@ -41,21 +44,28 @@ fn text(told: &Value) -> String {
                 writeln!(text, "  it is pinned to that: {other} lies in its place, and is not taken over");
         }
     }
-    text += &problems(told);
+    let serves =
+        |group: &str| told["groups"].as_array().is_some_and(|all| all.iter().any(|it| it["group"] == group));
+    text += &problems(told, serves);
+    if told["under_way"] == true {
+        text += "another one is under way: this is what came of the one before\n";
+    }
     for key in told["waits_for_restart"].as_array().into_iter().flatten() {
         let _ = writeln!(text, "{} changed on disk, and waits for a restart", word(key));
     }
     text
 }
 
-/// What was not taken over, and why.
-pub fn problems(told: &Value) -> String {
+/// What was not taken over, and why. Of a group that nothing serves nothing goes on.
+pub fn problems(told: &Value, serves: impl Fn(&str) -> bool) -> String {
     let mut text = String::new();
     for problem in told["problems"].as_array().into_iter().flatten() {
         let [code, message, file, line, key] =
             ["code", "message", "file", "line", "key"].map(|it| word(&problem[it]));
-        let _ =
-            writeln!(text, "error[{code}]: {message}\n  --> {file}:{line} {key}\n  = what served goes on");
+        let group = key.strip_prefix("groups.").and_then(|rest| rest.split('.').next());
+        let goes_on =
+            if group.is_none_or(&serves) { "what served goes on" } else { "no adapter serves its group" };
+        let _ = writeln!(text, "error[{code}]: {message}\n  --> {file}:{line} {key}\n  = {goes_on}");
     }
     text
 }

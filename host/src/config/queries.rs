@@ -12,17 +12,19 @@ use crate::explain::Code;
 /// The queries that are known without being written, changed and added to by what is.
 pub fn queries(section: &mut Section<'_>) -> Option<BTreeMap<String, Query>> {
     let mut queries = Query::defaults();
-    let mut unwritten = queries.clone();
+    let (mut unwritten, mut all_good) = (queries.clone(), true);
     section.each(|name, value| {
         let known = unwritten.remove(name);
-        let query = value.section(|section| query(name, section, known));
-        queries.extend(query.map(|query| (name.to_owned(), query)));
+        match value.section(|section| query(name, section, known)) {
+            Some(query) => drop(queries.insert(name.to_owned(), query)),
+            None => all_good = false,
+        }
     });
     // They are in effect all the same.
     for (name, known) in unwritten {
         section.unwritten(&name, |section| query(&name, section, Some(known)));
     }
-    Some(queries)
+    all_good.then_some(queries)
 }
 
 fn query(name: &str, section: &mut Section<'_>, known: Option<Query>) -> Option<Query> {

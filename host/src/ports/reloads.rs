@@ -23,10 +23,10 @@ pub struct Reloaded {
 }
 
 impl Reloaded {
-    /// Why a group, or the file as a whole, was left as it was.
+    /// Why a group was left as it was: for what is wrong with it, or with what is no group's own.
     pub fn refused_of(&self, group: &Group) -> impl Iterator<Item = &Refusal> {
         let section = format!("groups.{group}");
-        self.refused.iter().filter(move |it| it.key.is_empty() || is_within(&it.key, &section))
+        self.refused.iter().filter(move |it| !is_within(&it.key, "groups") || is_within(&it.key, &section))
     }
 }
 
@@ -117,6 +117,9 @@ pub struct Refusal {
 pub trait Reloads: Send + Sync {
     /// Tries it now. Whatever is no good leaves what it concerns as it was.
     async fn reload(&self, because: &str) -> Reloaded;
+
+    /// Whether one is under way, of which nothing has come yet.
+    fn is_under_way(&self) -> bool;
 
     /// What came of the last try.
     async fn last(&self) -> Reloaded;

@@ -41,13 +41,13 @@ struct Seen {
 /// Looks until `stop`.
 pub async fn watch(reload: Arc<Reload>, stop: CancellationToken) {
     let (hints, mut hinted) = mpsc::channel(1);
-    let mut seen = look(&reload.file).await;
+    let mut seen = look(&reload).await;
     let mut watching = Watching::new(hints, &seen);
     // What changed while the host began.
     reload.reload("a changed file").await;
     let (mut is_time, mut tries) = (false, Tries::default());
     while !stop.is_cancelled() {
-        let Some(now) = stop.run_until_cancelled(settled(&reload.file)).await else { return };
+        let Some(now) = stop.run_until_cancelled(settled(&reload)).await else { return };
         if now != seen {
             tries = Tries::default();
         }
@@ -58,7 +58,7 @@ pub async fn watch(reload: Arc<Reload>, stop: CancellationToken) {
         }
         // A folder that was made anew is another one, though it has the old one's name.
         watching.again(&seen);
-        if look(&reload.file).await != seen {
+        if look(&reload).await != seen {
             // It changed while nobody watched.
             continue;
         }
@@ -95,15 +95,18 @@ impl Tries {
     }
 }
 
-/// The configuration, and the files that it names.
-async fn look(file: &Path) -> Seen {
+/// The configuration, the files that it names, and the pins.
+async fn look(reload: &Reload) -> Seen {
+    let file = reload.file.as_path();
     let (groups, named) = match load(file).await.0 {
         Ok((settings, _)) => (settings.groups, settings.files),
         Err(problems) => (problems.whole, problems.files),
     };
+    let pins: Vec<PathBuf> =
+        groups.iter().flat_map(|group| reload.parts.workshop.files_of_pin(group)).collect();
     let components: Vec<PathBuf> = groups.into_iter().map(|group| group.adapter).collect();
     let mut files = BTreeMap::new();
-    for file in [file.to_owned()].into_iter().chain(components.iter().cloned()).chain(named) {
+    for file in [file.to_owned()].into_iter().chain(components.iter().cloned()).chain(named).chain(pins) {
         let digest = digest_of(&file).await;
         files.insert(file, digest);
     }
@@ -113,11 +116,11 @@ async fn look(file: &Path) -> Seen {
 }
 
 /// As they are once nobody writes any more. One that is written all the time does not hold up the others for ever.
-async fn settled(file: &Path) -> Seen {
-    let mut before = look(file).await;
+async fn settled(reload: &Reload) -> Seen {
+    let mut before = look(reload).await;
     for _ in 0..LOOKS_MAX {
         tokio::time::sleep(STANDS_FOR).await;
-        let now = look(file).await;
+        let now = look(reload).await;
         if now == before {
             return now;
         }

@@ -4,10 +4,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
 use tokio::sync::Semaphore;
 
 use super::{Adapter, Limits, LoadError, Sandbox, Shelf};
@@ -16,6 +19,8 @@ use crate::ports::{AdapterError, Adapters, Needs, Question, Register, Run};
 
 /// Questions that a group may ask at the same time: computing is all they do.
 const QUESTIONS_PER_GROUP: usize = 4;
+/// What could not be compiled for what the machine has too little of is tried again then.
+const AGAIN_AFTER: Duration = Duration::from_secs(300);
 /// Those that served a group before and are kept in memory.
 const RETIRED_MAX: usize = 4;
 
@@ -73,17 +78,37 @@ struct Inner {
 struct Kept {
     shelf: Shelf,
     sandbox: Sandbox,
-    /// One is loaded at a time: many operations may ask for the same at once.
+    /// One is loaded at a time.
     turn: tokio::sync::Mutex<()>,
-    /// Those that could not be loaded are left alone until the next start.
-    unusable: Mutex<Vec<(Group, Digest)>>,
+    /// Those that are being loaded. Many operations may ask for the same at once.
+    under_way: Mutex<BTreeMap<(Group, Digest), Fetching>>,
+    /// Those that could not be loaded.
+    failed: Mutex<BTreeMap<(Group, Digest), Failed>>,
+}
+
+type Fetching = Shared<BoxFuture<'static, Option<Serving>>>;
+
+/// How long one that could not be loaded is left alone.
+#[derive(Clone, Copy)]
+enum Failed {
+    UntilTheNextStart,
+    /// The machine was short of something.
+    Until(Instant),
 }
 
 impl Kept {
     fn has(&self, group: &Group, digest: &Digest) -> bool {
-        let unusable = self.unusable.lock().unwrap_or_else(PoisonError::into_inner);
-        self.shelf.has(group, digest) && !unusable.contains(&(group.clone(), digest.clone()))
+        !matches!(self.failed(group, digest), Some(Failed::UntilTheNextStart))
+            && self.shelf.has(group, digest)
     }
+
+    fn failed(&self, group: &Group, digest: &Digest) -> Option<Failed> {
+        locked(&self.failed).get(&(group.clone(), digest.clone())).copied()
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Catalog {
@@ -94,8 +119,8 @@ impl Catalog {
 
     /// From now on those that served are kept there, and loaded again when an operation needs one.
     pub fn keep_on(&self, shelf: Shelf, sandbox: Sandbox) {
-        let (turn, unusable) = (tokio::sync::Mutex::default(), Mutex::default());
-        let _ = self.0.kept.set(Kept { shelf, sandbox, turn, unusable });
+        let (turn, under_way, failed) = (tokio::sync::Mutex::default(), Mutex::default(), Mutex::default());
+        let _ = self.0.kept.set(Kept { shelf, sandbox, turn, under_way, failed });
     }
 
     /// Keeps what is to serve a group, or serves it. What it begins may be gone on with by it alone.
@@ -111,12 +136,31 @@ impl Catalog {
     /// One that serves no more, from where it is kept. It is brought to its end though nobody waits any more: to compile
     /// it may take longer than a step has, and the next step finds it.
     async fn fetched(&self, group: &Group, digest: &Digest) -> Option<Serving> {
-        let (catalog, group, digest) = (self.clone(), group.clone(), digest.clone());
-        tokio::spawn(async move { catalog.fetch(&group, &digest).await }).await.ok().flatten()
+        let wanted = (group.clone(), digest.clone());
+        let fetching = {
+            let mut under_way = locked(&self.0.kept.get()?.under_way);
+            let fetch = || {
+                let (catalog, (group, digest)) = (self.clone(), wanted.clone());
+                let fetching = tokio::spawn(async move { catalog.fetch(&group, &digest).await });
+                fetching.map(|fetched| fetched.ok().flatten()).boxed().shared()
+            };
+            under_way.entry(wanted.clone()).or_insert_with(fetch).clone()
+        };
+        let fetched = fetching.await;
+        locked(&self.0.kept.get()?.under_way).retain(|of, it| *of != wanted || it.peek().is_none());
+        fetched
     }
 
     async fn fetch(&self, group: &Group, digest: &Digest) -> Option<Serving> {
-        let Kept { shelf, sandbox, turn, unusable } = self.0.kept.get()?;
+        let kept = self.0.kept.get()?;
+        let Kept { shelf, sandbox, turn, .. } = kept;
+        let is_left_alone = |failed| match failed {
+            Failed::UntilTheNextStart => true,
+            Failed::Until(then) => Instant::now() < then,
+        };
+        if kept.failed(group, digest).is_some_and(is_left_alone) {
+            return None;
+        }
         let _turn = turn.lock().await;
         let of = self.of(group).ok()?;
         if let Some(serving) = of.by(digest) {
@@ -134,17 +178,18 @@ impl Catalog {
                 let error =
                     found.err().map_or_else(|| "it is another one".to_owned(), |error| error.to_string());
                 tracing::error!(%group, %digest, error, "an adapter that was kept cannot be used");
-                if !may_do_later {
-                    let mut unusable = unusable.lock().unwrap_or_else(PoisonError::into_inner);
-                    unusable.push((group.clone(), digest.clone()));
-                }
+                let failed = match may_do_later {
+                    true => Failed::Until(Instant::now() + AGAIN_AFTER),
+                    false => Failed::UntilTheNextStart,
+                };
+                locked(&kept.failed).insert((group.clone(), digest.clone()), failed);
                 None
             }
         }
     }
 
     fn retire(&self, group: &Group, serving: &Serving) {
-        let _turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = locked(&self.0.turn);
         let mut groups = BTreeMap::clone(&self.0.groups.load());
         if let Some(of) = groups.get_mut(group) {
             of.retired.push_front(serving.clone());
@@ -155,7 +200,7 @@ impl Catalog {
 
     /// From now on these serve these groups. A question that is asked already is answered by whom it was put to.
     pub fn replace(&self, serving: impl IntoIterator<Item = (Group, Serving)>) {
-        let _turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = locked(&self.0.turn);
         let mut groups = BTreeMap::clone(&self.0.groups.load());
         for (group, serving) in serving {
             let of = match groups.get(&group) {

@@ -87,7 +87,7 @@ impl Shelf {
     /// # Errors
     /// When somebody has, and it cannot be read to which; the error names the file.
     pub fn pinned(&self, group: &Group) -> io::Result<Option<Digest>> {
-        let file = self.of(group).join(PINNED);
+        let file = self.pin_of(group);
         let unreadable = |kind: ErrorKind, why: &str| {
             io::Error::new(kind, format!("the pin {} cannot be read: {why}", file.display()))
         };
@@ -99,6 +99,11 @@ impl Shelf {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
             Err(error) => Err(unreadable(error.kind(), &error.to_string())),
         }
+    }
+
+    /// The file that says to which a group is pinned, where it is.
+    pub fn pin_of(&self, group: &Group) -> PathBuf {
+        self.of(group).join(PINNED)
     }
 
     /// From now on that one is to serve a group, durably; `None`: what lies in its place.

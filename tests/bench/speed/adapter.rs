@@ -4,12 +4,9 @@
 use std::time::Instant;
 
 use ::punchdown::cli::stage;
-use ::punchdown::domain::{
-    AccountId, Event, EventIdentity, Group, IAccount, Json, LaidDown, OperationId, Service, Subscriber,
-    Timestamp, Wanted,
-};
-use ::punchdown::ports::Question;
+use ::punchdown::domain::{Group, Json};
 use ::punchdown::wasm::{Catalog, Limits, Sandbox, Serving};
+use punchdown_tests::question::{BEGAN, about_new_account};
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -25,10 +22,10 @@ wasmtime::component::bindgen!({
 
 use self::punchdown::adapter::{log, types as wit};
 
+const GROUP: &str = "HSS";
 const CONFIG: &str = "{\"specification\":\"mobile-line\"}";
 const DOCUMENTS: &str = "{\"account_info\":{\"i_account\":189,\"id\":\"15550001111@msisdn\",\"bill_status\":\"O\",\
     \"product_name\":\"GOLD\",\"blocked\":\"N\",\"customer_name\":\"A. Subscriber\"},\"sim_card\":null}";
-const BEGAN: i64 = 1_769_846_400_000;
 /// One after the other, and some at a time.
 const AT_A_TIME: [usize; 2] = [1, 4];
 
@@ -38,12 +35,15 @@ pub async fn run(questions: usize, _: Told) -> Result<(), Failed> {
     let adapter = sandbox.load(&component).await?;
     let config = Json::parse(CONFIG.to_owned())?;
     let serving = Serving { adapter, config, notify_at: None, limits: Limits::default() };
-    let catalog = std::sync::Arc::new(Catalog::new([(group(), serving)]));
+    let catalog = std::sync::Arc::new(Catalog::new([(Group(GROUP.to_owned()), serving)]));
     let bare = Bare::load(&component)?;
     for at_a_time in AT_A_TIME {
         let mut host = asked(at_a_time, questions, || {
             let catalog = std::sync::Arc::clone(&catalog);
-            async move { catalog.provision(question()?).await.map(drop).map_err(|error| error.to_string()) }
+            async move {
+                let question = about_new_account(GROUP, CONFIG, DOCUMENTS);
+                catalog.provision(question).await.map(drop).map_err(|error| error.to_string())
+            }
         })
         .await?;
         let mut plain = asked(at_a_time, questions, || {
@@ -89,48 +89,6 @@ where
     Ok((all, rate))
 }
 
-fn group() -> Group {
-    Group("HSS".to_owned())
-}
-
-fn question() -> Result<Question, String> {
-    let json = |text: &str| Json::parse(text.to_owned()).map_err(|error| error.to_string());
-    let began = Timestamp::from_millis(BEGAN);
-    Ok(Question {
-        operation: OperationId("01KG8E5S00NEWACCOUNT000001".to_owned()),
-        group: group(),
-        service: Service("HSS".to_owned()),
-        i_account: IAccount(189),
-        event: Event {
-            identity: EventIdentity("1-1".to_owned()),
-            id: "1".to_owned(),
-            i_env: Some(1),
-            i_customer: None,
-            name: "Account/New".to_owned(),
-            i_account: Some(IAccount(189)),
-            received_at: began,
-            variables: json("{\"i_account\":189}")?,
-            enclosed: Json::empty_object(),
-            trace: None,
-        },
-        laid_down: LaidDown {
-            began,
-            wanted: Wanted::Running,
-            subscriber: Some(Subscriber {
-                account_id: AccountId("15550001111@msisdn".to_owned()),
-                msisdn: Some("15550001111".to_owned()),
-                imsi: None,
-                iccid: None,
-                documents: json(DOCUMENTS)?,
-            }),
-            applied: None,
-            config: json(CONFIG)?,
-            notify_at: None,
-        },
-        history: Vec::new(),
-    })
-}
-
 /// The same component with nothing around it.
 #[derive(Clone)]
 struct Bare {
@@ -170,7 +128,7 @@ impl Bare {
         let guest = Guest { wasi: WasiCtx::builder().build(), table: ResourceTable::new() };
         let mut store = Store::new(&self.engine, guest);
         let adapter = self.pre.instantiate_async(&mut store).await?;
-        let began = Timestamp::from_millis(BEGAN).to_string();
+        let began = BEGAN.to_string();
         let operation = wit::Operation {
             id: "01KG8E5S00NEWACCOUNT000001".to_owned(),
             group: "HSS".to_owned(),

@@ -56,6 +56,11 @@ impl Carried {
         synced_above(&self.place)
     }
 
+    /// Where those are that lay there before.
+    pub fn before(&self) -> Option<&Path> {
+        self.before.as_deref()
+    }
+
     /// Those that lay there before are needed no more.
     pub fn settle(self) {
         if let Some(before) = self.before {

@@ -131,23 +131,21 @@ async fn put(
     let tried = load_groups(&tried.collect::<Vec<_>>(), &settings.secrets, of.door.config()).await;
     tried.and_then(crate::app::Loaded::all_good).map_err(|error| refuse(&error))?;
     let before = before(place)?;
-    // Whether the host can be told at all, before anything is another one.
-    of.door.ask(Method::GET, "reload", None).await?;
+    // Whether the host can be told at all, and would take it over, before anything is another one.
+    let kept = of.door.ask(Method::GET, "adapters", None).await?;
+    let digest = Digest::of(&bytes);
+    refuse_what_is_pinned(&kept, &sharing, &digest)?;
     let carried = cases.map(|from| Carried::put(from, place)).transpose()?;
     if let Err(error) = put_whole(place, &bytes) {
         carried.map_or(Ok(()), Carried::undo)?;
         return Err(cannot_write(place, &error));
     }
-    let told = match of.door.ask(Method::POST, "reload", None).await {
-        Ok(told) => told,
-        Err(code) => {
-            // Nobody knows whether it is taken over by now: it goes with its cases.
-            carried.into_iter().for_each(Carried::settle);
-            eprintln!("{} lies there; `punchdown reload --last` says what becomes of it", place.display());
-            return Err(code);
+    let told = of.door.take_over("reload", None).await.inspect_err(|_| {
+        eprintln!("{} lies there; `punchdown reload --last` says what becomes of it", place.display());
+        if let Some(before) = carried.as_ref().and_then(Carried::before) {
+            eprintln!("the cases that lay beside the one before are in {}", before.display());
         }
-    };
-    let digest = Digest::of(&bytes);
+    })?;
     if sharing.iter().all(|it| serves(&told, &it.group().0, &digest)) {
         carried.into_iter().for_each(Carried::settle);
         let groups: Vec<&str> = sharing.iter().map(|it| it.group().0.as_str()).collect();
@@ -162,10 +160,24 @@ async fn put(
     };
     undone.map_err(|error| cannot_write(place, &error))?;
     carried.map_or(Ok(()), Carried::undo)?;
-    of.door.ask(Method::POST, "reload", None).await?;
+    of.door.take_over("reload", None).await?;
     let why = sharing.iter().map(|it| why_not(&told, &it.group().0)).collect::<Vec<_>>().join("; ");
     let why = format!("the host did not take it over, and all is as it was: {why}");
     Err(super::refused(Code::FileOfCommand, why))
+}
+
+/// Others that share the file would be served by it, if only until all is as it was again.
+fn refuse_what_is_pinned(kept: &Value, sharing: &[GroupSettings], digest: &Digest) -> Result<(), ExitCode> {
+    let is_sharing = |group: &Value| sharing.iter().any(|it| *group == it.group().0.as_str());
+    let sharing = kept["groups"].as_array().into_iter().flatten().filter(|it| is_sharing(&it["group"]));
+    let pinned = sharing.filter(|it| it["pin"].is_object() && it["pin"]["to"] != digest.to_string());
+    let why: Vec<String> = pinned
+        .map(|it| {
+            let [group, to] = [&it["group"], &it["pin"]["to"]].map(word);
+            format!("group {group} is pinned to {to}: punchdown adapter pin --group {group} --off")
+        })
+        .collect();
+    if why.is_empty() { Ok(()) } else { Err(super::refused(Code::FileOfCommand, why.join("; "))) }
 }
 
 /// What lies in its place now; `None`: nothing does. What cannot be read could not be put back.
@@ -194,10 +206,6 @@ fn why_not(told: &Value, group: &str) -> String {
     let is_of_it = |key: &Value| key.as_str().is_some_and(|key| config::is_within(key, &section));
     let problems = told["problems"].as_array().into_iter().flatten().filter(|it| is_of_it(&it["key"]));
     let mut why: Vec<String> = problems.map(|problem| word(&problem["message"])).collect();
-    let mut groups = told["groups"].as_array().into_iter().flatten();
-    if let Some(to) = groups.find(|it| it["group"] == group).and_then(|it| it["pin"]["to"].as_str()) {
-        why.push(format!("it is pinned to {to}: punchdown adapter pin --group {group} --off"));
-    }
     if told["waits_for_restart"].as_array().into_iter().flatten().any(|key| *key == section) {
         why.push("its section waits for a restart".to_owned());
     }

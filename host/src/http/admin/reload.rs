@@ -11,16 +11,17 @@ use super::Door;
 use crate::ports::{Pin, Refusal, Reloaded};
 
 pub async fn last(State(door): State<Arc<Door>>) -> Json<Value> {
-    Json(told(&door.reloads.last().await))
+    let under_way = door.reloads.is_under_way();
+    Json(told(&door.reloads.last().await, under_way))
 }
 
 pub async fn now(State(door): State<Arc<Door>>) -> Result<Json<Value>, StatusCode> {
     // Whoever asked may hang up, and what is begun is finished all the same.
     let reloaded = tokio::spawn(async move { door.reloads.reload("an operator").await }).await;
-    reloaded.map(|reloaded| Json(told(&reloaded))).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+    reloaded.map(|reloaded| Json(told(&reloaded, false))).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-fn told(reloaded: &Reloaded) -> Value {
+fn told(reloaded: &Reloaded, under_way: bool) -> Value {
     let groups = reloaded.groups.iter().map(|(group, taken)| {
         let retired = taken.retired.iter().map(ToString::to_string);
         json!({
@@ -37,6 +38,7 @@ fn told(reloaded: &Reloaded) -> Value {
         "generation": reloaded.generation,
         "at": reloaded.at.to_string(),
         "because": reloaded.because,
+        "under_way": under_way,
         "groups": groups.collect::<Vec<_>>(),
         "problems": reloaded.refused.iter().map(problem).collect::<Vec<_>>(),
         "waits_for_restart": reloaded.waits,
