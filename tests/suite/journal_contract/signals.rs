@@ -189,6 +189,25 @@ async fn a_signal_for_a_closed_operation_is_only_recorded() {
     .await;
 }
 
+/// The signal that ends its wait makes it name another key, under which an older signal is kept.
+#[tokio::test]
+async fn a_signal_that_is_claimed_with_the_end_of_another_is_still_to_come() {
+    every_journal(async |journal| {
+        hear(journal, "n-1", vec![signal(key("o-2"), "1")]).await;
+        accept(journal, 1, 189).await;
+        step(journal, at(0), |operation| waits(operation, 600, &["o-1"])).await;
+        hear(journal, "n-2", vec![signal(key("o-1"), "2")]).await;
+        let (lease, held) = lease_one(journal, at(1)).await;
+        assert_eq!(held.signal, Some(json("2")));
+        let took = Change { took_signal: true, ..waits(held.operation, 600, &["o-1", "o-2"]) };
+        let held = save(journal, &lease, took, at(1)).await;
+        assert_eq!(held.signal, Some(json("1")), "and not once more the one that was taken");
+        journal.release(&lease, at(1)).await.expect("the lease holds");
+        assert_eq!(taken(journal, at(1)).await, ["1"]);
+    })
+    .await;
+}
+
 /// It has looked at what the older one left, found it open, and names it with its next decision.
 #[tokio::test]
 async fn news_of_what_is_over_are_kept_for_the_one_that_takes_it_over() {

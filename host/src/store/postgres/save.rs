@@ -21,6 +21,9 @@ pub async fn save(
     let prolonged = held(on, lease, now, database).await?;
     update_lane(on, lease, rows, prolonged).await?;
     let seq = update_operation(on, rows, now).await?;
+    if rows.took_signal {
+        spend_signal(on, seq).await?;
+    }
     for (key, named) in &rows.keys {
         on.execute(
             "INSERT INTO operation_key (grp, key, operation) VALUES ($1, $2, $3)
@@ -37,7 +40,9 @@ pub async fn save(
     for (service, word, said) in &rows.statuses {
         statuses::put(on, &rows.group, rows.i_account, (service, word, said), now).await?;
     }
-    settle_signals(on, seq, rows).await?;
+    if !rows.operation.open {
+        end_signals(on, seq).await?;
+    }
     beside(on, lease.lane, seq).await
 }
 
@@ -114,27 +119,28 @@ async fn write_notes(on: &Connection, seq: i64, rows: &SaveRows, now: Timestamp)
     Ok(())
 }
 
-/// A signal that was taken is spent. What speaks of a closed operation is only recorded, once nobody in its
-/// lane is left who could have taken it over.
-async fn settle_signals(on: &Connection, seq: i64, rows: &SaveRows) -> Result<(), Failure> {
-    if rows.took_signal {
-        on.execute(
-            "UPDATE signal SET fate = 'taken'
-             WHERE id = (SELECT MIN(id) FROM signal WHERE operation = $1 AND fate = 'kept')",
-            &[&seq],
-        )
-        .await?;
-    }
-    if !rows.operation.open {
-        on.execute(
-            "UPDATE signal SET fate = 'dropped'
-             WHERE fate = 'kept'
-               AND operation IN (SELECT seq FROM operation WHERE lane = (SELECT lane FROM operation WHERE seq = $1))
-               AND NOT EXISTS (SELECT 1 FROM operation
-                               WHERE lane = (SELECT lane FROM operation WHERE seq = $1) AND open)",
-            &[&seq],
-        )
-        .await?;
-    }
-    Ok(())
+/// The signal that was taken is spent: the first one that stood there, before those that are claimed in the same save
+/// could come before it.
+async fn spend_signal(on: &Connection, seq: i64) -> Result<(), Failure> {
+    on.execute(
+        "UPDATE signal SET fate = 'taken'
+         WHERE id = (SELECT MIN(id) FROM signal WHERE operation = $1 AND fate = 'kept')",
+        &[&seq],
+    )
+    .await
+    .map(drop)
+}
+
+/// What speaks of a closed operation is only recorded, once nobody in its lane is left who could have taken it over.
+async fn end_signals(on: &Connection, seq: i64) -> Result<(), Failure> {
+    on.execute(
+        "UPDATE signal SET fate = 'dropped'
+         WHERE fate = 'kept'
+           AND operation IN (SELECT seq FROM operation WHERE lane = (SELECT lane FROM operation WHERE seq = $1))
+           AND NOT EXISTS (SELECT 1 FROM operation
+                           WHERE lane = (SELECT lane FROM operation WHERE seq = $1) AND open)",
+        &[&seq],
+    )
+    .await
+    .map(drop)
 }

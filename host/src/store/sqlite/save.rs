@@ -29,6 +29,9 @@ pub fn save(
             .map_err(sql)?;
     }
     let seq = update_operation(connection, rows, now)?;
+    if rows.took_signal {
+        spend_signal(connection, seq).map_err(sql)?;
+    }
     for (key, named) in &rows.keys {
         connection
             .prepare_cached(
@@ -47,7 +50,9 @@ pub fn save(
         super::statuses::put(connection, &rows.group, rows.i_account, service, word, said, now)
             .map_err(sql)?;
     }
-    settle_signals(connection, seq, rows).map_err(sql)?;
+    if !rows.operation.open {
+        end_signals(connection, seq).map_err(sql)?;
+    }
     beside(connection, lease.lane, seq)
 }
 
@@ -102,27 +107,28 @@ fn write_notes(connection: &Connection, seq: i64, rows: &SaveRows, now: Timestam
     Ok(())
 }
 
-/// A signal that was taken is spent. What speaks of a closed operation is only recorded, once nobody in its
-/// lane is left who could have taken it over.
-fn settle_signals(connection: &Connection, seq: i64, rows: &SaveRows) -> rusqlite::Result<()> {
-    if rows.took_signal {
-        connection
-            .prepare_cached(
-                "UPDATE signal SET fate = 'taken'
-                 WHERE id = (SELECT MIN(id) FROM signal WHERE operation = ?1 AND fate = 'kept')",
-            )?
-            .execute([seq])?;
-    }
-    if !rows.operation.open {
-        connection
-            .prepare_cached(
-                "UPDATE signal SET fate = 'dropped'
-                 WHERE fate = 'kept'
-                   AND operation IN (SELECT seq FROM operation WHERE lane = (SELECT lane FROM operation WHERE seq = ?1))
-                   AND NOT EXISTS (SELECT 1 FROM operation
-                                   WHERE lane = (SELECT lane FROM operation WHERE seq = ?1) AND open = 1)",
-            )?
-            .execute([seq])?;
-    }
-    Ok(())
+/// The signal that was taken is spent: the first one that stood there, before those that are claimed in the same save
+/// could come before it.
+fn spend_signal(connection: &Connection, seq: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE signal SET fate = 'taken'
+             WHERE id = (SELECT MIN(id) FROM signal WHERE operation = ?1 AND fate = 'kept')",
+        )?
+        .execute([seq])
+        .map(drop)
+}
+
+/// What speaks of a closed operation is only recorded, once nobody in its lane is left who could have taken it over.
+fn end_signals(connection: &Connection, seq: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE signal SET fate = 'dropped'
+             WHERE fate = 'kept'
+               AND operation IN (SELECT seq FROM operation WHERE lane = (SELECT lane FROM operation WHERE seq = ?1))
+               AND NOT EXISTS (SELECT 1 FROM operation
+                               WHERE lane = (SELECT lane FROM operation WHERE seq = ?1) AND open = 1)",
+        )?
+        .execute([seq])
+        .map(drop)
 }

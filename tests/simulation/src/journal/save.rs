@@ -25,6 +25,13 @@ impl Tables {
         }
         let answered = changed.clone();
         self.write(seq, changed, is_laid_down_now, unmarked, now);
+        // Before another one is claimed that is older, and would be spent in its place.
+        if took_signal
+            && let Some(taken) = self.kept_signal(seq)
+            && let Some(row) = self.signals.get_mut(&taken)
+        {
+            row.fate = Fate::Taken;
+        }
         for key in keys {
             self.name_key(&group, &format!("key:{key}"), seq, true);
         }
@@ -42,7 +49,7 @@ impl Tables {
         for (service, said) in statuses {
             self.put_status(&group, answered.lane.i_account, service, said, now);
         }
-        self.settle_signals(lease.lane, seq, took_signal);
+        self.end_signals(lease.lane, seq);
         Ok(Held { operation: answered, ..self.beside(lease.lane, seq) })
     }
 
@@ -86,15 +93,8 @@ impl Tables {
         }
     }
 
-    /// A signal that was taken is spent. What speaks of a closed operation is only recorded, once nobody in
-    /// its lane is left who could have taken it over.
-    fn settle_signals(&mut self, lane: i64, seq: i64, took_signal: bool) {
-        if took_signal
-            && let Some(taken) = self.kept_signal(seq)
-            && let Some(row) = self.signals.get_mut(&taken)
-        {
-            row.fate = Fate::Taken;
-        }
+    /// What speaks of a closed operation is only recorded, once nobody in its lane is left who could have taken it over.
+    fn end_signals(&mut self, lane: i64, seq: i64) {
         let is_empty = self.lanes.get(&lane).is_none_or(|lane| lane.open.is_empty());
         if self.is_open(seq) || !is_empty {
             return;
