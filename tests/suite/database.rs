@@ -1,8 +1,10 @@
 //! The PostgreSQL of the tests: one cluster for all of them, and a database for each.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use punchdown::secret::Secret;
+use punchdown::store;
 use punchdown::store::postgres::{SealingKey, Server, Settings};
 use punchdown_kit::postgres::{Cluster, Database, programs};
 use punchdown_tests::rounds::SEALING_KEY;
@@ -31,4 +33,9 @@ pub fn settings(database: &Database) -> Settings {
     let password = Some(Secret::new(database.password()));
     let server = Server { client: Box::new(client), password, tls: None, connections: 4 };
     Settings { server, name: database.url(), key: SealingKey(Secret::new(SEALING_KEY)), stands_by: false }
+}
+
+/// Those of a journal that is there, with that directory beside it.
+pub fn beside(directory: &Path, database: &Database) -> store::Settings {
+    store::Settings { postgres: Some(settings(database)), ..store::Settings::in_directory(directory) }
 }

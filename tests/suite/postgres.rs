@@ -7,11 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use punchdown::cli::stage::Stage;
+use punchdown::domain::{Event, EventSource};
+use punchdown::ports::{Acceptance, Journal, JournalError, Work, World as _};
+use punchdown::store;
+use punchdown::world::SystemWorld;
 use punchdown_kit::oms::{Manners, Settings};
 use punchdown_kit::postgres::{Cluster, Database, Ending};
 use punchdown_tests::rounds::{End, Round, on};
 
-use crate::database::{own, shared};
+use crate::database::{beside, own, shared};
 use crate::harness::{PROGRAM, folder, log, new_accounts, oms_adapter, stage, told, until};
 
 const SOON: Duration = Duration::from_secs(60);
@@ -109,6 +113,67 @@ async fn while_its_database_is_away_the_host_takes_nothing_and_then_goes_on() {
     cluster.begin().expect("it comes back");
     until("OK for all", SOON, async || all_are_ok(&stage, 3)).await;
     assert_eq!(stage.oms.ledger().orders.len(), 3);
+}
+
+fn tell_server(cluster: &Cluster, order: &str) {
+    for sql in [order, "SELECT pg_reload_conf()"] {
+        cluster.ask("postgres", sql).expect("done");
+    }
+}
+
+/// An event that nobody wants.
+fn event(number: u32) -> Event {
+    let body = format!(r#"{{"event_type":"Account/New","variables":{{"i_account":1,"i_event":{number}}}}}"#);
+    EventSource::Espf.read(body.as_bytes(), SystemWorld.now()).expect("an event")
+}
+
+async fn accepted(journal: &dyn Journal, number: u32) -> Result<Acceptance, JournalError> {
+    journal.accept(event(number), Work::Operations(Vec::new())).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_its_standby_is_away_no_more_wait_there_than_have_a_connection_and_nothing_is_lost() {
+    const EVENTS: u32 = 32;
+    let (Some(cluster), folder) = (own(), folder()) else { return };
+    let database = cluster.database().expect("a database");
+    let settings = beside(folder.path(), &database);
+    let opened = store::begin(&settings, Arc::new(SystemWorld)).await.expect("it opens");
+    let journal: Arc<dyn Journal> = Arc::from(opened.journal);
+    assert_eq!(accepted(&*journal, 0).await.expect("stored"), Acceptance::New);
+    tell_server(&cluster, "ALTER SYSTEM SET synchronous_standby_names = 'away'");
+    let mut others = EVENTS + 1;
+    until("commits wait for it", SOON, async || {
+        others += 1;
+        tokio::time::timeout(Duration::from_millis(300), accepted(&*journal, others)).await.is_err()
+    })
+    .await;
+
+    // As at the doors: whoever is not answered goes away, and somebody else comes.
+    for wave in 0..4 {
+        let mut callers = tokio::task::JoinSet::new();
+        for number in 1..=EVENTS / 4 {
+            let journal = Arc::clone(&journal);
+            let accepted = async move { accepted(&*journal, wave * EVENTS / 4 + number).await.is_ok() };
+            callers.spawn(tokio::time::timeout(Duration::from_millis(500), accepted));
+        }
+        let answered = callers.join_all().await;
+        assert!(answered.iter().all(Result::is_err), "nobody is told that it is stored");
+    }
+    let there = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'punchdown'";
+    let there: usize = database.ask(there).expect("a number").parse().expect("a number");
+    assert!(there <= settings.postgres.expect("it is there").server.connections, "{there}");
+    let refused = accepted(&*journal, EVENTS + 1).await.expect_err("there is no room");
+    assert!(matches!(refused, JournalError::Busy), "{refused}");
+
+    tell_server(&cluster, "ALTER SYSTEM RESET synchronous_standby_names");
+    let mut known = 0;
+    for number in 1..=others {
+        let accepted = accepted(&*journal, number).await.expect("stored");
+        known += u32::from(accepted == Acceptance::Repeated);
+    }
+    assert!(known > others - EVENTS - 1, "those that waited were committed");
+    assert_eq!(journal.overview().await.expect("counts").events, u64::from(others) + 1);
+    assert!(!opened.failed.is_cancelled());
 }
 
 fn punchdown(stage: &Stage, arguments: &[&str]) -> Output {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use deadpool_postgres::{Client, PoolError, TimeoutType};
 use futures_util::future::try_join;
+use tokio::runtime::Handle;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
@@ -15,7 +16,7 @@ use crate::ports::JournalError;
 #[derive(Clone)]
 pub struct Connection(Arc<Lent>);
 
-/// What goes back to the others, unless something was begun over it that has not ended.
+/// What goes back to the others, once what was begun over it has ended.
 struct Lent {
     client: Option<Client>,
     has_begun: AtomicBool,
@@ -26,9 +27,20 @@ impl Drop for Lent {
         if self.has_begun.load(Ordering::Acquire)
             && let Some(client) = self.client.take()
         {
-            // It is closed, and PostgreSQL rolls back what it finds.
-            drop(Client::take(client));
+            match Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn(give_back(client))),
+                Err(_) => drop(Client::take(client)),
+            }
         }
+    }
+}
+
+/// Whoever had it may have gone away in the middle, even of a commit that waits for a standby. The connection counts
+/// until PostgreSQL has answered: another one in its place would be one more, with each who goes away.
+async fn give_back(client: Client) {
+    if client.batch_execute("ROLLBACK").await.is_err() {
+        // It is closed, and PostgreSQL rolls back what it finds.
+        drop(Client::take(client));
     }
 }
 

@@ -146,7 +146,7 @@ impl Database {
         match work(on.clone()).await {
             Ok(value) => self.commit(on, began.get(0), began.get(2)).await.map(|()| value),
             Err(failure) => {
-                // What cannot be ended is closed.
+                // Where it is away nobody waits for that: the connection is given back, or closed, behind us.
                 if failure.passes() != Passes::Later {
                     let _ = on.end("ROLLBACK").await;
                 }
