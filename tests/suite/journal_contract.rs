@@ -2,6 +2,7 @@
 //! or over a [`Backend`] where they outlive a stop; a second backend joins in [`backends`] and
 //! nowhere else. What only a directory can promise stands in [`directory`].
 
+mod aside;
 mod breakers;
 mod changes;
 mod copies;
@@ -31,6 +32,7 @@ use punchdown::domain::*;
 use punchdown::ports::*;
 use punchdown::store;
 use punchdown::world::SystemWorld;
+use punchdown_kit::postgres::Database;
 use punchdown_simulation::journal::MemoryJournal;
 
 use crate::{database, harness};
@@ -63,6 +65,7 @@ impl Backend for MemoryJournal {
 /// A database of PostgreSQL, and the directory beside it.
 struct Postgres {
     folder: tempfile::TempDir,
+    database: Database,
     settings: store::Settings,
 }
 
@@ -70,10 +73,9 @@ impl Postgres {
     /// `None` where there is no PostgreSQL.
     fn new() -> Option<Self> {
         let folder = harness::folder();
-        let postgres = database::settings(&database::shared()?.database().expect("a database"));
-        let settings =
-            store::Settings { postgres: Some(postgres), ..store::Settings::in_directory(folder.path()) };
-        Some(Self { folder, settings })
+        let database = database::shared()?.database().expect("a database");
+        let settings = database::beside(folder.path(), &database);
+        Some(Self { folder, database, settings })
     }
 }
 

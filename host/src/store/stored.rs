@@ -52,6 +52,14 @@ impl Beside {
     }
 }
 
+/// What could not even be set aside stays as it is, and keeps nothing beside it from moving. A lane stays leased, to
+/// somebody who does nothing in it: nobody could.
+pub fn set_aside(done: Result<(), JournalError>) {
+    if let Err(error) = done {
+        tracing::error!(%error, "it could not be set aside");
+    }
+}
+
 /// A fan-out, with its event.
 pub struct StoredFanOut {
     pub event: String,

@@ -42,7 +42,7 @@ use super::Lock;
 use super::marks::Marks;
 use super::rows::{dead_letter_place, event_place, notification_place, reply_place};
 use super::seal::Seal;
-use super::stored::OfGroups;
+use super::stored::{OfGroups, set_aside};
 use super::written::{ReadingRows, SaveRows, Taken, WorkRows, as_another, made};
 use crate::domain::{
     Breaker, Change, Event, FanOut, Group, Listed, Notification, Operation, OperationId, Reading,
@@ -179,7 +179,8 @@ impl Journal for PostgresJournal {
                 Ok(fan_out) => due.push(fan_out),
                 Err(error) => {
                     tracing::error!(%event, %error, "a fan-out is set aside");
-                    self.patiently(|on| async move { fan_outs::set_aside(&on, &event.0).await }).await?;
+                    let aside = |on| async move { fan_outs::set_aside(&on, &event.0).await };
+                    set_aside(self.patiently(aside).await);
                 }
             }
         }
@@ -217,7 +218,7 @@ impl Journal for PostgresJournal {
                 // It must not keep the lanes beside it from moving.
                 Err(error) => {
                     tracing::error!(operation, %error, "a lane is set aside: its head cannot be read");
-                    self.patiently(|on| async move { lanes::set_aside(&on, lane).await }).await?;
+                    set_aside(self.patiently(|on| async move { lanes::set_aside(&on, lane).await }).await);
                 }
             }
         }
@@ -276,7 +277,8 @@ impl Journal for PostgresJournal {
                 Ok(change) => changes.push(change),
                 Err(error) => {
                     tracing::error!(signal, %error, "a signal is set aside");
-                    self.patiently(|on| async move { changes::settle(&on, signal, "parked").await }).await?;
+                    let parked = |on| async move { changes::settle(&on, signal, "parked").await };
+                    set_aside(self.patiently(parked).await);
                 }
             }
         }
@@ -297,7 +299,8 @@ impl Journal for PostgresJournal {
                 Err(error) => {
                     tracing::error!(notification = id, %error, "a notification is set aside");
                     let id = &id;
-                    self.patiently(|on| async move { notifications::set_aside(&on, id).await }).await?;
+                    let aside = |on| async move { notifications::set_aside(&on, id).await };
+                    set_aside(self.patiently(aside).await);
                 }
             }
         }
@@ -319,7 +322,7 @@ impl Journal for PostgresJournal {
                     tracing::error!(i_account, service, %error, "a status is set aside");
                     let service = &service;
                     let aside = |on| async move { statuses::set_aside(&on, i_account, service).await };
-                    self.patiently(aside).await?;
+                    set_aside(self.patiently(aside).await);
                 }
             }
         }

@@ -40,7 +40,7 @@ pub(crate) use self::writer::sql;
 use super::marks::Marks;
 use super::rows::{dead_letter_place, event_place, notification_place, reply_place};
 use super::seal::Seal;
-use super::stored::OfGroups;
+use super::stored::{OfGroups, set_aside};
 use super::written::{ReadingRows, SaveRows, Taken, WorkRows, as_another, made};
 use super::{Lock, OpenError};
 use crate::crash::how_it_ended;
@@ -139,7 +139,8 @@ impl Journal for SqliteJournal {
                 Ok(fan_out) => due.push(fan_out),
                 Err(error) => {
                     tracing::error!(%event, %error, "a fan-out is set aside");
-                    self.writer.write_patiently(0, move |it| fan_outs::set_aside(it, &event.0)).await?;
+                    let aside = move |it: &Connection| fan_outs::set_aside(it, &event.0);
+                    set_aside(self.writer.write_patiently(0, aside).await);
                 }
             }
         }
@@ -178,9 +179,7 @@ impl Journal for SqliteJournal {
                 // It must not keep the lanes beside it from moving.
                 Err(error) => {
                     tracing::error!(operation, %error, "a lane is set aside: its head cannot be read");
-                    self.writer
-                        .write_patiently(0, move |connection| lanes::set_aside(connection, lane))
-                        .await?;
+                    set_aside(self.writer.write_patiently(0, move |it| lanes::set_aside(it, lane)).await);
                 }
             }
         }
@@ -246,7 +245,8 @@ impl Journal for SqliteJournal {
                 Ok(change) => changes.push(change),
                 Err(error) => {
                     tracing::error!(signal, %error, "a signal is set aside");
-                    self.writer.write_patiently(0, move |it| changes::settle(it, signal, "parked")).await?;
+                    let parked = move |it: &Connection| changes::settle(it, signal, "parked");
+                    set_aside(self.writer.write_patiently(0, parked).await);
                 }
             }
         }
@@ -268,7 +268,8 @@ impl Journal for SqliteJournal {
                 Ok(raw) => unread.push((id, raw)),
                 Err(error) => {
                     tracing::error!(notification = id, %error, "a notification is set aside");
-                    self.writer.write_patiently(0, move |it| notifications::set_aside(it, &id)).await?;
+                    let aside = move |it: &Connection| notifications::set_aside(it, &id);
+                    set_aside(self.writer.write_patiently(0, aside).await);
                 }
             }
         }
@@ -289,9 +290,8 @@ impl Journal for SqliteJournal {
                 Ok(update) => due.push(update),
                 Err(error) => {
                     tracing::error!(i_account, service, %error, "a status is set aside");
-                    self.writer
-                        .write_patiently(0, move |it| statuses::set_aside(it, i_account, &service))
-                        .await?;
+                    let aside = move |it: &Connection| statuses::set_aside(it, i_account, &service);
+                    set_aside(self.writer.write_patiently(0, aside).await);
                 }
             }
         }
