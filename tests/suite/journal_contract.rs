@@ -11,6 +11,7 @@ mod events;
 mod fan_outs;
 pub mod lanes;
 mod operators;
+mod outside;
 mod purge;
 mod resyncs;
 mod rotation;

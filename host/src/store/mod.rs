@@ -18,6 +18,7 @@ mod rows;
 mod seal;
 mod sqlite;
 mod stored;
+mod text;
 mod verify;
 mod written;
 

@@ -1,16 +1,19 @@
 //! What goes into a journal's tables, sealed and ready to be written: the same for every engine.
 
+use std::borrow::Cow;
+
 use super::rows::{
-    OperationRow, account_key, applied_place, event_place, reply_place, signal_place, status_place,
-    timeline_place,
+    OperationRow, account_key, applied_place, event_place, notification_place, reply_place, signal_place,
+    status_place, timeline_place,
 };
 use super::seal::Seal;
+use super::text;
 use crate::domain::resync::essence;
 use crate::domain::{
     Change, Correlation, Event, Group, IAccount, Json, LaidDown, Lane, Listed, Note, Operation, Otherwise,
     Reading, Signal, State, Timestamp, Wanted,
 };
-use crate::ports::{Adopted, JournalError, Work};
+use crate::ports::{Adopted, Delivered, JournalError, Work};
 
 /// Of what differs so many are listed; all are counted.
 pub const DIFFERING_MAX: i64 = 10_000;
@@ -64,6 +67,11 @@ pub enum Taken {
     Known,
     /// It is that of an event of another name, account or customer.
     OfAnother,
+}
+
+/// What an event is called, in its column.
+pub fn name_of(event: &Event) -> Cow<'_, str> {
+    text::plain(&event.name)
 }
 
 /// The numbers of the account and of the customer that an event names.
@@ -184,6 +192,28 @@ fn new_keys(change: &Change) -> Vec<(String, bool)> {
     keys
 }
 
+/// A notification as it came.
+pub struct DeliveredRow {
+    pub id: String,
+    pub group: String,
+    pub sender_id: Option<String>,
+    pub received_at: i64,
+    pub raw: Vec<u8>,
+}
+
+impl DeliveredRow {
+    pub fn of(delivered: Delivered, seal: &Seal) -> Result<Self, JournalError> {
+        let Delivered { id, group, sender_id, raw } = delivered;
+        Ok(Self {
+            raw: seal.pack(&notification_place(&id), &raw)?,
+            id,
+            group: group.0,
+            sender_id: sender_id.map(|id| text::id(&id).into_owned()),
+            received_at: raw.received_at.millis(),
+        })
+    }
+}
+
 /// A reading of a notification.
 pub struct ReadingRows {
     pub reply: Vec<u8>,
@@ -205,7 +235,7 @@ impl ReadingRows {
         let place = signal_place(notification);
         let row = |signal: &Signal| {
             Ok(SignalRow {
-                sender_id: signal.id.clone(),
+                sender_id: signal.id.as_deref().map(|id| text::id(id).into_owned()),
                 correlation: signal.correlation.clone(),
                 key: seal.fingerprint(&named(&signal.correlation)),
                 otherwise: signal.otherwise,

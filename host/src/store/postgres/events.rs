@@ -1,7 +1,7 @@
 //! Events, and the operations that they make.
 
 use super::super::rows::OperationRow;
-use super::super::written::{NewOperation, Taken, WorkRows, whose};
+use super::super::written::{NewOperation, Taken, WorkRows, name_of, whose};
 use super::connection::{Connection, Failure};
 use super::{fan_outs, lanes};
 use crate::domain::{Event, Lane};
@@ -13,7 +13,14 @@ pub async fn accept(on: &Connection, event: &Event, body: &[u8], work: &WorkRows
         .execute(
             "INSERT INTO event (identity, name, i_account, i_customer, received_at, body)
              VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (identity) DO NOTHING",
-            &[&event.identity.0, &event.name, &i_account, &i_customer, &event.received_at.millis(), &body],
+            &[
+                &event.identity.0,
+                &name_of(event),
+                &i_account,
+                &i_customer,
+                &event.received_at.millis(),
+                &body,
+            ],
         )
         .await?;
     if new == 0 {
@@ -65,7 +72,7 @@ async fn is_the_same(on: &Connection, event: &Event) -> Result<bool, Failure> {
         .one(
             "SELECT name = $2 AND i_account IS NOT DISTINCT FROM $3 AND i_customer IS NOT DISTINCT FROM $4
              FROM event WHERE identity = $1",
-            &[&event.identity.0, &event.name, &i_account, &i_customer],
+            &[&event.identity.0, &name_of(event), &i_account, &i_customer],
         )
         .await?;
     Ok(row.get(0))

@@ -1,5 +1,7 @@
 //! Answers the port `Looks`: what persons look at. The newest stands first.
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use tokio_postgres::Row;
 
@@ -8,6 +10,7 @@ use super::super::stored::{
     LanePlace, OPEN_AT_A_TIME, OpenOperation, StoredAccount, StoredNotification, count_deciders, open_letter,
     unless_purged,
 };
+use super::super::text;
 use super::connection::{Connection, Failure};
 use super::lanes::count;
 use super::{PostgresJournal, operators};
@@ -18,8 +21,8 @@ use crate::ports::{
 };
 
 /// After whatever has no place before.
-fn bounds(before: Option<&Place>) -> (i64, &str) {
-    before.map_or((i64::MAX, ""), |place| (place.at.millis(), &place.id))
+fn bounds(before: Option<&Place>) -> (i64, Cow<'_, str>) {
+    before.map_or((i64::MAX, Cow::Borrowed("")), |place| (place.at.millis(), text::plain(&place.id)))
 }
 
 fn at(row: &Row, column: usize) -> Timestamp {
@@ -49,7 +52,7 @@ async fn events(on: &Connection, before: Option<&Place>, most: usize) -> Result<
 /// An event, still sealed.
 async fn event(on: &Connection, identity: &str) -> Result<Option<Vec<u8>>, Failure> {
     let text = "SELECT body FROM event WHERE identity = $1 AND identity <> 'purged'";
-    Ok(on.optional(text, &[&identity]).await?.map(|row| row.get(0)))
+    Ok(on.optional(text, &[&text::plain(identity)]).await?.map(|row| row.get(0)))
 }
 
 async fn letters(on: &Connection, before: Option<&Place>, most: usize) -> Result<Vec<Letter>, Failure> {
@@ -72,7 +75,8 @@ async fn letter(on: &Connection, id: &str) -> Result<Option<Letter>, Failure> {
         why: row.get(2),
         body: unless_purged(row.get(3)),
     };
-    Ok(on.optional("SELECT id, at, why, body FROM dead_letter WHERE id = $1", &[&id]).await?.map(letter))
+    let text = "SELECT id, at, why, body FROM dead_letter WHERE id = $1";
+    Ok(on.optional(text, &[&text::plain(id)]).await?.map(letter))
 }
 
 fn notification_line(row: &Row) -> NotificationLine {
@@ -91,7 +95,7 @@ async fn notifications(
     most: usize,
 ) -> Result<Vec<NotificationLine>, Failure> {
     // Their ids sort by the time at which they came.
-    let before = before.map_or("~", |place| &place.id);
+    let before = before.map_or(Cow::Borrowed("~"), |place| text::plain(&place.id));
     let rows = on
         .all(
             "SELECT id, grp, received_at, unread FROM notification
@@ -104,7 +108,7 @@ async fn notifications(
 
 async fn notification(on: &Connection, id: &str) -> Result<Option<StoredNotification>, Failure> {
     let text = "SELECT id, grp, received_at, unread, raw FROM notification WHERE id = $1";
-    let Some(row) = on.optional(text, &[&id]).await? else { return Ok(None) };
+    let Some(row) = on.optional(text, &[&text::plain(id)]).await? else { return Ok(None) };
     let signals = on
         .all(
             "SELECT s.fate, o.id FROM signal s LEFT JOIN operation o ON o.seq = s.operation

@@ -43,7 +43,7 @@ use super::marks::Marks;
 use super::rows::{dead_letter_place, event_place, notification_place, reply_place};
 use super::seal::Seal;
 use super::stored::{OfGroups, set_aside};
-use super::written::{ReadingRows, SaveRows, Taken, WorkRows, as_another, made};
+use super::written::{DeliveredRow, ReadingRows, SaveRows, Taken, WorkRows, as_another, made};
 use crate::domain::{
     Breaker, Change, Event, FanOut, Group, Listed, Notification, Operation, OperationId, Reading,
     Registration, Response, SystemChange, Timestamp,
@@ -241,9 +241,8 @@ impl Journal for PostgresJournal {
     }
 
     async fn keep_notification(&self, delivered: Delivered) -> Result<Kept, JournalError> {
-        let sealed = &self.seal.pack(&notification_place(&delivered.id), &delivered.raw)?;
-        let delivered = &delivered;
-        let keep = |on| async move { notifications::keep(&on, delivered, sealed).await };
+        let row = &DeliveredRow::of(delivered, &self.seal)?;
+        let keep = |on| async move { notifications::keep(&on, row).await };
         let Some((id, reply)) = self.database.write(Patience::None, keep).await? else {
             return Ok(Kept::New);
         };

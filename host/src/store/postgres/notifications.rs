@@ -1,28 +1,28 @@
 //! Notifications as they came, and the signals that were read in them.
 
-use super::super::written::{ReadingRows, SignalRow, Whom};
+use super::super::text;
+use super::super::written::{DeliveredRow, ReadingRows, SignalRow, Whom};
 use super::connection::{Connection, Failure};
 use super::{changes, lanes};
 use crate::domain::{Correlation, Group, IAccount, Otherwise, Timestamp};
-use crate::ports::Delivered;
 
 /// The notification that this one repeats, with its reply, still sealed; `None`: it is new.
 pub type Repeated = Option<(String, Option<Vec<u8>>)>;
 
-pub async fn keep(on: &Connection, delivered: &Delivered, sealed: &[u8]) -> Result<Repeated, Failure> {
-    let Delivered { id, group, sender_id, raw } = delivered;
+pub async fn keep(on: &Connection, row: &DeliveredRow) -> Result<Repeated, Failure> {
+    let DeliveredRow { id, group, sender_id, received_at, raw } = row;
     let kept = on
         .execute(
             "INSERT INTO notification (id, grp, received_at, unread, raw, sender_id) VALUES ($1, $2, $3, 1, $4, $5)
              ON CONFLICT (grp, sender_id) WHERE sender_id IS NOT NULL DO NOTHING",
-            &[id, &group.0, &raw.received_at.millis(), &sealed, sender_id],
+            &[id, group, received_at, raw, sender_id],
         )
         .await?;
     if kept == 1 {
         return Ok(None);
     }
     let text = "SELECT id, reply FROM notification WHERE grp = $1 AND sender_id = $2";
-    let row = on.one(text, &[&group.0, sender_id]).await?;
+    let row = on.one(text, &[group, sender_id]).await?;
     Ok(Some((row.get(0), row.get(1))))
 }
 
@@ -167,7 +167,7 @@ async fn resolve(on: &Connection, group: &str, row: &SignalRow) -> Result<Whom, 
 
 async fn by_id(on: &Connection, group: &str, id: &str) -> Result<Option<i64>, Failure> {
     let text = "SELECT o.seq FROM operation o JOIN lane l ON l.id = o.lane WHERE o.id = $1 AND l.grp = $2";
-    Ok(on.optional(text, &[&id, &group]).await?.map(|row| row.get(0)))
+    Ok(on.optional(text, &[&text::plain(id), &group]).await?.map(|row| row.get(0)))
 }
 
 async fn by_key(on: &Connection, group: &str, key: &str) -> Result<Option<i64>, Failure> {

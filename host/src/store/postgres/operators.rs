@@ -5,6 +5,7 @@ use tokio_postgres::types::ToSql;
 
 use super::super::rows::{StoredOperation, i_account};
 use super::super::stored::{LeasedLane, StoredTold, select_lines};
+use super::super::text;
 use super::connection::{Connection, Failure};
 use super::database::Database;
 use super::lanes::{self, count};
@@ -24,7 +25,7 @@ const SEEN: &str = "CASE
 pub async fn lines(on: &Connection, sought: &Sought) -> Result<Vec<Line>, Failure> {
     let held: Vec<&str> = sought.held.iter().map(|group| group.0.as_str()).collect();
     let (group, event) = (sought.group.as_ref(), sought.event.as_ref());
-    let (group, event) = (group.map(|group| &group.0), event.map(|event| &event.0));
+    let (group, event) = (group.map(|group| text::plain(&group.0)), event.map(|event| text::plain(&event.0)));
     let (account, before) =
         (sought.i_account.map(|account| account.0.cast_signed()), sought.before.map(u64::cast_signed));
     let mut values: Vec<&(dyn ToSql + Sync)> = vec![&held];
@@ -67,7 +68,8 @@ fn line(row: &Row) -> Line {
 }
 
 pub async fn told(on: &Connection, id: &str) -> Result<Option<StoredTold>, Failure> {
-    let seq = on.optional("SELECT seq FROM operation WHERE id = $1 AND word <> 'purged'", &[&id]).await?;
+    let sought = "SELECT seq FROM operation WHERE id = $1 AND word <> 'purged'";
+    let seq = on.optional(sought, &[&text::plain(id)]).await?;
     let Some(seq) = seq.map(|row| row.get::<_, i64>(0)) else { return Ok(None) };
     let Some(operation) = stored(on, seq).await? else { return Ok(None) };
     let notes = on.all("SELECT at, note FROM timeline WHERE operation = $1 ORDER BY id", &[&seq]).await?;
@@ -123,7 +125,7 @@ pub async fn take(
             "UPDATE lane SET owner = $1, lease_until = $2, epoch = epoch + 1, due = $4, sends = FALSE, looks = FALSE
              WHERE id = (SELECT lane FROM operation WHERE id = $3) AND (owner IS NULL OR lease_until <= $5)
              RETURNING id, epoch",
-            &[&claim.owner, &until, &id, &claim.now.millis(), &now],
+            &[&claim.owner, &until, &text::plain(id), &claim.now.millis(), &now],
         )
         .await?;
     let Some(row) = taken else { return Ok(None) };
@@ -141,7 +143,7 @@ pub async fn audit(on: &Connection, entry: &Audit) -> Result<(), Failure> {
     let Audit { at, person, what, about } = entry;
     on.execute(
         "INSERT INTO audit (at, who, why, what, about) VALUES ($1, $2, $3, $4, $5)",
-        &[&at.millis(), &person.who, &person.why, what, about],
+        &[&at.millis(), &text::plain(&person.who), &text::plain(&person.why), what, about],
     )
     .await
     .map(drop)
@@ -160,8 +162,8 @@ pub async fn audits(on: &Connection, sought: &AuditsSought) -> Result<Vec<(u64, 
              ORDER BY a.id DESC LIMIT $4",
             &[
                 &before.map_or(i64::MAX, u64::cast_signed),
-                &operation.as_ref().map(|operation| &operation.0),
-                &group.as_ref().map(|group| &group.0),
+                &operation.as_ref().map(|operation| text::plain(&operation.0)),
+                &group.as_ref().map(|group| text::plain(&group.0)),
                 &count(*most),
             ],
         )

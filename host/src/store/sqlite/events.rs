@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::super::rows::OperationRow;
-use super::super::written::{NewOperation, Taken, WorkRows, whose};
+use super::super::written::{NewOperation, Taken, WorkRows, name_of, whose};
 use super::{fan_outs, lanes, sql};
 use crate::domain::{Event, Lane};
 use crate::ports::{DeadLetter, JournalError};
@@ -22,7 +22,14 @@ pub fn accept(
         )
         .and_then(|mut insert| {
             let (i_account, i_customer) = whose(event);
-            insert.execute(params![event.identity.0, event.name, i_account, i_customer, received_at, body])
+            insert.execute(params![
+                event.identity.0,
+                name_of(event),
+                i_account,
+                i_customer,
+                received_at,
+                body
+            ])
         })
         .map_err(sql)?;
     if new == 0 {
@@ -60,7 +67,8 @@ fn is_the_same(connection: &Connection, event: &Event) -> Result<bool, JournalEr
         )
         .and_then(|mut select| {
             let (i_account, i_customer) = whose(event);
-            select.query_row(params![event.identity.0, event.name, i_account, i_customer], |row| row.get(0))
+            select
+                .query_row(params![event.identity.0, name_of(event), i_account, i_customer], |row| row.get(0))
         })
         .map_err(sql)
 }

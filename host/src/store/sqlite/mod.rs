@@ -41,7 +41,7 @@ use super::marks::Marks;
 use super::rows::{dead_letter_place, event_place, notification_place, reply_place};
 use super::seal::Seal;
 use super::stored::{OfGroups, set_aside};
-use super::written::{ReadingRows, SaveRows, Taken, WorkRows, as_another, made};
+use super::written::{DeliveredRow, ReadingRows, SaveRows, Taken, WorkRows, as_another, made};
 use super::{Lock, OpenError};
 use crate::crash::how_it_ended;
 use crate::domain::{
@@ -207,8 +207,8 @@ impl Journal for SqliteJournal {
     }
 
     async fn keep_notification(&self, delivered: Delivered) -> Result<Kept, JournalError> {
-        let sealed = self.seal.pack(&notification_place(&delivered.id), &delivered.raw)?;
-        let work = move |connection: &Connection| notifications::keep(connection, &delivered, &sealed);
+        let row = DeliveredRow::of(delivered, &self.seal)?;
+        let work = move |connection: &Connection| notifications::keep(connection, &row);
         let Some((id, reply)) = self.writer.write(0, work).await? else { return Ok(Kept::New) };
         let opened = |sealed: Vec<u8>| match self.seal.unpack(&reply_place(&id), &sealed) {
             Ok(reply) => Some(reply),

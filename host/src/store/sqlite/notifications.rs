@@ -2,23 +2,23 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::super::written::{ReadingRows, SignalRow, Whom};
+use super::super::written::{DeliveredRow, ReadingRows, SignalRow, Whom};
 use super::{changes, lanes, sql};
 use crate::domain::{Correlation, Group, IAccount, Otherwise, Timestamp};
-use crate::ports::{Delivered, JournalError};
+use crate::ports::JournalError;
 
 /// The notification that this one repeats, with its reply, still sealed; `None`: it is new.
 pub type Repeated = Option<(String, Option<Vec<u8>>)>;
 
-pub fn keep(connection: &Connection, delivered: &Delivered, sealed: &[u8]) -> Result<Repeated, JournalError> {
-    let Delivered { id, group, sender_id, raw } = delivered;
+pub fn keep(connection: &Connection, row: &DeliveredRow) -> Result<Repeated, JournalError> {
+    let DeliveredRow { id, group, sender_id, received_at, raw } = row;
     let kept = connection
         .prepare_cached(
             "INSERT INTO notification (id, grp, received_at, unread, raw, sender_id) VALUES (?1, ?2, ?3, 1, ?4, ?5)
              ON CONFLICT (grp, sender_id) WHERE sender_id IS NOT NULL DO NOTHING",
         )
         .and_then(|mut insert| {
-            insert.execute(params![id, group.0, raw.received_at.millis(), sealed, sender_id])
+            insert.execute(params![id, group, received_at, raw, sender_id])
         })
         .map_err(sql)?;
     if kept == 1 {
@@ -27,7 +27,7 @@ pub fn keep(connection: &Connection, delivered: &Delivered, sealed: &[u8]) -> Re
     connection
         .prepare_cached("SELECT id, reply FROM notification WHERE grp = ?1 AND sender_id = ?2")
         .and_then(|mut select| {
-            select.query_row(params![group.0, sender_id], |row| Ok((row.get(0)?, row.get(1)?)))
+            select.query_row(params![group, sender_id], |row| Ok((row.get(0)?, row.get(1)?)))
         })
         .map(Some)
         .map_err(sql)

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
 use super::super::rows::{StoredOperation, i_account};
 use super::super::stored::{LeasedLane, StoredTold, select_lines};
+use super::super::text;
 use super::{lanes, sql};
 use crate::domain::{Group, OperationId, Person, State, Timestamp};
 use crate::ports::{Audit, AuditsSought, Claim, JournalError, Line, Sought};
@@ -136,7 +137,8 @@ pub fn audit(connection: &Connection, entry: &Audit) -> Result<(), JournalError>
         .prepare_cached("INSERT INTO audit (at, who, why, what, about) VALUES (?1, ?2, ?3, ?4, ?5)")
         .and_then(|mut insert| {
             let Audit { at, person, what, about } = entry;
-            insert.execute(params![at.millis(), person.who, person.why, what, about])
+            let (who, why) = (text::plain(&person.who), text::plain(&person.why));
+            insert.execute(params![at.millis(), who, why, what, about])
         })
         .map_err(sql)?;
     Ok(())
