@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use punchdown::cli::judge::{Verdict, judge, unrest};
-use punchdown::cli::stage::{HOOK_SECRET, Setting, Stage};
+use punchdown::cli::stage::{self, HOOK_SECRET, Setting, Stage};
 use punchdown_kit::espf::{Espf, State};
 use punchdown_kit::oms::{self, Manners, Notify, NotifyAuth};
 use punchdown_kit::postgres::{Database, Ending};
@@ -253,16 +253,16 @@ pub const SEALING_KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 /// # Errors
 /// When a file cannot be written.
 pub fn on(stage: &Stage, database: &Database) -> io::Result<()> {
-    let secrets = stage.directory.join("secrets");
-    std::fs::write(secrets.join("postgres"), database.password())?;
-    std::fs::write(secrets.join("journal"), SEALING_KEY)?;
-    let section = format!(
-        "\n[journal.postgres]\nurl = \"{}\"\npassword = {{ file = \"secrets/postgres\" }}\n\
-         key = {{ file = \"secrets/journal\" }}\ntls = false\n",
-        database.url()
-    );
-    let config = std::fs::read_to_string(&stage.config)? + &section;
-    std::fs::write(&stage.config, config)
+    sealed_with(stage, database, SEALING_KEY)
+}
+
+/// The same where there is a key already.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn sealed_with(stage: &Stage, database: &Database, key: &str) -> io::Result<()> {
+    let (url, password) = (&database.url(), Some(database.password()));
+    stage.keep_journal_in(&stage::Database { url, password, key, tls: false })
 }
 
 /// An order system that is not the best, and whose notices all come at last. It is never busy: a request that was refused

@@ -254,6 +254,16 @@ async fn try_an_adapter(stage: &Stage, adapter: &str, compared: &mut Compared) {
     compared.see("punchdown adapter new", &of_adapter(&["new", &project]).await);
 }
 
+async fn moves_to_another_directory(stage: &Stage, compared: &mut Compared) {
+    let (data, left) = (stage.directory.join("data"), stage.directory.join("left"));
+    let file = stage.directory.join("moved").display().to_string();
+    compared.see("punchdown journal export", &printed(stage, &["journal", "export", &file], 0).await);
+    std::fs::rename(data, &left).expect("put away");
+    let key = left.join("journal.key").display().to_string();
+    let import = ["journal", "import", &file, "--key", &key];
+    compared.see("punchdown journal import", &printed(stage, &import, 0).await);
+}
+
 async fn ask_without_a_host(stage: &Stage, adapter: &str, compared: &mut Compared) {
     try_an_adapter(stage, adapter, compared).await;
     // One that reads cards, one that needs a secret, and one that does neither.
@@ -270,6 +280,7 @@ async fn ask_without_a_host(stage: &Stage, adapter: &str, compared: &mut Compare
     let ask = ["journal", "shell", "SELECT 1 AS one"];
     compared.see("punchdown journal shell", &printed(stage, &ask, 0).await);
     compared.see("punchdown journal verify", &printed(stage, &["journal", "verify"], 0).await);
+    moves_to_another_directory(stage, compared).await;
     compared.see("punchdown journal rotate-key", &printed(stage, &["journal", "rotate-key"], 0).await);
     damage(stage);
     let output = said(stage, &["journal", "verify", "-o", "json"]).await;

@@ -10,6 +10,7 @@ mod directory;
 mod events;
 mod fan_outs;
 pub mod lanes;
+mod moves;
 mod operators;
 mod outside;
 mod purge;

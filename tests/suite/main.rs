@@ -37,6 +37,7 @@ mod journey;
 mod lanes;
 mod listeners;
 mod looks;
+mod moving;
 mod notifications;
 mod nsps;
 mod online;

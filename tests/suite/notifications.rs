@@ -21,7 +21,7 @@ use crate::harness::{folder, oms_adapter, stage, told, until};
 use crate::{guests, journal_contract};
 
 const SOON: Duration = Duration::from_secs(20);
-const SECRET: &str = "c3RhZ2Utd2ViaG9vay1zZWNyZXQtb2YtcHVuY2hkb3du";
+pub const SECRET: &str = "c3RhZ2Utd2ViaG9vay1zZWNyZXQtb2YtcHVuY2hkb3du";
 
 const STANDARD_WEBHOOKS: &str = "standard-webhooks = { secret = { file = \"secrets/oms-hook\" } }";
 
@@ -65,11 +65,11 @@ async fn waiting(auth: &str) -> Option<(TempDir, Stage, Client, Value)> {
     Some((folder, stage, client, notice))
 }
 
-fn post(stage: &Stage, client: &Client, body: &str) -> RequestBuilder {
+pub fn post(stage: &Stage, client: &Client, body: &str) -> RequestBuilder {
     client.post(format!("http://{}/notify/HSS/tmf", stage.public)).body(body.to_owned())
 }
 
-fn signed(request: RequestBuilder, body: &str, key: &str) -> RequestBuilder {
+pub fn signed(request: RequestBuilder, body: &str, key: &str) -> RequestBuilder {
     signed_as("n-1", request, body, key)
 }
 

@@ -1,6 +1,7 @@
 //! `journal`: the care of what is durable.
 
 mod backup;
+mod export;
 mod shell;
 mod verify;
 
@@ -23,6 +24,10 @@ pub enum Command {
     Backup(backup::Backup),
     /// Bring a copy back, with the host stopped.
     Restore(backup::Restore),
+    /// Write all that it holds into one file, with the host stopped: to go on in another place, or on another engine.
+    Export(export::Export),
+    /// Read such a file into a database, or a directory, where no journal is.
+    Import(export::Import),
     /// Look it through, or a copy, and say all that is wrong with it; change nothing.
     Verify(verify::Arguments),
     /// Ask it, or a copy, in SQL. Nothing is changed by that.
@@ -36,10 +41,12 @@ pub enum Command {
     },
 }
 
-pub fn run(command: &Command) -> ExitCode {
+pub async fn run(command: &Command) -> ExitCode {
     let done = match command {
         Command::Backup(arguments) => backup::backup(arguments),
         Command::Restore(arguments) => backup::restore(arguments),
+        Command::Export(arguments) => export::export(arguments).await,
+        Command::Import(arguments) => export::import(arguments).await,
         Command::Verify(arguments) => verify::run(arguments),
         Command::Shell(arguments) => shell::run(arguments),
         Command::RotateKey { file, format } => rotate_key(&file.config, *format),

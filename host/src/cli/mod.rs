@@ -81,7 +81,7 @@ enum Command {
     Reload(reload::Arguments),
     /// Hold PortaBilling's accounts against what was last done for them, and drive what differs.
     Resync(resync::Arguments),
-    /// Copy the journal, bring a copy back, look it through, ask it, change its key.
+    /// Copy the journal, bring a copy back, move it, look it through, ask it, change its key.
     #[command(subcommand)]
     Journal(journal::Command),
     /// The other side of `wasm/compiler.rs`; nothing for a person.
@@ -147,7 +147,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Notification(command) => looks::notification(&command).await,
         Command::Account(command) => looks::account(&command).await,
         Command::Audit(audit) => looks::audit(&audit).await,
-        Command::Journal(command) => journal::run(&command),
+        Command::Journal(command) => journal::run(&command).await,
         Command::CompileComponent { .. } => unreachable!("it needs no runtime"),
         #[cfg(feature = "simulators")]
         Command::Demo(arguments) => demo::run(&arguments).await,

@@ -47,6 +47,17 @@ pub struct Setting<'a> {
     pub system: Option<System>,
 }
 
+/// A database of PostgreSQL for a journal.
+#[derive(Clone, Copy, Debug)]
+pub struct Database<'a> {
+    /// Without the password.
+    pub url: &'a str,
+    pub password: Option<&'a str>,
+    /// What seals, in base64.
+    pub key: &'a str,
+    pub tls: bool,
+}
+
 /// The component that is given, or the one of that name that is built from this checkout.
 ///
 /// # Errors
@@ -158,6 +169,23 @@ auth = {notify_auth}
 {adapter_config}
 "#
         )
+    }
+
+    /// The host keeps its journal there, from its next start on.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn keep_journal_in(&self, database: &Database<'_>) -> io::Result<()> {
+        let Database { url, password, key, tls } = database;
+        let secrets = self.directory.join("secrets");
+        write_private(&secrets.join("journal"), key)?;
+        write_private(&secrets.join("postgres"), password.unwrap_or_default())?;
+        let password = password.map_or("", |_| "password = { file = \"secrets/postgres\" }\n");
+        let section = format!(
+            "\n[journal.postgres]\nurl = \"{url}\"\n{password}key = {{ file = \"secrets/journal\" }}\ntls = {tls}\n"
+        );
+        let config = std::fs::read_to_string(&self.config)? + &section;
+        std::fs::write(&self.config, config)
     }
 
     /// Accounts `1..=count` in PortaBilling.

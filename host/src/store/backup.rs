@@ -67,7 +67,7 @@ pub fn backup(settings: &Settings, to: &Path, with_key: bool) -> Result<BackedUp
 }
 
 /// The name that a copy has until it is whole.
-fn unfinished(to: &Path) -> PathBuf {
+pub fn unfinished(to: &Path) -> PathBuf {
     let mut name = to.as_os_str().to_owned();
     name.push(".part");
     name.into()

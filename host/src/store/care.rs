@@ -18,6 +18,12 @@ pub enum CareError {
     There(PathBuf),
     #[error("a journal stands in {0} already")]
     Occupied(PathBuf),
+    #[error("{0} holds a journal already, and nothing is written over")]
+    Holds(String),
+    #[error("{path} is no whole export of a journal: {why}")]
+    NoExport { path: PathBuf, why: String },
+    #[error("{from} is sealed with the key {wanted}, and {instead}")]
+    OtherKey { from: PathBuf, wanted: String, instead: String },
     #[error("{} is damaged in {} places; the first: {}", .0.database.display(), .0.damages(), first(.0))]
     Damaged(Box<Report>),
 }
@@ -31,8 +37,9 @@ impl CareError {
         match self {
             Self::Journal(error) => error.code(),
             Self::Read { .. } | Self::Write { .. } | Self::There(_) => Code::FileOfCommand,
-            Self::Occupied(_) => Code::JournalThere,
-            Self::Damaged(_) => Code::JournalDamaged,
+            Self::Occupied(_) | Self::Holds(_) => Code::JournalThere,
+            Self::OtherKey { .. } => Code::JournalKey,
+            Self::Damaged(_) | Self::NoExport { .. } => Code::JournalDamaged,
         }
     }
 
@@ -43,6 +50,13 @@ impl CareError {
             Self::Read { .. } | Self::Write { .. } => None,
             Self::There(_) => Some("name another place, or move it away".to_owned()),
             Self::Occupied(_) => Some("--move-aside puts it into a folder of its own there".to_owned()),
+            Self::Holds(_) => Some("an export goes into a database that is empty, or into a directory without a journal".to_owned()),
+            Self::NoExport { .. } => Some("export the journal again, and see that all of the file arrives".to_owned()),
+            Self::OtherKey { .. } => Some(
+                "the key goes along: `base64 -w0 journal.key` is that of a directory as `journal.postgres.key` has it, and \
+                 `base64 -d` makes the file again, for --key"
+                    .to_owned(),
+            ),
             Self::Damaged(report) => Some(match report.is_usable() {
                 true => "take an older backup, or --accept-damage: a host works with all that can be read"
                     .to_owned(),

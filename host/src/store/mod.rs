@@ -8,6 +8,8 @@
 mod backup;
 mod care;
 mod deflate;
+mod export;
+mod exported;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod marks;
@@ -18,6 +20,7 @@ mod rows;
 mod seal;
 mod sqlite;
 mod stored;
+mod tables;
 mod text;
 mod verify;
 mod written;
@@ -31,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use backup::{BackedUp, backup, key_beside};
 pub use care::CareError;
+pub use export::{Exported, export, import};
 pub use postgres::PostgresJournal;
 pub use restore::{Restored, Wish, restore};
 pub use rotation::{Rotated, rotate_key};
@@ -38,6 +42,7 @@ pub use sqlite::SqliteJournal;
 pub use sqlite::copy::Contents;
 pub use sqlite::deciders::deciders;
 pub use sqlite::shell;
+pub use tables::Counts;
 pub use verify::{Damage, Kind, Report, verify};
 
 use self::seal::Seal;

@@ -17,11 +17,11 @@ use super::{DATABASE, KEY, OpenError, Settings, lock, rotation};
 
 /// Stands in the directory from the moment when all is checked until the journal has its name.
 pub const RESTORED: &str = "journal.db.restored";
-const UNFINISHED: &str = "journal.db.part";
+pub const UNFINISHED: &str = "journal.db.part";
 /// The folder for what stood there before.
 const ASIDE: &str = "replaced";
 /// What goes there. The key stays as well: it may be the one that is needed.
-const REPLACED: [&str; 4] = [DATABASE, "journal.db-wal", "journal.db-shm", rotation::NEXT_KEY];
+pub const REPLACED: [&str; 4] = [DATABASE, "journal.db-wal", "journal.db-shm", rotation::NEXT_KEY];
 
 /// What a person wants.
 #[derive(Clone, Debug)]
@@ -176,13 +176,17 @@ impl Place<'_> {
         sync_folder_of(&database).map_err(CareError::write(&database))
     }
 
-    /// Root may do this, and the host runs as whoever has the directory.
     fn give(&self, path: &Path) -> Result<(), CareError> {
-        let owners = std::fs::metadata(self.directory).and_then(|of| Ok((of, std::fs::metadata(path)?)));
-        let (wanted, found) = owners.map_err(CareError::write(path))?;
-        if (wanted.uid(), wanted.gid()) == (found.uid(), found.gid()) {
-            return Ok(());
-        }
-        chown(path, Some(wanted.uid()), Some(wanted.gid())).map_err(CareError::write(path))
+        give(self.directory, path)
     }
+}
+
+/// Root may do this, and the host runs as whoever has the directory.
+pub fn give(directory: &Path, path: &Path) -> Result<(), CareError> {
+    let owners = std::fs::metadata(directory).and_then(|of| Ok((of, std::fs::metadata(path)?)));
+    let (wanted, found) = owners.map_err(CareError::write(path))?;
+    if (wanted.uid(), wanted.gid()) == (found.uid(), found.gid()) {
+        return Ok(());
+    }
+    chown(path, Some(wanted.uid()), Some(wanted.gid())).map_err(CareError::write(path))
 }

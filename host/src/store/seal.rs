@@ -38,6 +38,9 @@ pub struct Seal {
     index: Index,
 }
 
+/// Where a journal keeps the keys of its fingerprints once its own was changed.
+pub const INDEX_PLACE: &str = "meta.index";
+
 /// By what texts are found that must not be read. A key that seals is used for nothing else, so it is of
 /// other keys: one for each that the journal was ever sealed with, the oldest first. Each goes over what
 /// the one before it made, so that fingerprints can be made new without their texts.
@@ -54,6 +57,15 @@ struct IndexKey {
 impl Index {
     fn first(key: [u8; KEY_BYTES]) -> Self {
         Self(vec![IndexKey { mark: String::new(), key }])
+    }
+
+    /// As a journal has kept it.
+    ///
+    /// # Errors
+    /// When it is not sealed with that key.
+    pub fn kept(text: &str, seal: &Seal) -> Result<Self, String> {
+        let sealed = STANDARD.decode(text).map_err(|error| error.to_string())?;
+        seal.unpack(INDEX_PLACE, &sealed).map_err(|error| error.to_string())
     }
 
     /// With one key more.

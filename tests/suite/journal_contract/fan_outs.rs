@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn of_customer(number: u32) -> Event {
+pub(super) fn of_customer(number: u32) -> Event {
     let name = "Customer/Blocked".to_owned();
     Event { name, i_account: None, i_customer: Some(ICustomer(9)), ..event(number, 0) }
 }

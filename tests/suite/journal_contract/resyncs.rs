@@ -60,7 +60,7 @@ async fn a_lane_is_compared_with_what_the_last_one_that_was_done_was_laid_down_w
     .await;
 }
 
-fn resync(id: &str) -> Resync {
+pub(super) fn resync(id: &str) -> Resync {
     Resync {
         id: id.to_owned(),
         whom: Whom::All,

@@ -11,12 +11,12 @@ use super::*;
 
 const SECRET: &str = "001010000000001";
 
-fn rotate(folder: &Path, batches: Option<usize>) -> Result<Rotated, store::OpenError> {
+pub(super) fn rotate(folder: &Path, batches: Option<usize>) -> Result<Rotated, store::OpenError> {
     rotate_key(&Settings::in_directory(folder), batches)
 }
 
 /// Everything that can be sealed, and what is found by a fingerprint.
-async fn fill(journal: &dyn Journal) {
+pub(super) async fn fill(journal: &dyn Journal) {
     accept(journal, 2, 200).await;
     step(journal, at(0), |operation| waits(operation, 600, &["o-2"])).await;
     tell_all(journal, SECRET).await;
@@ -49,7 +49,7 @@ fn raw() -> Notification {
 }
 
 /// What can be read of it, without changing anything.
-async fn read(journal: &dyn Journal) -> String {
+pub(super) async fn read(journal: &dyn Journal) -> String {
     let told = journal.operations(Sought { most: 10, ..Sought::default() }).await.expect("lists");
     let mut operations = Vec::new();
     for line in told {
@@ -64,7 +64,7 @@ async fn read(journal: &dyn Journal) -> String {
 }
 
 /// What is found by a key, an account or a sender's id is found: the operation waits under that key.
-async fn finds(journal: &dyn Journal, second: u32, key: &str) -> (Lease, Held) {
+pub(super) async fn finds(journal: &dyn Journal, second: u32, key: &str) -> (Lease, Held) {
     let again = Delivered {
         id: format!("again-{second}"),
         group: hss(),

@@ -26,6 +26,7 @@ pub mod schema;
 mod sole;
 mod statuses;
 mod suspects;
+mod tables;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -119,7 +120,7 @@ impl PostgresJournal {
         schema::check(&database, &settings.name, &seal).await?;
         // Before anything is changed: a newer one that stands by must not change what an older one works on.
         sole::keep(&database, &settings.name, settings.stands_by).await?;
-        schema::open(&database, &settings.name, &seal).await?;
+        let seal = schema::open(&database, &settings.name, &seal).await?;
         let file = |name: &str| directory.join(name);
         let marks = Marks::open(&file("journal.asked"))
             .map_err(|source| Refusal::File { path: file("journal.asked"), source })?;

@@ -1,6 +1,6 @@
 //! Looks whether the database is as it must be, and brings it to this version.
 
-use super::super::seal::Seal;
+use super::super::seal::{Index, Seal};
 use super::connection::{Connection, Failure};
 use super::database::{Database, Patience};
 use super::refusal::Refusal;
@@ -36,8 +36,9 @@ pub async fn check(database: &Database, server: &str, seal: &Seal) -> Result<(),
     same_key(found.map(|row| row.get(0)), server, seal)
 }
 
-/// Makes the tables, or brings them here.
-pub async fn open(database: &Database, server: &str, seal: &Seal) -> Result<(), Refusal> {
+/// Makes the tables, or brings them here. With the seal as this journal has it: the keys of its fingerprints are kept in
+/// it, where it was sealed with another key once.
+pub async fn open(database: &Database, server: &str, seal: &Seal) -> Result<Seal, Refusal> {
     check(database, server, seal).await?;
     let unusable =
         |error: JournalError| Refusal::Unusable { server: server.to_owned(), why: error.to_string() };
@@ -50,7 +51,13 @@ pub async fn open(database: &Database, server: &str, seal: &Seal) -> Result<(), 
         Ok(on.one("SELECT value FROM meta WHERE name = 'key'", &[]).await?.get(0))
     };
     let stored = database.write(Patience::None, take_key).await.map_err(unusable)?;
-    same_key(Some(stored), server, seal)
+    same_key(Some(stored), server, seal)?;
+    let index = "SELECT value FROM meta WHERE name = 'index'";
+    let index = database.read(|on| async move { on.optional(index, &[]).await }).await.map_err(unusable)?;
+    let Some(row) = index else { return Ok(seal.clone()) };
+    let index =
+        Index::kept(row.get(0), seal).map_err(|why| Refusal::Unusable { server: server.to_owned(), why })?;
+    Ok(seal.clone().with_index(index))
 }
 
 pub fn refused(server: &str, failure: &Failure) -> Refusal {
@@ -80,7 +87,7 @@ async fn serves(on: &Connection, server: &str) -> Result<(), Refusal> {
 }
 
 /// 0: there is no journal in it.
-async fn version(on: &Connection) -> Result<i64, Failure> {
+pub async fn version(on: &Connection) -> Result<i64, Failure> {
     let is_there: bool = on.one("SELECT to_regclass('meta') IS NOT NULL", &[]).await?.get(0);
     if !is_there {
         return Ok(0);

@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::super::OpenError;
-use super::super::seal::Seal;
+use super::super::seal::{INDEX_PLACE, Seal};
 use super::super::verify::{Kind, Report};
 use super::copy::{hold_still, is_damage, look};
 use super::lanes::stored_operation;
@@ -219,7 +219,7 @@ impl Looks<'_> {
     /// The keys of the fingerprints, which stand as text.
     fn index(&mut self, path: &Path, seal: &Seal) {
         if let Err(error) = schema::index(self.connection, path, seal) {
-            self.report.add(Kind::Value, schema::INDEX_PLACE, error.to_string());
+            self.report.add(Kind::Value, INDEX_PLACE, error.to_string());
         }
     }
 

@@ -24,6 +24,7 @@ mod sealed;
 pub mod shell;
 mod statuses;
 mod suspects;
+pub mod tables;
 mod writer;
 
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::super::OpenError;
-use super::super::seal::{Index, Seal};
+use super::super::seal::{INDEX_PLACE, Index, Seal};
 use crate::ports::JournalError;
 
 /// One step a version, applied in order; `user_version` says which stand.
@@ -72,8 +72,6 @@ pub fn take_key(connection: &mut Connection, path: &Path, seal: &Seal) -> Result
     taking.commit().map_err(failed)
 }
 
-pub const INDEX_PLACE: &str = "meta.index";
-
 /// The keys of the fingerprints; of a journal whose key was never changed they are made of that key.
 pub fn index(connection: &Connection, path: &Path, seal: &Seal) -> Result<Index, OpenError> {
     let stored: Option<String> = connection
@@ -81,8 +79,7 @@ pub fn index(connection: &Connection, path: &Path, seal: &Seal) -> Result<Index,
         .optional()
         .map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })?;
     let Some(stored) = stored else { return Ok(seal.index().clone()) };
-    let sealed = STANDARD.decode(stored).map_err(|error| unreadable(path, &error.to_string()))?;
-    seal.unpack(INDEX_PLACE, &sealed).map_err(|error| unreadable(path, &error.to_string()))
+    Index::kept(&stored, seal).map_err(|why| unreadable(path, &why))
 }
 
 fn unreadable(path: &Path, why: &str) -> OpenError {
