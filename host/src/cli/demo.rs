@@ -2,6 +2,7 @@
 //! the host is the real program on a real journal. At the end the neighbours' own ledgers are
 //! compared, account by account.
 
+mod database;
 mod faults;
 mod progress;
 
@@ -43,6 +44,10 @@ pub struct Arguments {
     /// Let the neighbours do wrong whatever they know: it takes two minutes longer.
     #[arg(long)]
     faults: bool,
+    /// Have the host keep its journal in PostgreSQL: one that is started for it and goes with it, or an empty database
+    /// whose password is in PGPASSWORD.
+    #[arg(long, value_name = "URL", num_args = 0..=1, require_equals = true)]
+    postgres: Option<Option<String>>,
     /// Keep the folder with configuration, journal and log.
     #[arg(long)]
     keep: bool,
@@ -67,6 +72,10 @@ async fn play(arguments: &Arguments) -> io::Result<bool> {
     let adapter = stage::adapter(arguments.adapter.as_deref(), "oms-tmf641").await?;
     let directory = tempfile::Builder::new().prefix("punchdown-demo-").tempdir()?;
     let mut stage = Stage::set(setting(directory.path().to_owned(), adapter, arguments)?).await?;
+    let database = match &arguments.postgres {
+        Some(url) => database::beneath(&stage, url.as_deref()).await?,
+        None => None,
+    };
     stage.open_accounts(accounts);
     stage.start_host().await?;
     if crash {
@@ -82,6 +91,9 @@ async fn play(arguments: &Arguments) -> io::Result<bool> {
     emit(&espf, 1..=at_first);
     if crash {
         crash_twice(&mut stage, &progress, CRASH_AMONG.min(at_first), arguments).await?;
+    }
+    if faults && let Some(database) = &database {
+        faults::database_goes(database, &progress).await?;
     }
     if faults {
         faults::a_bad_minute(&stage, &espf, &progress, at_first + 1..=accounts).await;

@@ -47,16 +47,21 @@ const KEEPER: &str = r#"cat > /dev/null
 server=$(head -n 1 "$1/data/postmaster.pid" 2> /dev/null) && kill -QUIT "$server" && while kill -0 "$server" 2> /dev/null; do sleep 0.05; done
 rm -rf -- "$1""#;
 
-/// Where the programs of PostgreSQL are, if they are anywhere.
+/// Where the programs of PostgreSQL are, if they are anywhere: Debian has a folder for each version, others have them
+/// where all programs are.
 pub fn programs() -> Option<PathBuf> {
-    let mut found: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
+    let of_versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let mut found: Vec<PathBuf> = of_versions
         .filter_map(|version| Some(version.ok()?.path().join("bin")))
-        .filter(|bin| bin.join("initdb").exists() && bin.join("postgres").exists())
+        .filter(|bin| has_all(bin))
         .collect();
     found.sort();
-    found.pop()
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    found.pop().or_else(|| std::env::split_paths(&path).find(|folder| has_all(folder)))
+}
+
+fn has_all(folder: &Path) -> bool {
+    ["initdb", "postgres", "pg_ctl", "psql"].iter().all(|program| folder.join(program).exists())
 }
 
 impl Cluster {

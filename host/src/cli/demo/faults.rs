@@ -2,12 +2,15 @@
 //! still come to a good end. It is counted afterwards what really struck.
 
 use std::fmt;
+use std::io;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use punchdown_kit::espf::Espf;
 use punchdown_kit::oms::{Manners, Misdeed, Odd};
 use punchdown_kit::portabilling::{Fault, When};
+use punchdown_kit::postgres::{Database, Ending};
 
 use super::emit;
 use super::progress::Progress;
@@ -95,6 +98,18 @@ pub async fn a_bad_minute(stage: &Stage, espf: &Espf, progress: &Progress, held:
     let locked_out = || stage.billing.ledger().struck.contains_key(Fault::LoginLockedOut.name());
     so_far(held.end() + 1).until_struck(locked_out).await;
     stage.billing.faults().clear();
+}
+
+/// What the host must live through while work is under way: its connections are cut, and its PostgreSQL dies.
+pub async fn database_goes(database: &Database, progress: &Progress) -> io::Result<()> {
+    progress.say("PostgreSQL: all connections are cut");
+    let cut = database.clone();
+    tokio::task::spawn_blocking(move || cut.cut()).await.map_err(io::Error::other)??;
+    tokio::time::sleep(SILENCE).await;
+    progress.say("PostgreSQL ends as if its machine had gone, and comes back");
+    let cluster = Arc::clone(&database.cluster);
+    let goes = move || cluster.end(Ending::Immediate).and_then(|()| cluster.begin());
+    tokio::task::spawn_blocking(goes).await.map_err(io::Error::other)?
 }
 
 /// The accounts whose events were emitted so far.
