@@ -223,21 +223,22 @@ impl App {
         let queries = billing.queries();
         let (session, whole) =
             (billing.session(), settings.groups.iter().map(|it| it.group().clone()).collect());
-        let store::Opened { journal, failed } = store::begin(&settings.store, Arc::clone(&world)).await?;
+        let store::Opened { journal, instances, failed } =
+            store::begin(&settings.store, Arc::clone(&world)).await?;
+        session.know(Arc::clone(&instances));
         keep_components(&catalog, &settings, &workshop).await;
         let groups: Vec<_> = settings.every_group().cloned().collect();
-        let status_api = Espf::new(settings.espf, Arc::clone(&session) as _)?;
         let ports = wrap(Ports {
             journal,
+            instances,
             billing: Box::new(billing),
             adapters: Box::new(catalog.clone()),
             outbound: Box::new(targets.clone()),
-            status_api: Box::new(status_api),
+            status_api: Box::new(Espf::new(settings.espf, Arc::clone(&session) as _)?),
             world: Box::new(SystemWorld),
         });
         let known: Vec<Group> = groups.iter().map(|group| group.group.clone()).collect();
-        warn_of_strays(ports.journal.as_ref(), &known).await;
-        ports.journal.hear_only(&known).await.map_err(StartError::AtStart)?;
+        hear_only(ports.journal.as_ref(), &known).await.map_err(StartError::AtStart)?;
         let engine = Engine::begin(groups, settings.retention, settings.secrets, ports, Arc::clone(&metrics))
             .await
             .map_err(StartError::AtStart)?
@@ -320,12 +321,14 @@ fn metrics(settings: &Settings, catalog: &Catalog) -> Metrics {
     metrics
 }
 
-/// Nobody moves the operations of a group that the configuration does not name any more.
-async fn warn_of_strays(journal: &dyn Journal, known: &[Group]) {
-    let Ok(overview) = journal.overview().await else { return };
-    for group in overview.oldest_open.keys().filter(|group| !known.contains(group)) {
-        tracing::warn!(%group, "operations stand open, and no section of the configuration names their group");
+/// Nobody moves the operations of a group that the configuration does not name any more, and nobody speaks for it.
+async fn hear_only(journal: &dyn Journal, known: &[Group]) -> Result<(), JournalError> {
+    if let Ok(overview) = journal.overview().await {
+        for group in overview.oldest_open.keys().filter(|group| !known.contains(group)) {
+            tracing::warn!(%group, "operations stand open, and no section of the configuration names their group");
+        }
     }
+    journal.hear_only(known).await.map(drop)
 }
 
 fn notify_settings(settings: &Settings, doors: &Doors) -> NotifySettings {

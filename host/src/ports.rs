@@ -4,6 +4,7 @@
 //! other; the engine knows only these traits.
 
 mod errand;
+mod instances;
 mod journal;
 mod lack;
 mod look;
@@ -15,6 +16,7 @@ mod settings;
 mod suspects;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
@@ -27,6 +29,7 @@ use crate::domain::{
 use crate::secret::Secret;
 
 pub use errand::{Register, Run, SessionValues};
+pub use instances::{Alone, Among, Instances, LogInRefused, Shared};
 pub use journal::{
     Acceptance, Audit, AuditsSought, Claim, DeadLetter, Delivered, Held, JournalError, Kept, Lease, Leased,
     Line, Overview, Purge, Purgeable, Purged, Sought, StatusUpdate, Told, Work,
@@ -44,6 +47,7 @@ pub use suspects::{Mark, Suspects};
 
 pub struct Ports {
     pub journal: Box<dyn Journal>,
+    pub instances: Arc<dyn Instances>,
     pub billing: Box<dyn Billing>,
     pub adapters: Box<dyn Adapters>,
     pub outbound: Box<dyn Outbound>,
@@ -168,7 +172,7 @@ pub trait Journal: Looks + Suspects + Resyncs + Send + Sync {
 
 /// PortaBilling's API.
 #[async_trait]
-pub trait Billing: Send + Sync {
+pub trait Billing: Shared + Send + Sync {
     /// Reads the documents that `queries` names, and what PortaBilling wants of the account. What
     /// somebody else read a moment ago will do, if that reading began after `since`.
     async fn read(
@@ -259,7 +263,7 @@ impl AdapterError {
 
 /// The external systems, each by the group that has it for a target.
 #[async_trait]
-pub trait Outbound: Send + Sync {
+pub trait Outbound: Shared + Send + Sync {
     /// What tells the group's target from any other: another address, another credential. `None`: it has none.
     fn identity(&self, group: &Group) -> Option<Digest>;
 

@@ -1,6 +1,7 @@
 //! What every HTTP client of the host has in common: no redirects, no proxy unless one is
 //! configured, answers bounded in bytes and time, bodies as text where they are text.
 
+mod pace;
 mod validity;
 
 use std::num::NonZeroU32;
@@ -12,6 +13,7 @@ use reqwest::{Certificate, Proxy, Url};
 
 use crate::domain::{self, Body, Header, Timestamp};
 
+pub use pace::Pace;
 pub use validity::Validity;
 
 /// How long a connection may take to come about.

@@ -3,6 +3,7 @@
 
 pub mod broken;
 pub mod disk;
+pub mod fleet;
 pub mod journal;
 pub mod points;
 pub mod question;

@@ -32,7 +32,13 @@ pub fn settings(database: &Database) -> Settings {
     let client = database.url().parse().expect("a URL");
     let password = Some(Secret::new(database.password()));
     let server = Server { client: Box::new(client), password, tls: None, connections: 4 };
-    Settings { server, name: database.url(), key: SealingKey(Secret::new(SEALING_KEY)), stands_by: false }
+    Settings {
+        server,
+        name: database.url(),
+        key: SealingKey(Secret::new(SEALING_KEY)),
+        stands_by: false,
+        several: false,
+    }
 }
 
 /// Those of a journal that is there, with that directory beside it.

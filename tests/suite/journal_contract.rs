@@ -9,6 +9,7 @@ mod copies;
 mod directory;
 mod events;
 mod fan_outs;
+mod instances;
 pub mod lanes;
 mod moves;
 mod operators;

@@ -57,6 +57,7 @@ mod schema;
 mod secrecy;
 mod service;
 mod sessions;
+mod several;
 mod simulation;
 mod soap;
 mod statuses;

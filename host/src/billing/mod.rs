@@ -8,29 +8,30 @@ mod path;
 mod query;
 mod session;
 mod shared;
+mod slots;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
-use governor::{DefaultDirectRateLimiter, RateLimiter};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tokio::sync::Semaphore;
 
 use crate::domain::{IAccount, ICustomer, Listed, Timestamp};
-use crate::ports::{Account, Billing, BillingError, Tokens, World};
+use crate::ports::{self, Account, Billing, BillingError, Tokens, World};
 use crate::secret::{Secret, Vault};
-use crate::web::{self, Rate, Way};
+use crate::web::{self, Pace, Rate, Way};
 
 use api::{Api, CallError};
 use pages::Pages;
 use query::Known;
 use shared::{After, Call, Shared};
+use slots::Slots;
 use wire::{ACCOUNT, SIM_CARD};
 
 pub use api::Seen;
@@ -99,8 +100,8 @@ pub struct PortaBilling {
     session: Arc<Session>,
     lists: Lists,
     queries: Queries,
-    slots: Semaphore,
-    rate: Option<DefaultDirectRateLimiter>,
+    slots: Slots,
+    rate: Option<Pace>,
     shared: Shared,
     world: Arc<dyn World>,
 }
@@ -136,9 +137,9 @@ impl PortaBilling {
             session: Arc::new(session),
             lists: settings.lists,
             queries: Queries(Arc::new(ArcSwap::from_pointee(settings.queries))),
-            slots: Semaphore::new(settings.concurrency),
+            slots: Slots::new(settings.concurrency),
             // What was not used may be made up for by a tenth of a second's worth.
-            rate: settings.rate.quota(settings.rate.in_a_tenth()).map(RateLimiter::direct),
+            rate: Pace::new(settings.rate, settings.rate.in_a_tenth()),
             shared: Shared::new(settings.share),
             world,
         })
@@ -171,11 +172,11 @@ impl PortaBilling {
 
     /// A fault of the session is mended by one log-in, and the call is repeated once.
     async fn call_now(&self, method: &str, params: &Params) -> Result<Box<RawValue>, BillingError> {
-        let _slot = self.slots.acquire().await;
+        let _slot = self.slots.take().await;
         for last in [false, true] {
             let token = self.session.bearer().await?;
             if let Some(rate) = &self.rate {
-                rate.until_ready().await;
+                rate.limiter().until_ready().await;
             }
             match self.api.call(method, params, Some(&token)).await {
                 Err(CallError::Fault(fault)) if fault.is_of_session() => {
@@ -265,6 +266,15 @@ impl PortaBilling {
             pages.take(rows).map_err(unreadable)?;
         }
         Ok(pages.rows())
+    }
+}
+
+impl ports::Shared for PortaBilling {
+    fn share(&self, among: NonZeroU32) {
+        self.slots.share(among);
+        if let Some(rate) = &self.rate {
+            rate.share(among);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! workers wait for it; a log-in that was refused is not tried again for a while, because
 //! PortaBilling locks out who hammers.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -15,8 +15,8 @@ use tokio::sync::Mutex;
 
 use super::api::{Api, CallError};
 use super::{Credential, Params, wire};
-use crate::domain::{RETRY_AFTER_MAX, Timestamp, growing, renewed_after};
-use crate::ports::{BillingError, Tokens, World};
+use crate::domain::{Digest, RETRY_AFTER_MAX, Timestamp, growing, renewed_after};
+use crate::ports::{BillingError, Instances, LogInRefused, Tokens, World};
 use crate::secret::{Kept, Secret};
 
 /// A token that does not say how long it lives is taken to live so long.
@@ -38,6 +38,8 @@ pub struct Session {
     state: Mutex<State>,
     /// What the last token said; known from then on, also while PortaBilling is away.
     environment: RwLock<Option<u64>>,
+    /// Who else logs in as the same user.
+    instances: OnceLock<Arc<dyn Instances>>,
 }
 
 #[derive(Default)]
@@ -104,6 +106,14 @@ pub struct User {
     pub lock_out: Duration,
 }
 
+impl User {
+    /// By which he is known, with that very credential: what is refused with one may be granted with another.
+    fn mark(&self) -> String {
+        let (Credential::Token(secret) | Credential::Password(secret)) = &self.credential;
+        Digest::of(format!("{}\n{}", self.login, secret.expose()).as_bytes()).to_string()
+    }
+}
+
 struct Token {
     kept: Kept,
     granted_at: Timestamp,
@@ -125,6 +135,35 @@ impl Session {
             world,
             state: Mutex::default(),
             environment: RwLock::default(),
+            instances: OnceLock::new(),
+        }
+    }
+
+    /// From now on what PortaBilling has against the user is known to all of these, and what it has told them here.
+    pub fn know(&self, instances: Arc<dyn Instances>) {
+        let _ = self.instances.set(instances);
+    }
+
+    /// Whether another instance was refused, and all are to wait.
+    async fn refused_elsewhere(&self, now: Timestamp) -> Option<(Timestamp, BillingError)> {
+        let instances = self.instances.get()?;
+        let LogInRefused { locked_out, why, pause } =
+            instances.log_in_refused(&self.user.load().mark()).await.ok()??;
+        let error = if locked_out { BillingError::LockedOut(why) } else { BillingError::LoginRefused(why) };
+        Some((now + pause, error))
+    }
+
+    /// Tells the others what was answered here. Should they not hear of it, each is refused once.
+    async fn tell(&self, state: &State) {
+        let (Some(instances), Some((until, error))) = (self.instances.get(), &state.pause) else { return };
+        let (locked_out, why) = match error {
+            BillingError::LockedOut(why) => (true, why.clone()),
+            BillingError::LoginRefused(why) => (false, why.clone()),
+            BillingError::Unavailable(_) | BillingError::Refused(_) => return,
+        };
+        let refused = LogInRefused { locked_out, why, pause: until.since(self.world.now()) };
+        if let Err(error) = instances.refuse_log_in(&self.user.load().mark(), &refused).await {
+            tracing::warn!(%error, "other instances do not know that PortaBilling refuses the log-in");
         }
     }
 
@@ -170,7 +209,9 @@ impl Session {
             Some((_, error)) => error.clone(),
             None => {
                 state.current = None;
-                state.rest(now, error, self.user.load().lock_out)
+                let error = state.rest(now, error, self.user.load().lock_out);
+                self.tell(&state).await;
+                error
             }
         }
     }
@@ -215,6 +256,11 @@ impl Tokens for Session {
         if let Some((_, error)) = state.pause.as_ref().filter(|(until, _)| now < *until) {
             return Err(error.clone());
         }
+        if let Some((until, error)) = self.refused_elsewhere(now).await {
+            tracing::warn!(why = error.to_string(), "no log-in: another instance was refused");
+            state.pause = Some((until, error.clone()));
+            return Err(error);
+        }
         match self.log_in().await {
             Ok(granted) => {
                 let renew_at = renew_at(&granted, now);
@@ -226,7 +272,11 @@ impl Tokens for Session {
                 (state.current, state.unanswered, state.pause) = (current, 0, None);
                 Ok(secret)
             }
-            Err(error) => Err(state.rest(self.world.now(), error, self.user.load().lock_out)),
+            Err(error) => {
+                let error = state.rest(self.world.now(), error, self.user.load().lock_out);
+                self.tell(&state).await;
+                Err(error)
+            }
         }
     }
 
@@ -245,6 +295,7 @@ impl Tokens for Session {
             let why = "its tokens are refused as soon as they are granted".to_owned();
             state.rest(now, BillingError::LoginRefused(why), self.user.load().lock_out);
             state.refused_new = 0;
+            self.tell(&state).await;
         }
     }
 

@@ -262,8 +262,16 @@ auth = {notify_auth}
     /// # Errors
     /// When it does not answer.
     pub async fn status(&self) -> io::Result<serde_json::Value> {
+        Self::status_at(self.admin).await
+    }
+
+    /// What any host of this stage says of itself.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn status_at(admin: SocketAddr) -> io::Result<serde_json::Value> {
         let client = crate::web::client(Duration::from_secs(10)).map_err(io::Error::other)?;
-        let url = format!("http://{}/admin/v1/status", self.admin);
+        let url = format!("http://{admin}/admin/v1/status");
         let answer = client.get(url).bearer_auth(ADMIN_TOKEN).send().await.map_err(io::Error::other)?;
         answer.error_for_status().map_err(io::Error::other)?.json().await.map_err(io::Error::other)
     }
@@ -338,7 +346,10 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
 
 /// An address of this machine that nobody uses now. It is below those that the system gives to
 /// whoever connects, or a caller could have it before the host does.
-fn free_address() -> io::Result<SocketAddr> {
+///
+/// # Errors
+/// When there is none.
+pub fn free_address() -> io::Result<SocketAddr> {
     const PORTS: std::ops::Range<u16> = 10_000..32_000;
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let free = |_| {

@@ -39,6 +39,7 @@ fn postgres(section: &mut Section<'_>, directory: &Path) -> Option<postgres::Set
     let connections = section
         .or("connections", "16", |value| value.number(2..=500).and_then(|it| usize::try_from(it).ok()));
     let stands_by = section.or("standby", "false", |value| value.truth());
+    let several = section.or("several", "false", |value| value.truth());
     let (client, tls, ca) = (client?, tls?, ca?);
     // A socket in the file system knows no TLS.
     let tls = (tls && !client.get_hosts().iter().any(is_socket)).then(|| ca.unwrap_or_default());
@@ -51,7 +52,7 @@ fn postgres(section: &mut Section<'_>, directory: &Path) -> Option<postgres::Set
     }
     let name = name(&client);
     let server = Server { client: Box::new(client), password: password?, tls, connections: connections? };
-    Some(postgres::Settings { server, name, key: key?, stands_by: stands_by? })
+    Some(postgres::Settings { server, name, key: key?, stands_by: stands_by?, several: several? })
 }
 
 /// Where the database is. What else can be said in such a URL is said by settings.

@@ -61,6 +61,9 @@ pub struct Breaker {
     /// Since when a person does.
     #[serde(default)]
     rests_since: Option<Timestamp>,
+    /// How often persons have said whether it rests: of two instances the later word counts.
+    #[serde(default)]
+    said: u64,
     /// When its requests were held back, or nobody ran, the newest last.
     spans: Vec<(Timestamp, Timestamp)>,
 }
@@ -187,7 +190,22 @@ impl Breaker {
     /// The same of a person.
     pub fn rest(&mut self, rests: bool, now: Timestamp) -> bool {
         let ended = hold(&mut self.rests_since, rests, now);
+        self.said += u64::from(ended.is_some());
         ended.map(|span| self.end(span)).is_some()
+    }
+
+    /// What another instance knows: what a person said there, and when it held requests back, or nobody ran. Whether a
+    /// person said something new.
+    pub fn hear(&mut self, other: &Self) -> bool {
+        let unknown: Vec<_> = other.spans.iter().filter(|span| !self.spans.contains(span)).copied().collect();
+        self.spans.extend(unknown);
+        self.spans.sort_unstable_by_key(|(_, ended)| *ended);
+        self.forget_the_oldest();
+        let is_news = other.said > self.said;
+        if is_news {
+            (self.said, self.rests_since) = (other.said, other.rests_since);
+        }
+        is_news
     }
 
     /// Whether a person lets the group rest.
@@ -224,6 +242,10 @@ impl Breaker {
 
     fn remember(&mut self, span: (Timestamp, Timestamp)) {
         self.spans.push(span);
+        self.forget_the_oldest();
+    }
+
+    fn forget_the_oldest(&mut self) {
         let old = self.spans.len().saturating_sub(SPANS_MAX);
         self.spans.drain(..old);
     }
@@ -359,6 +381,21 @@ mod tests {
         assert_eq!(breaker.open().map(|open| (open.since, open.probe_at)), Some((at(0), at(10))));
         assert!(!breaker.admits(at(9)));
         assert!(breaker.admit(at(10)), "whoever probed is no more");
+    }
+
+    #[test]
+    fn of_what_persons_say_at_two_instances_the_later_word_counts() {
+        let (mut one, mut other) = (Breaker::default(), opened(90));
+        assert!(one.rest(true, at(100)));
+        assert!(other.hear(&one) && !other.hear(&one));
+        assert!(other.rests() && other.open().is_some(), "its own breaker is its own");
+        assert!(other.rest(false, at(200)));
+        assert!(!other.hear(&one), "an older word");
+        assert!(one.hear(&other) && !one.rests() && one.open().is_none());
+        assert_eq!(one.held_between(at(150), at(300)), Duration::from_secs(50));
+        other.was_away(at(400), at(500));
+        assert!(!one.hear(&other), "no person said that");
+        assert_eq!(one.held_between(at(390), at(600)), Duration::from_secs(100));
     }
 
     #[test]

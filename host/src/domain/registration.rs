@@ -34,6 +34,9 @@ impl Token {
 pub struct Registration {
     /// A person wants none.
     pub off: bool,
+    /// How often persons have said so, or not: of two instances the later word counts.
+    #[serde(default)]
+    said: u64,
     /// The one that was granted last.
     pub stands: Option<Registered>,
     /// One is being asked for, with what.
@@ -100,6 +103,10 @@ impl Registration {
         self.asked_for().chain(self.before.as_ref().map(|(at, _)| at))
     }
 
+    pub fn is_asked_for_at(&self, token: &Token) -> bool {
+        self.making.as_ref().is_some_and(|(at, _)| at == token)
+    }
+
     /// One is asked for at that address. An earlier asking came to nothing.
     #[must_use]
     pub fn begun(self, at: Token, with: Digest) -> Self {
@@ -114,7 +121,7 @@ impl Registration {
     /// The one that was asked for stands.
     #[must_use]
     pub fn granted(self, standing: Standing, now: Timestamp) -> Self {
-        let Self { off, stands, making, before } = self;
+        let Self { off, said, stands, making, before } = self;
         let before = stands.map(|stands| (stands.at, now + CLOSED_AFTER)).or(before);
         // A third of its life is left for a system that is away when its time is up.
         let life = standing.life.map(|life| life.max(LIFE_MIN));
@@ -126,19 +133,27 @@ impl Registration {
             renew_at: life.map(|life| now + life * 2 / 3),
             ends_at: life.map(|life| now + life),
         });
-        Self { off, stands, making: None, before }
+        Self { off, said, stands, making: None, before }
     }
 
     /// None stands any more.
     #[must_use]
     pub fn removed(self) -> Self {
-        Self { off: self.off, ..Self::default() }
+        Self { off: self.off, said: self.said, ..Self::default() }
     }
 
     /// A person wants none, or one again.
     #[must_use]
     pub fn turned(self, off: bool) -> Self {
-        Self { off, ..self }
+        Self { off, said: self.said + 1, ..self }
+    }
+
+    /// What is to be kept beside what an instance has kept: the one that leads registers, and persons speak to any.
+    #[must_use]
+    pub fn beside(self, kept: Self, leads: bool) -> Self {
+        let (off, said) = if kept.said > self.said { (kept.off, kept.said) } else { (self.off, self.said) };
+        let of_the_lead = if leads { self } else { kept };
+        Self { off, said, ..of_the_lead }
     }
 }
 
@@ -210,6 +225,18 @@ mod tests {
         assert_eq!(taken(&second, at(10)), "ab", "what was sent to the one before is on its way");
         assert_eq!(taken(&second, at(10) + CLOSED_AFTER), "b");
         assert_eq!(taken(&second.begun(token("c"), with()).removed(), at(10)), "");
+    }
+
+    #[test]
+    fn what_the_lead_registered_stands_and_of_persons_the_later_word() {
+        let granted = Registration::default().begun(token("a"), with()).granted(standing(None), at(0));
+        let ended = Registration::default().turned(true);
+        let (led, followed) =
+            (granted.clone().beside(ended.clone(), true), ended.beside(granted.clone(), false));
+        assert_eq!(led, followed, "whoever wrote last");
+        assert!(led.off && led.stands == granted.stands);
+        let again = led.clone().turned(false);
+        assert!(!led.beside(again, true).off);
     }
 
     #[test]

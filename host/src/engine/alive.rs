@@ -34,7 +34,9 @@ impl Core {
                 None
             }
         };
-        let Some(last) = last.filter(|last| now.since(*last) > EVERY) else { return };
+        // While another instance runs, whatever its clock shows, somebody does.
+        let alone = self.ports.instances.among().live.get() == 1;
+        let Some(last) = last.filter(|last| alone && now.since(*last) > EVERY) else { return };
         tracing::warn!(%last, away_s = now.since(last).as_secs(), "nobody ran for a while; that burns no deadline");
         for group in self.groups.all().keys() {
             self.was_away(group, last, now).await;

@@ -108,6 +108,11 @@ impl Core {
     /// A person lets the group rest, or work again. Whoever hears that it is so finds it so after a restart.
     pub(super) async fn pause(&self, group: &Group, paused: bool) -> Result<(), JournalError> {
         let mut breaker = self.breakers.of(group).lock_owned().await;
+        if self.ports.instances.among().several
+            && let Some(kept) = self.ports.journal.breakers().await?.get(group)
+        {
+            breaker.hear(kept);
+        }
         let mut changed = breaker.clone();
         if changed.rest(paused, self.ports.world.now()) {
             self.ports.journal.keep_breaker(group, &changed).await?;

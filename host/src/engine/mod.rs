@@ -12,7 +12,9 @@ mod fan_out;
 mod groups;
 mod intake;
 mod lanes;
+mod lead;
 mod operators;
+mod others;
 mod perform;
 mod purge;
 mod registrations;
@@ -40,6 +42,7 @@ use tokio_util::task::TaskTracker;
 use self::breakers::Breakers;
 use self::clock::Clocks;
 use self::groups::{Groups, PerGroup};
+use self::lead::Lead;
 use self::registrations::Registrations;
 use self::resync::Resyncs;
 use self::sessions::Sessions;
@@ -194,28 +197,27 @@ impl Engine {
 
     /// Runs until `stop`, then finishes the steps under way and returns.
     pub async fn run(self, stop: CancellationToken) {
+        self.core.share();
         self.core.come_back().await;
         let loops = TaskTracker::new();
         let (core, stopping) = (Arc::clone(&self.core), stop.clone());
         loops.spawn(async move { core.move_groups(stopping).await });
         let (core, stopping) = (Arc::clone(&self.core), stop.clone());
-        loops.spawn(async move { statuses::tell(&core, stopping).await });
-        let (core, stopping) = (Arc::clone(&self.core), stop.clone());
-        loops.spawn(async move { fan_out::reach(&core, stopping).await });
-        let (core, stopping) = (Arc::clone(&self.core), stop.clone());
-        loops.spawn(async move { begin::begin(&core, stopping).await });
-        let (core, stopping) = (Arc::clone(&self.core), stop.clone());
         loops.spawn(async move { alive::tell(&core, stopping).await });
         let (core, stopping) = (Arc::clone(&self.core), stop.clone());
-        loops.spawn(async move { unclaimed::park(&core, stopping).await });
-        let (core, stopping, retention) = (Arc::clone(&self.core), stop.clone(), self.retention);
-        loops.spawn(async move { purge::purge(&core, retention, stopping).await });
-        let (core, stopping, rate) = (Arc::clone(&self.core), stop.clone(), self.resync);
-        loops.spawn(async move { resync::keep(&core, rate, stopping).await });
-        let core = Arc::clone(&self.core);
-        loops.spawn(async move { unread::read_again(&core, stop).await });
+        loops.spawn(async move { others::hear(&core, stopping).await });
+        let (lead, retention, rate) =
+            (Lead { core: &self.core, loops: &loops, stop: &stop }, self.retention, self.resync);
+        lead.does(|core, stop| async move { statuses::tell(&core, stop).await });
+        lead.does(|core, stop| async move { fan_out::reach(&core, stop).await });
+        lead.does(|core, stop| async move { begin::begin(&core, stop).await });
+        lead.does(|core, stop| async move { unclaimed::park(&core, stop).await });
+        lead.does(|core, stop| async move { unread::read_again(&core, stop).await });
+        lead.does(move |core, stop| async move { purge::purge(&core, retention, stop).await });
+        lead.does(move |core, stop| async move { resync::keep(&core, rate, stop).await });
         loops.close();
         loops.wait().await;
+        self.core.ports.instances.leave().await;
     }
 }
 
@@ -256,7 +258,8 @@ impl Core {
                 served = now;
                 self.rest(&group).await;
             }
-            let free = settings.slots.saturating_sub(Arc::strong_count(&slot) - 1);
+            let slots = self.ports.instances.among().part_of(settings.slots);
+            let free = slots.saturating_sub(Arc::strong_count(&slot) - 1);
             // Only who can take something has his turn.
             turn = turn.wrapping_add(u32::from(free > 0));
             let looks_first = turn.is_multiple_of(LOOKS_FIRST_EVERY);

@@ -164,7 +164,11 @@ async fn newer_than(operation: &Operation, core: &Core) -> Timestamp {
         return core.ports.world.now();
     }
     match core.ports.journal.changed_before(&operation.id).await {
-        Ok(moved) => operation.event.received_at.max(moved.unwrap_or_default()),
+        // Both dates may be another machine's.
+        Ok(moved) => {
+            let apart = core.ports.instances.among().clocks_apart();
+            operation.event.received_at.max(moved.unwrap_or_default()) + apart
+        }
         Err(_) => core.ports.world.now(),
     }
 }

@@ -61,7 +61,7 @@ impl Registrations {
 pub async fn keep(core: &Core, group: &Group, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let Some(settings) = core.groups.of(group) else { break };
-        let look_in = core.see_to_registration(&settings).await.unwrap_or_else(|error| {
+        let look_in = core.look_at_registration(&settings).await.unwrap_or_else(|error| {
             tracing::error!(%group, %error, "a registration cannot be kept");
             LOOK_EVERY
         });
@@ -73,6 +73,35 @@ pub async fn keep(core: &Core, group: &Group, stop: CancellationToken) {
 }
 
 impl Core {
+    /// The one instance that leads registers; the others know of it.
+    async fn look_at_registration(&self, settings: &GroupSettings) -> Result<Duration, JournalError> {
+        if settings.registers || self.stands(&settings.group).await {
+            self.hear_of_registration(&settings.group).await?;
+        }
+        if self.leads() { self.see_to_registration(settings).await } else { Ok(LOOK_EVERY) }
+    }
+
+    async fn stands(&self, group: &Group) -> bool {
+        self.registrations.of(group).lock().await.registration.stands.is_some()
+    }
+
+    /// As it stands in the journal, where others may write it, too.
+    async fn hear_of_registration(&self, group: &Group) -> Result<(), JournalError> {
+        if self.ports.instances.among().several {
+            let mut state = self.registrations.of(group).lock_owned().await;
+            self.hear_into(&mut state, group).await?;
+        }
+        Ok(())
+    }
+
+    async fn hear_into(&self, state: &mut State, group: &Group) -> Result<(), JournalError> {
+        let kept = self.ports.journal.registrations().await?.remove(group);
+        if let Some(kept) = kept.filter(|kept| *kept != state.registration) {
+            state.put(kept, &self.vault);
+        }
+        Ok(())
+    }
+
     /// Does what is to be done for a group's registration, and says when to look again.
     async fn see_to_registration(&self, settings: &GroupSettings) -> Result<Duration, JournalError> {
         let group = &settings.group;
@@ -113,13 +142,18 @@ impl Core {
         let (Some(door), Some(with)) = (door, self.to_register_with(settings)) else { return Ok(()) };
         let token = Token(self.ports.world.new_id().to_lowercase());
         let address = format!("{}/{REGISTRATION_MARK}{}", door.trim_end_matches('/'), token.0);
-        let begun = self.turn(group, |registration| registration.begun(token, with)).await?;
+        let begun = self.turn(group, |registration| registration.begun(token.clone(), with)).await?;
         let standing = begun.stands.map(|stands| stands.standing);
         let how = Register::At { address, standing };
         match self.run(group, &how).await {
             Ok(standing) => {
                 let now = self.ports.world.now();
-                let granted = self.turn(group, |registration| registration.granted(standing, now)).await?;
+                // Another instance may lead by now, and have asked for one of its own.
+                let granted = |registration: Registration| match registration.is_asked_for_at(&token) {
+                    true => registration.granted(standing, now),
+                    false => registration,
+                };
+                let granted = self.turn(group, granted).await?;
                 let renew_at = granted.stands.and_then(|stands| stands.renew_at);
                 let renew_at = renew_at.map(tracing::field::display);
                 tracing::info!(%group, renew_at, "registered for notifications");
@@ -185,6 +219,9 @@ impl Core {
         change: impl FnOnce(Registration) -> Registration,
     ) -> Result<Registration, JournalError> {
         let mut state = self.registrations.of(group).lock_owned().await;
+        if self.ports.instances.among().several {
+            self.hear_into(&mut state, group).await?;
+        }
         let changed = change(state.registration.clone());
         self.ports.journal.keep_registration(group, &changed).await?;
         state.put(changed.clone(), &self.vault);
@@ -210,7 +247,10 @@ impl Core {
 
     /// Whether a registration of the group has that address, or had it a moment ago.
     pub(super) async fn takes_at(&self, group: &Group, token: &str) -> bool {
-        self.registrations.of(group).lock().await.registration.takes(token, self.ports.world.now())
+        let now = self.ports.world.now();
+        let takes = async || self.registrations.of(group).lock().await.registration.takes(token, now);
+        // Another instance wrote it down a moment ago, before anybody could notify there.
+        takes().await || (self.hear_of_registration(group).await.is_ok() && takes().await)
     }
 
     /// A person wants no registration, or one again.

@@ -82,14 +82,23 @@ async fn tell_due(core: &Arc<Core>) -> Result<Batch, JournalError> {
     failed.map_or(Ok(batch), Err)
 }
 
-/// Why there was no session to tell it in, if that was so: then it stands as it stood.
+/// Why there was no session to tell it in, if that was so: then it stands as it stood. Who leads no more tells nothing:
+/// a newer word may be told by another instance.
 async fn tell_one(core: &Core, update: &StatusUpdate) -> Result<Option<String>, JournalError> {
     let journal = &core.ports.journal;
     if update.told.as_ref() == Some(&update.said) {
         return journal.status_settled(update, true).await.map(|()| None);
     }
     let (i_account, service, status) = (update.i_account, &update.service, update.said.status);
-    match core.ports.status_api.post(update).await {
+    if !core.leads() {
+        return Ok(None);
+    }
+    let posted = tokio::select! {
+        biased;
+        () = core.until_it_leads_no_more() => Err(StatusError::Later("this instance leads no more".to_owned())),
+        posted = core.ports.status_api.post(update) => posted,
+    };
+    match posted {
         Ok(()) => {
             core.metrics.status_post(status, "taken");
             tracing::info!(%i_account, %service, status = status.word(), "status told");

@@ -42,6 +42,11 @@ impl Suspects {
         change(&mut self.known.write().unwrap_or_else(PoisonError::into_inner));
     }
 
+    /// As the journal has them now: another instance may have died of something, or a person spoken to it.
+    pub fn know(&self, suspects: Vec<Suspect>) {
+        self.change(|known| *known = suspects);
+    }
+
     /// What is held against that adapter about it.
     fn of(&self, subject: &Subject, adapter: &Digest) -> Option<Suspect> {
         let is_it = |it: &&Suspect| it.subject == *subject && it.adapter == *adapter;
@@ -57,7 +62,7 @@ impl Core {
             let (group, about, adapter) = (subject.group(), subject.told(), adapter.short());
             tracing::warn!(%group, about, adapter, deaths, %at, "the process died while an adapter was asked; it is asked alone");
         }
-        self.suspects.change(|known| *known = suspects);
+        self.suspects.know(suspects);
         Ok(())
     }
 

@@ -11,6 +11,7 @@ mod target;
 mod turns;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ use async_trait::async_trait;
 
 use self::target::Leaving;
 use crate::domain::{Digest, Group, Request, Response};
-use crate::ports::{Lack, Marks, Outbound, SendError, SessionValues};
+use crate::ports::{Lack, Marks, Outbound, SendError, SessionValues, Shared};
 use crate::secret::Secret;
 use crate::web;
 
@@ -47,6 +48,12 @@ impl Targets {
 
     fn of(&self, group: &Group) -> Option<Arc<Target>> {
         self.0.load().get(group).map(Arc::clone)
+    }
+}
+
+impl Shared for Targets {
+    fn share(&self, among: NonZeroU32) {
+        self.0.load().values().for_each(|target| target.share(among));
     }
 }
 

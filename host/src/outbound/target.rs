@@ -1,6 +1,7 @@
 //! One target: its settings, its connections, and its requests as they leave.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -183,6 +184,13 @@ impl Target {
             self.settings.secrets.entry(name.clone()).or_insert_with(|| secret.clone());
         }
         self
+    }
+
+    /// Its rate is for so many instances.
+    pub fn share(&self, among: NonZeroU32) {
+        if let Some(turns) = &self.turns {
+            turns.share(among);
+        }
     }
 
     /// As the port's method of that name.

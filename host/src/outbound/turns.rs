@@ -1,21 +1,20 @@
 //! The rate of one target: requests leave one after the other, evenly, and those that only look
-//! whether there is news leave last.
+//! whether there is news leave last. Of several instances each has its part of it.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultDirectRateLimiter, RateLimiter};
 
-use crate::web::Rate;
+use crate::web::{Pace, Rate};
 
 /// Who waits longer gives his place in the group free, and comes back.
 const WAIT_MAX: Duration = Duration::from_secs(15);
 const COMES_BACK_AFTER: Duration = Duration::from_secs(1);
 
 pub struct Turns {
-    limiter: DefaultDirectRateLimiter,
+    pace: Pace,
     clock: DefaultClock,
     /// Those that wait, without the looks.
     waiting: AtomicUsize,
@@ -41,12 +40,12 @@ impl Turns {
     /// `None` when the rate is so high that it is none.
     pub fn new(rate: Rate) -> Option<Self> {
         // No burst: a target that says "50 a second" means every second.
-        let quota = rate.quota(NonZeroU32::MIN)?;
-        Some(Self {
-            limiter: RateLimiter::direct(quota),
-            clock: DefaultClock::default(),
-            waiting: AtomicUsize::new(0),
-        })
+        let pace = Pace::new(rate, NonZeroU32::MIN)?;
+        Some(Self { pace, clock: DefaultClock::default(), waiting: AtomicUsize::new(0) })
+    }
+
+    pub fn share(&self, among: NonZeroU32) {
+        self.pace.share(among);
     }
 
     /// Waits for a turn; an error says when to come back for one.
@@ -57,7 +56,7 @@ impl Turns {
             if looks && self.waiting.load(Ordering::Relaxed) > 0 {
                 return Err(COMES_BACK_AFTER);
             }
-            let Err(not_yet) = self.limiter.check() else { return Ok(()) };
+            let Err(not_yet) = self.pace.limiter().check() else { return Ok(()) };
             let wait = not_yet.wait_time_from(self.clock.now());
             if began.elapsed() + wait > WAIT_MAX {
                 return Err(wait.max(COMES_BACK_AFTER));

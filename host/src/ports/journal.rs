@@ -137,6 +137,8 @@ pub struct StatusUpdate {
     pub told: Option<Said>,
     pub version: u64,
     pub attempts: u32,
+    /// Under whose lead it was read. What comes of it counts only while that one leads.
+    pub term: u64,
 }
 
 #[derive(Clone, Debug, Default)]

@@ -48,7 +48,7 @@ pub use verify::{Damage, Kind, Report, verify};
 use self::seal::Seal;
 use self::sqlite::copy::is_damage;
 use crate::explain::Code;
-use crate::ports::{Journal, World};
+use crate::ports::{Alone, Instances, Journal, World};
 
 const DATABASE: &str = "journal.db";
 const KEY: &str = "journal.key";
@@ -158,6 +158,8 @@ impl OpenError {
 /// A journal that is open, whichever its engine.
 pub struct Opened {
     pub journal: Box<dyn Journal>,
+    /// Who else works on it.
+    pub instances: Arc<dyn Instances>,
     /// Cancelled when it cannot go on: the process must end.
     pub failed: CancellationToken,
 }
@@ -169,13 +171,18 @@ pub struct Opened {
 pub async fn begin(settings: &Settings, world: Arc<dyn World>) -> Result<Opened, OpenError> {
     let Some(postgres) = &settings.postgres else {
         let journal = open(settings)?;
-        return Ok(Opened { failed: journal.failed(), journal: Box::new(journal) });
+        return Ok(Opened {
+            failed: journal.failed(),
+            journal: Box::new(journal),
+            instances: Arc::new(Alone),
+        });
     };
     let directory = &settings.directory;
     make(directory).map_err(|source| OpenError::Directory { path: directory.clone(), source })?;
     let lock = lock(directory)?;
     let journal = PostgresJournal::open(postgres, directory, world, lock).await?;
-    Ok(Opened { failed: journal.failed(), journal: Box::new(journal) })
+    let instances = Arc::new(journal.instances());
+    Ok(Opened { failed: journal.failed(), journal: Box::new(journal), instances })
 }
 
 /// Opens the journal of a directory, making it when there is none.

@@ -131,6 +131,8 @@ impl StoredStatus {
             service,
             version: self.version.cast_unsigned(),
             attempts: self.attempts,
+            // Where one process alone has the journal nobody else leads.
+            term: 0,
         })
     }
 }

@@ -6,7 +6,8 @@
 //! them and wants other credentials; [`hlr`] is a register that wants a log-in, [`soap`] a system that speaks
 //! SOAP, [`pyhss`] an HSS with its PCRF, [`magoware`] an IPTV platform. All speak real HTTP, so what
 //! works against them has been through a socket. Each has knobs for the faults
-//! that the real one shows and a ledger of what it was asked. [`postgres`] is no player: it is the real one.
+//! that the real one shows and a ledger of what it was asked. [`postgres`] is no player: it is the real one; and
+//! [`spread`] leads to several servers that are one to their callers.
 //!
 //! Nothing here knows Punchdown: a neighbour that did could not find its mistakes.
 
@@ -25,3 +26,4 @@ pub mod oms;
 pub mod portabilling;
 pub mod postgres;
 pub mod pyhss;
+pub mod spread;

@@ -125,6 +125,7 @@ async fn all_is_read_with_the_new_key_wherever_the_change_was_stopped() {
         told: None,
         version: 1,
         attempts: 0,
+        term: 0,
     };
     journal.status_settled(&update, true).await.expect("stored");
     let (lease, held) = finds(&journal, 1, "o-2").await;

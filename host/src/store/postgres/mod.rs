@@ -12,10 +12,12 @@ mod connection;
 mod database;
 mod events;
 mod fan_outs;
+mod instances;
 mod lanes;
 mod looks;
 mod notifications;
 mod operators;
+mod others;
 mod overview;
 mod owners;
 mod purge;
@@ -23,6 +25,7 @@ mod refusal;
 mod resyncs;
 mod save;
 pub mod schema;
+mod settings;
 mod sole;
 mod statuses;
 mod suspects;
@@ -38,6 +41,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::connection::{Connection, Failure};
 use self::database::{Database, Patience};
+use self::instances::Instance;
+use self::others::Others;
 use self::owners::Owners;
 use super::Lock;
 use super::marks::Marks;
@@ -53,59 +58,19 @@ use crate::ports::{
     Acceptance, Audit, Claim, DeadLetter, Delivered, Held, Journal, JournalError, Kept, Lease, Leased,
     Overview, Purge, Purged, StatusUpdate, Work, World,
 };
-use crate::secret::Secret;
 
 pub use database::{Authorities, Server};
 pub use refusal::Refusal;
-
-/// Where the journal is when it is on PostgreSQL.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    pub server: Server,
-    /// As a person may read it.
-    pub name: String,
-    /// What seals; each instance is given the same.
-    pub key: SealingKey,
-    /// Where another one works on it, this one waits for its end.
-    pub stands_by: bool,
-}
-
-/// The key's bytes, in base64.
-#[derive(Clone, Debug)]
-pub struct SealingKey(pub Secret);
-
-impl SealingKey {
-    fn seal(&self) -> Option<Seal> {
-        super::seal::key_of_text(self.0.expose()).map(Seal::new)
-    }
-
-    /// Whether it is as long as a key is.
-    pub fn is_one(&self) -> bool {
-        super::seal::key_of_text(self.0.expose()).is_some()
-    }
-}
+pub use settings::{SealingKey, Settings};
 
 pub struct PostgresJournal {
     database: Arc<Database>,
     seal: Seal,
     marks: Marks,
     owners: Owners,
+    instance: Arc<Instance>,
     /// Of the directory in which these stand.
     _lock: Lock,
-}
-
-impl Settings {
-    fn database(&self, world: Arc<dyn World>) -> Result<(Database, Seal), Refusal> {
-        let unusable = |why| Refusal::Unusable { server: self.name.clone(), why };
-        let seal = self.key.seal().ok_or_else(|| unusable("its key is none".to_owned()))?;
-        Ok((Database::new(&self.server, world).map_err(unusable)?, seal))
-    }
-
-    /// Whether a host could use it. Nothing is changed.
-    pub async fn check(&self, world: Arc<dyn World>) -> Result<(), Refusal> {
-        let (database, seal) = self.database(world)?;
-        schema::check(&database, &self.name, &seal).await
-    }
 }
 
 impl PostgresJournal {
@@ -115,11 +80,11 @@ impl PostgresJournal {
         world: Arc<dyn World>,
         lock: Lock,
     ) -> Result<Self, Refusal> {
-        let (database, seal) = settings.database(world)?;
+        let (database, seal) = settings.database(Arc::clone(&world))?;
         let database = Arc::new(database);
         schema::check(&database, &settings.name, &seal).await?;
         // Before anything is changed: a newer one that stands by must not change what an older one works on.
-        sole::keep(&database, &settings.name, settings.stands_by).await?;
+        let held = sole::take(&database, settings).await?;
         let seal = schema::open(&database, &settings.name, &seal).await?;
         let file = |name: &str| directory.join(name);
         let marks = Marks::open(&file("journal.asked"))
@@ -138,13 +103,25 @@ impl PostgresJournal {
         let unusable =
             |error: JournalError| Refusal::Unusable { server: settings.name.clone(), why: error.to_string() };
         database.write(Patience::None, begin).await.map_err(unusable)?;
+        let instance = Instance::new(settings.several, world);
+        sole::keep(&database, held, &instance, gone)
+            .await
+            .map_err(|failure| schema::refused(&settings.name, &failure))?;
         owners.begin().map_err(unwritten)?;
-        Ok(Self { database, seal, marks, owners, _lock: lock })
+        // What it leads its next self may lead at once.
+        owners.note(instance.id());
+        Ok(Self { database, seal, marks, owners, instance, _lock: lock })
     }
 
     /// Cancelled when the process must end: nobody can say what was committed, or somebody else has the database.
     pub fn failed(&self) -> CancellationToken {
         self.database.failed().clone()
+    }
+
+    /// What it knows of those who work beside it.
+    pub(super) fn instances(&self) -> Others {
+        let (database, instance) = (Arc::clone(&self.database), Arc::clone(&self.instance));
+        Others { database, instance, seal: self.seal.clone() }
     }
 
     /// Writes what is under way.
@@ -317,7 +294,7 @@ impl Journal for PostgresJournal {
         for row in stored {
             let (i_account, service) = row.place();
             match row.read(&self.seal) {
-                Ok(update) => due.push(update),
+                Ok(update) => due.push(StatusUpdate { term: self.instance.term(), ..update }),
                 Err(error) => {
                     tracing::error!(i_account, service, %error, "a status is set aside");
                     let service = &service;
@@ -362,6 +339,10 @@ impl Journal for PostgresJournal {
     }
 
     async fn hear_only(&self, groups: &[Group]) -> Result<usize, JournalError> {
+        // Another one may have groups that are not known here, or not any more.
+        if self.instance.among().live.get() > 1 {
+            return Ok(0);
+        }
         self.patiently(|on| async move { statuses::forget_others(&on, groups).await }).await
     }
 

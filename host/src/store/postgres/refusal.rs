@@ -19,11 +19,15 @@ pub enum Refusal {
     )]
     Newer { server: String, found: i64, known: i64 },
     #[error(
+        "the journal of {server} is of version {found}, this Punchdown knows {known}, and others work on it: stop them all, then start this one"
+    )]
+    Older { server: String, found: i64, known: i64 },
+    #[error(
         "the journal of {server} was sealed with the key {stored}, this one is {given}: bring the right one back (`journal.postgres.key`)"
     )]
     Key { server: String, stored: String, given: String },
     #[error(
-        "another Punchdown runs on the journal of {server}; stop it, or give this one a database of its own"
+        "another Punchdown runs on the journal of {server}; stop it, give this one a database of its own, or have both say `journal.postgres.several = true`"
     )]
     Taken { server: String },
     #[error("cannot use {path}: {source}")]
@@ -39,7 +43,7 @@ impl Refusal {
             Self::TooOld { .. } | Self::Setting { .. } => Code::JournalUnsafe,
             Self::Newer { .. } => Code::JournalNewer,
             Self::Key { .. } => Code::JournalKey,
-            Self::Taken { .. } => Code::JournalLocked,
+            Self::Taken { .. } | Self::Older { .. } => Code::JournalLocked,
             Self::File { .. } | Self::Unusable { .. } => Code::JournalUnusable,
         }
     }

@@ -9,7 +9,8 @@ use crate::ports::JournalError;
 /// The first version that PostgreSQL has had; a step a version from there on, in lockstep with the other engine's.
 const FIRST: i64 = 11;
 const MIGRATIONS: [&str; 1] = [include_str!("0011_journal.sql")];
-const COMMIT_MARK: &str = include_str!("commit_mark.sql");
+/// What stands beside the versions.
+const BESIDE: [&str; 2] = [include_str!("commit_mark.sql"), include_str!("instances.sql")];
 /// The one that this program writes.
 pub const VERSION: i64 = FIRST - 1 + MIGRATIONS.len() as i64;
 
@@ -42,7 +43,9 @@ pub async fn open(database: &Database, server: &str, seal: &Seal) -> Result<Seal
     check(database, server, seal).await?;
     let unusable =
         |error: JournalError| Refusal::Unusable { server: server.to_owned(), why: error.to_string() };
-    database.read(|on| async move { on.batch(COMMIT_MARK).await }).await.map_err(unusable)?;
+    for text in BESIDE {
+        database.read(|on| async move { on.batch(text).await }).await.map_err(unusable)?;
+    }
     database.write(Patience::None, |on| async move { migrate(&on).await }).await.map_err(unusable)?;
     let key = &seal.key_id();
     let take_key = |on: Connection| async move {

@@ -4,6 +4,7 @@ use tokio_postgres::Row;
 
 use super::super::stored::StoredStatus;
 use super::connection::{Connection, Failure};
+use super::instances::leads;
 use super::lanes::count;
 use crate::domain::{Group, IAccount, Timestamp};
 use crate::ports::StatusUpdate;
@@ -72,6 +73,9 @@ pub async fn due(on: &Connection, now: Timestamp, most: usize) -> Result<Vec<Sto
 
 /// What came meanwhile stays due.
 pub async fn settled(on: &Connection, update: &StatusUpdate, taken: bool) -> Result<(), Failure> {
+    if !leads(on, update.term).await? {
+        return tell_again(on, update).await;
+    }
     on.execute(
         "UPDATE status SET due = NULL, attempts = 0, given_up = NOT $4, told = CASE WHEN $4 THEN said ELSE told END
          WHERE i_account = $1 AND service = $2 AND version = $3",
@@ -92,10 +96,19 @@ pub async fn set_aside(on: &Connection, i_account: i64, service: &str) -> Result
 }
 
 pub async fn later(on: &Connection, update: &StatusUpdate, at: Timestamp) -> Result<(), Failure> {
+    if !leads(on, update.term).await? {
+        return tell_again(on, update).await;
+    }
     on.execute(
         "UPDATE status SET due = $1, attempts = attempts + 1 WHERE i_account = $2 AND service = $3 AND version = $4",
         &[&at.millis(), &update.i_account.0.cast_signed(), &update.service.0, &update.version.cast_signed()],
     )
     .await
     .map(drop)
+}
+
+/// Somebody told it who leads no more: it may have come after a newer word, so the newest is told once more.
+async fn tell_again(on: &Connection, update: &StatusUpdate) -> Result<(), Failure> {
+    let text = "UPDATE status SET due = COALESCE(due, $3), told = NULL WHERE i_account = $1 AND service = $2";
+    on.execute(text, &[&update.i_account.0.cast_signed(), &update.service.0, &0_i64]).await.map(drop)
 }

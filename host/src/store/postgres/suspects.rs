@@ -1,5 +1,7 @@
 //! Answers the port `Suspects`: what outlives the process of the questions that it died of.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use tokio_postgres::Row;
 
@@ -11,11 +13,15 @@ use super::database::Patience;
 use crate::domain::{Digest, OperationId, Subject, Suspect, Timestamp, suspect};
 use crate::ports::{JournalError, Mark, Suspects};
 
+/// So long a death is known to have been counted.
+const COUNTED_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// Whatever was marked when a process died counts once.
 async fn count(on: &Connection, left: &Left, now: Timestamp) -> Result<(), Failure> {
-    let counted = on.optional("SELECT value FROM meta WHERE name = 'deaths-of'", &[]).await?;
-    let counted: Option<String> = counted.map(|row| row.get(0));
-    if left.asked.is_empty() || counted.as_ref() == Some(&left.run) {
+    // Each process that died has a row: of several instances another one may have died since.
+    let run = format!("deaths-of {}", left.run);
+    let new = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+    if left.asked.is_empty() || on.execute(new, &[&run, &now.millis().to_string()]).await? == 0 {
         return Ok(());
     }
     for Asked { subject, adapter } in &left.asked {
@@ -27,12 +33,10 @@ async fn count(on: &Connection, left: &Left, now: Timestamp) -> Result<(), Failu
         )
         .await?;
     }
-    on.execute(
-        "INSERT INTO meta (name, value) VALUES ('deaths-of', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        &[&left.run],
-    )
-    .await
-    .map(drop)
+    // Its file says of another run by now.
+    let old = (now - COUNTED_FOR).millis();
+    let text = "DELETE FROM meta WHERE name LIKE 'deaths-of %' AND value::bigint < $1";
+    on.execute(text, &[&old]).await.map(drop)
 }
 
 /// Of whom nothing will be asked any more, nothing need be known. What three processes died of stays known:
@@ -52,7 +56,7 @@ async fn forget_the_ended(on: &Connection) -> Result<(), Failure> {
     .map(drop)
 }
 
-async fn all(on: &Connection) -> Result<Vec<Suspect>, Failure> {
+pub async fn all(on: &Connection) -> Result<Vec<Suspect>, Failure> {
     let rows = on
         .all(
             "SELECT kind, grp, id, adapter, deaths, at,

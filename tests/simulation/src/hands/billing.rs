@@ -1,8 +1,10 @@
 //! PortaBilling's API.
 
+use std::num::NonZeroU32;
+
 use async_trait::async_trait;
 use punchdown::domain::{AccountId, IAccount, ICustomer, Json, Listed, Subscriber, Timestamp, Wanted};
-use punchdown::ports::{Account, Away, Billing, BillingError};
+use punchdown::ports::{Account, Away, Billing, BillingError, Shared};
 
 use crate::outside::{self, Reading};
 use crate::universe::Host;
@@ -56,6 +58,10 @@ fn told(account: IAccount, found: &outside::Account) -> Account {
         documents: Json::parse(documents).unwrap_or_else(|_| Json::empty_object()),
     };
     Account::Found { subscriber, wanted: found.wanted() }
+}
+
+impl Shared for Hand {
+    fn share(&self, _: NonZeroU32) {}
 }
 
 #[async_trait]

@@ -8,8 +8,10 @@ mod status;
 
 pub use journal::Hand as JournalHand;
 
+use std::sync::Arc;
+
 use punchdown::domain::{Chance, Timestamp};
-use punchdown::ports::{Ports, World};
+use punchdown::ports::{Alone, Ports, World};
 
 use crate::universe::Host;
 
@@ -17,6 +19,7 @@ use crate::universe::Host;
 pub fn ports(host: &Host) -> Ports {
     Ports {
         journal: Box::new(journal::Hand(host.clone())),
+        instances: Arc::new(Alone),
         billing: Box::new(billing::Hand(host.clone())),
         adapters: Box::new(adapters::Hand(host.clone())),
         outbound: Box::new(outbound::Hand(host.clone())),

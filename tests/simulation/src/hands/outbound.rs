@@ -1,5 +1,6 @@
 //! The way to the external systems. Each request is held against what the journal says at that moment.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -7,7 +8,7 @@ use punchdown::domain::{
     Body, Delivery, Digest, Group, Happening, Header, IAccount, Operation, Received, Request, Response,
     Stage, Trouble,
 };
-use punchdown::ports::{Lack, Marks, Outbound, SendError, SessionValues};
+use punchdown::ports::{Lack, Marks, Outbound, SendError, SessionValues, Shared};
 
 use crate::ledger::Once;
 use crate::promise::Promise;
@@ -207,6 +208,10 @@ fn once(state: &mut State, operation: &Operation, key: &str) {
     }
     let moment = state.moment();
     state.ledger.once.insert(key.to_owned(), Once::MayHaveArrived(moment));
+}
+
+impl Shared for Hand {
+    fn share(&self, _: NonZeroU32) {}
 }
 
 #[async_trait]

@@ -65,6 +65,7 @@ impl Tables {
             told: row.told.clone(),
             version: row.version,
             attempts: row.attempts,
+            term: 0,
         };
         due.into_iter().take(most).map(|(_, place, row)| update((place, row))).collect()
     }

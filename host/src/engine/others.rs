@@ -1,0 +1,49 @@
+//! Hears what other instances of the host wrote down: what persons said to them of a group, what they died of, and how
+//! many share what others allow.
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Core, LOOK_EVERY};
+use crate::ports::JournalError;
+
+pub async fn hear(core: &Core, stop: CancellationToken) {
+    let mut led = false;
+    // Where one process alone has the journal it knows all that it has written.
+    while core.ports.instances.among().several && !stop.is_cancelled() {
+        let leads = core.leads();
+        if led && !leads {
+            tracing::warn!("this instance leads no more");
+        }
+        led = leads;
+        core.share();
+        if let Err(error) = core.hear_others().await {
+            tracing::error!(%error, "nobody knows what other instances wrote down");
+        }
+        stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await;
+    }
+}
+
+impl Core {
+    /// Each has its part of what all together may ask in a time.
+    pub(super) fn share(&self) {
+        let live = self.ports.instances.among().live;
+        self.ports.billing.share(live);
+        self.ports.outbound.share(live);
+    }
+
+    async fn hear_others(&self) -> Result<(), JournalError> {
+        for (group, kept) in self.ports.journal.breakers().await? {
+            if self.groups.of(&group).is_none() {
+                continue;
+            }
+            let news = self.breakers.of(&group).lock_owned().await.hear(&kept);
+            if news {
+                self.rest(&group).await;
+                self.hints.lane(&group);
+            }
+        }
+        let suspects = self.ports.instances.suspects().await?;
+        self.suspects.know(suspects);
+        Ok(())
+    }
+}

@@ -1,0 +1,114 @@
+//! Several processes that work on one journal at a time, as each of them knows of the others.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::JournalError;
+use crate::domain::Suspect;
+
+/// Two machines whose clocks are kept are no further apart.
+const CLOCKS_APART_MAX: Duration = Duration::from_secs(4);
+
+/// How this process stands among the instances, at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Among {
+    /// Those that work on the journal, this one among them.
+    pub live: NonZeroU32,
+    /// How long from now on this one surely leads: does what is done once for all. `None`: another one does, or none.
+    pub leads_for: Option<Duration>,
+    /// Whether there may be others.
+    pub several: bool,
+}
+
+impl Among {
+    pub const ALONE: Self = Self { live: NonZeroU32::MIN, leads_for: Some(Duration::MAX), several: false };
+
+    pub const fn leads(&self) -> bool {
+        self.leads_for.is_some()
+    }
+
+    /// So much later may be, by this one's clock, what another one wrote down.
+    pub const fn clocks_apart(&self) -> Duration {
+        if self.several { CLOCKS_APART_MAX } else { Duration::ZERO }
+    }
+
+    /// This one's part of what all of them may do at a time.
+    pub fn part_of(&self, all: usize) -> usize {
+        let live = usize::try_from(self.live.get()).unwrap_or(usize::MAX);
+        (all / live).max(1)
+    }
+}
+
+/// That PortaBilling refuses a user, as it told one of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogInRefused {
+    /// Too many log-ins failed: each one more makes it longer.
+    pub locked_out: bool,
+    pub why: String,
+    /// So long none is tried.
+    pub pause: Duration,
+}
+
+/// What is no operation's, and yet must be known to all.
+#[async_trait]
+pub trait Instances: Send + Sync {
+    /// Asks nobody.
+    fn among(&self) -> Among;
+
+    /// What processes may have died of, by now.
+    async fn suspects(&self) -> Result<Vec<Suspect>, JournalError>;
+
+    /// Whether any of them was refused with that user and credential, and is to wait still.
+    async fn log_in_refused(&self, user: &str) -> Result<Option<LogInRefused>, JournalError>;
+
+    /// One of them was.
+    async fn refuse_log_in(&self, user: &str, refused: &LogInRefused) -> Result<(), JournalError>;
+
+    /// This one works no more; what it led another one may lead at once.
+    async fn leave(&self);
+}
+
+/// Where only so much may be asked in a time.
+pub trait Shared {
+    /// By so many instances together, this one among them.
+    fn share(&self, among: NonZeroU32);
+}
+
+/// Of a journal that one process alone can have.
+pub struct Alone;
+
+#[async_trait]
+impl Instances for Alone {
+    fn among(&self) -> Among {
+        Among::ALONE
+    }
+
+    async fn suspects(&self) -> Result<Vec<Suspect>, JournalError> {
+        Ok(Vec::new())
+    }
+
+    async fn log_in_refused(&self, _: &str) -> Result<Option<LogInRefused>, JournalError> {
+        Ok(None)
+    }
+
+    async fn refuse_log_in(&self, _: &str, _: &LogInRefused) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    async fn leave(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_has_its_part_and_one_at_least() {
+        for (live, all, part) in [(1, 8, 8), (2, 8, 4), (3, 8, 2), (3, 2, 1), (9, 8, 1)] {
+            let live = NonZeroU32::new(live).expect("some");
+            assert_eq!(Among { live, ..Among::ALONE }.part_of(all), part, "{live} of {all}");
+        }
+    }
+}

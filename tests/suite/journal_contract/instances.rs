@@ -1,0 +1,155 @@
+//! What is promised of several processes that have one journal, which is a database's alone to promise.
+
+use punchdown::store::Opened;
+use punchdown_kit::postgres::Database;
+
+use super::*;
+
+/// Two of them, each with a directory of its own.
+async fn two() -> Option<([Opened; 2], Database, [tempfile::TempDir; 2])> {
+    let database = database::shared()?.database().expect("a database");
+    let folders = [harness::folder(), harness::folder()];
+    let [one, other] = &folders;
+    let opened = [open_in(one, &database).await, open_in(other, &database).await];
+    Some((opened, database, folders))
+}
+
+async fn open_in(folder: &tempfile::TempDir, database: &Database) -> Opened {
+    let postgres = store::postgres::Settings { several: true, ..database::settings(database) };
+    let settings =
+        store::Settings { postgres: Some(postgres), ..store::Settings::in_directory(folder.path()) };
+    store::begin(&settings, Arc::new(SystemWorld)).await.expect("the journal opens")
+}
+
+/// The one that leads first.
+fn led(opened: &[Opened; 2]) -> [&dyn Journal; 2] {
+    let [one, other] = opened;
+    assert!(one.instances.among().leads() && !other.instances.among().leads());
+    [&*one.journal, &*other.journal]
+}
+
+/// As if that one had stood still for longer than it leads.
+fn another_leads(database: &Database) {
+    let takes = "UPDATE lead SET term = term + 1, instance = 'another one', until = 9223372036854775807";
+    database.ask(takes).expect("written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_one_leads_and_both_know_of_each_other() {
+    let Some((opened, ..)) = two().await else { return };
+    led(&opened);
+    harness::until("both are seen", TERM, async || {
+        opened.iter().all(|it| it.instances.among().live.get() == 2)
+    })
+    .await;
+}
+
+/// It may have reached PortaBilling after the word of the one that leads now.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_told_that_leads_no_more_is_told_once_more_by_the_one_that_does() {
+    let Some((opened, database, _folders)) = two().await else { return };
+    let [one, other] = led(&opened);
+    accept(one, 1, 189).await;
+    step(one, at(0), |operation| says(operation, "HSS", said(Status::InProgress, "ordered"))).await;
+    let [old] = &one.statuses_due(at(0), 100).await.expect("reads")[..] else { panic!("one is due") };
+    another_leads(&database);
+    // The newer word was told by the other one meanwhile.
+    step(other, at(0), |operation| says(operation, "HSS", said(Status::Ok, "done"))).await;
+    database.ask("UPDATE status SET due = NULL, told = said").expect("written");
+    for late in ["taken", "not taken"] {
+        match late {
+            "taken" => one.status_settled(old, true).await.expect("written"),
+            _ => one.status_later(old, at(100)).await.expect("written"),
+        }
+        let [again] = &other.statuses_due(at(0), 100).await.expect("reads")[..] else { panic!("{late}") };
+        assert_eq!((&again.said, &again.told), (&said(Status::Ok, "done"), &None), "{late}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_registration_the_word_of_the_one_that_leads_counts_and_of_persons_the_later_one() {
+    let Some((opened, database, _folders)) = two().await else { return };
+    let [one, other] = led(&opened);
+    let with = || Digest::of(b"with");
+    let granted = |token: &str| {
+        let standing = Standing { value: json("{}"), life: None };
+        Registration::default().begun(Token(token.to_owned()), with()).granted(standing, at(0))
+    };
+    one.keep_registration(&hss(), &granted("a")).await.expect("kept");
+    // A person says so to the other one, which knows nothing of it yet.
+    other.keep_registration(&hss(), &Registration::default().turned(true)).await.expect("kept");
+    let kept = || async { one.registrations().await.expect("reads").remove(&hss()).expect("one") };
+    let ended = kept().await;
+    assert!(ended.off && ended.takes("a", at(0)));
+    another_leads(&database);
+    one.keep_registration(&hss(), &granted("b")).await.expect("it is heard, and counts no more");
+    assert_eq!(kept().await, ended);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_said_of_a_group_outlives_what_another_one_keeps_of_its_breaker() {
+    let Some((opened, ..)) = two().await else { return };
+    let [one, other] = led(&opened);
+    let mut rests = Breaker::default();
+    assert!(rests.rest(true, at(0)));
+    one.keep_breaker(&hss(), &rests).await.expect("kept");
+    other.keep_breaker(&hss(), &Breaker::default()).await.expect("kept");
+    assert!(one.breakers().await.expect("reads")[&hss()].rests());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_next_process_of_one_finds_is_its_own_alone() {
+    let Some((opened, database, folders)) = two().await else { return };
+    let [one, other] = led(&opened);
+    for number in 1..=2 {
+        accept(one, number, number.into()).await;
+    }
+    let claim_one = |owner| Claim { most: 1, ..claim(owner, SystemWorld.now()) };
+    let [(mine, _)] = &one.lease(claim_one("mine")).await.expect("leases").lanes[..] else { panic!("one") };
+    let [(theirs, held)] = &other.lease(claim_one("theirs")).await.expect("leases").lanes[..] else {
+        panic!("one")
+    };
+    assert_ne!(mine.lane, theirs.lane);
+    // It dies, and another process begins in its directory.
+    let [dies, lives] = opened;
+    drop(dies);
+    harness::until("it is gone", TERM, async || {
+        database.ask("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())").expect("known") == "1"
+    })
+    .await;
+    let next = open_in(&folders[0], &database).await;
+    assert!(next.instances.among().leads(), "what it led it leads at once");
+    let again = next.journal.lease(claim("next", SystemWorld.now())).await.expect("leases");
+    assert_eq!(again.lanes.iter().map(|(lease, _)| lease.lane).collect::<Vec<_>>(), [mine.lane]);
+    let now = SystemWorld.now();
+    lives.journal.save(theirs, unchanged(held.operation.clone()), now).await.expect("its lease holds");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_log_in_is_known_to_all_by_user_and_credential_until_its_pause_is_over() {
+    let Some((opened, database, _folders)) = two().await else { return };
+    let [one, other] = &opened;
+    let refused = |pause| LogInRefused { locked_out: true, why: "locked".to_owned(), pause };
+    let hour = Duration::from_secs(3600);
+    one.instances.refuse_log_in("user and token", &refused(hour)).await.expect("written");
+    one.instances.refuse_log_in("user and token", &refused(Duration::ZERO)).await.expect("written");
+    let known = other.instances.log_in_refused("user and token").await.expect("reads").expect("refused");
+    assert!(known.locked_out && known.pause > hour / 2, "{known:?}");
+    assert_eq!(other.instances.log_in_refused("user and another token").await.expect("reads"), None);
+    assert_eq!(
+        database.ask("SELECT count(*) FROM log_in_refused WHERE who LIKE '%user%'").expect("read"),
+        "0"
+    );
+    database.ask("UPDATE log_in_refused SET until = 1").expect("written");
+    assert_eq!(other.instances.log_in_refused("user and token").await.expect("reads"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_leaves_leads_no_more_and_counts_no_more() {
+    let Some((opened, database, _folders)) = two().await else { return };
+    led(&opened);
+    opened[0].instances.leave().await;
+    assert!(!opened[0].instances.among().leads());
+    harness::until("the other one leads", TERM, async || opened[1].instances.among().leads()).await;
+    assert_eq!(database.ask("SELECT count(*) FROM instance").expect("read"), "1");
+}
