@@ -18,6 +18,7 @@ use rand::{Rng as _, SeedableRng as _};
 use serde_json::json;
 
 use crate::disk::{Disk, LIES, Order, Unsynced};
+use crate::fleet::Fleet;
 
 /// How a host ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,9 @@ pub enum End {
     Cut,
     /// It goes on, and its database ends as if the machine had gone, and comes back.
     DatabaseGone,
+    /// Three of them work on one database. One of them is killed, or stands still for longer than one leads, or it is as
+    /// in the last two.
+    OneOfSeveral,
 }
 
 #[derive(Clone, Debug)]
@@ -58,6 +62,10 @@ const ACCOUNTS_A_CYCLE: u64 = 25;
 const RUNS_MS: std::ops::Range<u64> = 10..500;
 /// Of events that come twice.
 const REPEATED: f64 = 0.05;
+/// In a round of several.
+const HOSTS: usize = 3;
+/// Another one leads by then.
+const STANDS_STILL: Duration = Duration::from_secs(13);
 /// What the neighbours know, the host may have to write down yet.
 const REST_WITHIN: Duration = Duration::from_secs(20);
 
@@ -116,14 +124,13 @@ impl Round {
     /// When the host does not start again, or the stage is none.
     pub async fn play(&self) -> io::Result<Tally> {
         let mut stage = self.set().await?;
+        if let (End::OneOfSeveral, Some(database)) = (self.end, &self.database) {
+            return self.play_among_several(&stage, database).await;
+        }
         let disk = self.disk(&mut stage)?;
         stage.open_accounts(self.accounts());
         stage.start_host().await?;
-        let espf = stage.espf(RATE);
-        espf.emit_duplicates(REPEATED);
-        for i_account in 1..=self.accounts() {
-            espf.emit("Account/New", json!({ "i_account": i_account }));
-        }
+        let espf = self.events(&stage);
         let mut chance = StdRng::seed_from_u64(self.seed);
         for _ in 0..self.cycles {
             tokio::time::sleep(Duration::from_millis(chance.random_range(RUNS_MS))).await;
@@ -148,6 +155,46 @@ impl Round {
         Ok(self.tally(&stage, &espf, &wrong))
     }
 
+    fn events(&self, stage: &Stage) -> Espf {
+        let espf = stage.espf(RATE);
+        espf.emit_duplicates(REPEATED);
+        for i_account in 1..=self.accounts() {
+            espf.emit("Account/New", json!({ "i_account": i_account }));
+        }
+        espf
+    }
+
+    async fn play_among_several(&self, stage: &Stage, database: &Database) -> io::Result<Tally> {
+        let mut fleet = Fleet::of(stage, &self.program, database.clone(), HOSTS).await?;
+        stage.open_accounts(self.accounts());
+        fleet.start_all().await?;
+        let espf = self.events(stage);
+        let mut chance = StdRng::seed_from_u64(self.seed);
+        for _ in 0..self.cycles {
+            tokio::time::sleep(Duration::from_millis(chance.random_range(RUNS_MS))).await;
+            let host = chance.random_range(0..HOSTS);
+            match chance.random_range(0..8) {
+                0 => {
+                    fleet.freeze(host)?;
+                    tokio::time::sleep(STANDS_STILL).await;
+                    fleet.thaw(host)?;
+                }
+                1 => database.cut()?,
+                2 => {
+                    database.cluster.end(Ending::Immediate)?;
+                    database.cluster.begin()?;
+                }
+                _ => {
+                    fleet.kill(host)?;
+                    fleet.start(host).await?;
+                }
+            }
+        }
+        self.settle(stage, &espf).await;
+        let wrong = self.rest(stage).await?;
+        Ok(self.tally(stage, &espf, &wrong))
+    }
+
     async fn set(&self) -> io::Result<Stage> {
         let stage = Stage::set(Setting {
             directory: self.folder.clone(),
@@ -161,7 +208,7 @@ impl Round {
         });
         let mut stage = stage.await?;
         stage.oms.set_notify(Some(until_taken(&stage)));
-        if let Some(database) = &self.database {
+        if let Some(database) = self.database.as_ref().filter(|_| self.end != End::OneOfSeveral) {
             on(&stage, database)?;
         }
         if let Some(bent) = self.bent {

@@ -97,6 +97,12 @@ async fn a_database_that_dies_and_comes_back_loses_nothing_and_doubles_nothing()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whatever_befalls_one_of_three_hosts_loses_nothing_and_doubles_nothing() {
+    let Some(cluster) = own() else { return };
+    rounds_lose_nothing_and_double_nothing(End::OneOfSeveral, 10, &cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn while_its_database_is_away_the_host_takes_nothing_and_then_goes_on() {
     let (Some(cluster), folder) = (own(), folder()) else { return };
     let Some((mut stage, _)) = stage_on(folder.path(), Settings::default(), &cluster).await else { return };
