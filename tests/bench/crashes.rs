@@ -2,6 +2,7 @@
 //!
 //! ```sh
 //! cargo bench --workspace --profile dev --bench crashes -- --kills 500 --cuts 200
+//! cargo bench --workspace --profile dev --bench crashes -- --kills 0 --cuts 0 --several 50    # three hosts on PostgreSQL
 //! ```
 
 use std::error::Error;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use punchdown::cli::stage;
+use punchdown_kit::postgres::Cluster;
 use punchdown_tests::rounds::{End, Round, Tally};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_punchdown-under-test");
@@ -20,6 +22,7 @@ type Failed = Box<dyn Error>;
 struct Arguments {
     kills: u32,
     cuts: u32,
+    several: u32,
     seed: u64,
     /// The host; another build of it, say.
     program: PathBuf,
@@ -27,13 +30,13 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> Result<(), Failed> {
-    let Arguments { kills, cuts, seed, program } = arguments()?;
+    let Arguments { kills, cuts, several, seed, program } = arguments()?;
     let _ = rustls::crypto::ring::default_provider().install_default();
     let adapter = stage::adapter(None, "oms-tmf641").await?;
     println!("| how it ends | cycles | events acknowledged | notifications | lost | doubled | stuck |");
     println!("|---|---|---|---|---|---|---|");
     let mut clean = true;
-    for (end, cycles) in [(End::Kill, kills), (End::PowerCut, cuts)] {
+    for (end, cycles) in [(End::Kill, kills), (End::PowerCut, cuts), (End::OneOfSeveral, several)] {
         let began = Instant::now();
         let tally = rounds(end, cycles, seed, (&program, &adapter)).await?;
         println!("| {end:?} | {tally}");
@@ -52,6 +55,8 @@ async fn rounds(
     let mut tally = Tally::default();
     while tally.cycles < cycles {
         let folder = tempfile::Builder::new().prefix("punchdown-crashes-").tempdir()?;
+        let cluster = (end == End::OneOfSeveral).then(|| Cluster::start(&[])).transpose()?;
+        let database = cluster.map(|cluster| cluster.database()).transpose()?;
         let round = Round {
             program: program.to_owned(),
             bent: None,
@@ -59,7 +64,7 @@ async fn rounds(
             folder: folder.path().to_owned(),
             end,
             disk_lies: false,
-            database: None,
+            database,
             cycles: CYCLES_A_ROUND.min(cycles - tally.cycles),
             seed: seed + u64::from(tally.cycles),
             patience: Duration::from_secs(120),
@@ -75,7 +80,7 @@ async fn rounds(
 }
 
 fn arguments() -> Result<Arguments, Failed> {
-    let mut read = Arguments { kills: 50, cuts: 20, seed: 189, program: PathBuf::from(PROGRAM) };
+    let mut read = Arguments { kills: 50, cuts: 20, several: 0, seed: 189, program: PathBuf::from(PROGRAM) };
     // Cargo says `--bench` of its own.
     let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
     while let Some(word) = words.next() {
@@ -83,9 +88,13 @@ fn arguments() -> Result<Arguments, Failed> {
         match word.as_str() {
             "--kills" => read.kills = value.parse()?,
             "--cuts" => read.cuts = value.parse()?,
+            "--several" => read.several = value.parse()?,
             "--seed" => read.seed = value.parse()?,
             "--program" => read.program = value.into(),
-            _ => return Err(format!("{word} is not known: --kills, --cuts, --seed and --program are").into()),
+            _ => {
+                let known = "--kills, --cuts, --several, --seed and --program are";
+                return Err(format!("{word} is not known: {known}").into());
+            }
         }
     }
     Ok(read)

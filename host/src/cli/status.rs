@@ -110,6 +110,10 @@ fn problems_of(group: &str, of_group: &Value) -> String {
 fn text(status: &Value) -> String {
     let last = status["last_event_at"].as_str().unwrap_or("never");
     let mut text = format!("events stored        {} (the last one: {last})\n", word(&status["events"]));
+    if let Some(instances) = status["instances"].as_object() {
+        let leads = if instances["leads"] == true { ", and this one leads" } else { "" };
+        let _ = writeln!(text, "hosts on the journal {}{leads}", word(&instances["live"]));
+    }
     for (name, label) in [
         ("fan_outs", "customers under way"),
         ("dead_letters", "dead letters"),

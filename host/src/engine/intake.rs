@@ -9,7 +9,9 @@ use crate::domain::{
     Event, EventSource, Group, IAccount, NotAnEvent, Notification, Operation, OperationId, Reading, Response,
     Subject, Timestamp, Trace,
 };
-use crate::ports::{Acceptance, AdapterError, DeadLetter, Delivered, JournalError, Kept, Overview, Work};
+use crate::ports::{
+    Acceptance, AdapterError, Among, DeadLetter, Delivered, JournalError, Kept, Overview, Work,
+};
 use crate::telemetry::{AdapterQuestion, Metrics};
 
 /// Of what can never become an event so much is kept.
@@ -173,6 +175,11 @@ impl Intake {
     /// Whether an event could be stored now.
     pub async fn ready(&self) -> Result<(), JournalError> {
         within(STORED_WITHIN, self.core.ports.journal.ping()).await
+    }
+
+    /// How this host stands among those that work on the journal.
+    pub fn among(&self) -> Among {
+        self.core.ports.instances.among()
     }
 
     /// How the groups stand.

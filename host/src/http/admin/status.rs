@@ -14,7 +14,7 @@ use super::{Door, Problem};
 use crate::domain::breaker::Open;
 use crate::domain::{Group, Operation, Quarantine, Subject, Timestamp};
 use crate::engine::{GroupState, RegistrationState};
-use crate::ports::Overview;
+use crate::ports::{Among, Overview};
 
 pub async fn status(State(door): State<Arc<Door>>) -> Result<Json<Status>, Problem> {
     let overview = door.intake.overview().await?;
@@ -25,6 +25,7 @@ pub async fn status(State(door): State<Arc<Door>>) -> Result<Json<Status>, Probl
         let shown = OldestOpen::of(&oldest, state_of(&oldest, &held).word(), ends, now);
         status.group(&oldest.lane.group).oldest_open = Some(shown);
     }
+    status.instances = Instances::of(door.intake.among());
     for pin in door.reloads.pins() {
         status.group(&pin.group).pin = Some(pin_shown(&pin));
     }
@@ -34,6 +35,8 @@ pub async fn status(State(door): State<Arc<Door>>) -> Result<Json<Status>, Probl
 #[derive(Serialize)]
 pub struct Status {
     groups: BTreeMap<String, GroupStatus>,
+    /// Absent where one host alone has the journal.
+    instances: Option<Instances>,
     events: u64,
     last_event_at: Option<String>,
     fan_outs: u64,
@@ -43,6 +46,18 @@ pub struct Status {
     signals_parked: u64,
     statuses_waiting: u64,
     statuses_given_up: u64,
+}
+
+#[derive(Serialize)]
+struct Instances {
+    live: u32,
+    leads: bool,
+}
+
+impl Instances {
+    fn of(among: Among) -> Option<Self> {
+        among.several.then(|| Self { live: among.live.get(), leads: among.leads() })
+    }
 }
 
 #[derive(Default, Serialize)]
@@ -194,6 +209,7 @@ impl Status {
     fn of_host(overview: &Overview) -> Self {
         Self {
             groups: BTreeMap::new(),
+            instances: None,
             events: overview.events,
             last_event_at: overview.last_event.as_ref().map(|(_, at)| at.to_string()),
             fan_outs: overview.fan_outs,
