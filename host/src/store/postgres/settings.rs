@@ -27,7 +27,7 @@ pub struct Settings {
 pub struct SealingKey(pub Secret);
 
 impl SealingKey {
-    fn seal(&self) -> Option<Seal> {
+    pub(super) fn seal(&self) -> Option<Seal> {
         seal::key_of_text(self.0.expose()).map(Seal::new)
     }
 

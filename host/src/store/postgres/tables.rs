@@ -22,6 +22,8 @@ pub struct Alone {
     database: Arc<Database>,
     seal: Seal,
     server: String,
+    /// As long as it is there, no host begins.
+    _held: sole::Held,
 }
 
 impl Settings {
@@ -31,8 +33,10 @@ impl Settings {
         let (database, seal) = self.database(world)?;
         let database = Arc::new(database);
         schema::check(&database, &self.name, &seal).await?;
-        sole::keep(&database, &self.name, false).await?;
-        Ok(Alone { database, seal, server: self.name.clone() })
+        // Whoever works with others is another one, too.
+        let settings = Self { stands_by: false, several: false, ..self.clone() };
+        let held = sole::take(&database, &settings).await?;
+        Ok(Alone { database, seal, server: self.name.clone(), _held: held })
     }
 
     /// Which key seals there.
