@@ -2,6 +2,7 @@
 //! or over a [`Backend`] where they outlive a stop; a second backend joins in [`backends`] and
 //! nowhere else. What only a directory can promise stands in [`directory`].
 
+mod arrivals;
 mod aside;
 mod breakers;
 mod changes;

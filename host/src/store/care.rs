@@ -24,6 +24,8 @@ pub enum CareError {
     NoExport { path: PathBuf, why: String },
     #[error("{from} is sealed with the key {wanted}, and {instead}")]
     OtherKey { from: PathBuf, wanted: String, instead: String },
+    #[error("{there} is the key {found}, and {from} is sealed with the key {wanted}: no key is written over")]
+    KeyThere { there: PathBuf, found: String, from: PathBuf, wanted: String },
     #[error("{} is damaged in {} places; the first: {}", .0.database.display(), .0.damages(), first(.0))]
     Damaged(Box<Report>),
 }
@@ -38,7 +40,7 @@ impl CareError {
             Self::Journal(error) => error.code(),
             Self::Read { .. } | Self::Write { .. } | Self::There(_) => Code::FileOfCommand,
             Self::Occupied(_) | Self::Holds(_) => Code::JournalThere,
-            Self::OtherKey { .. } => Code::JournalKey,
+            Self::OtherKey { .. } | Self::KeyThere { .. } => Code::JournalKey,
             Self::Damaged(_) | Self::NoExport { .. } => Code::JournalDamaged,
         }
     }
@@ -55,6 +57,11 @@ impl CareError {
             Self::OtherKey { .. } => Some(
                 "the key goes along: `base64 -w0 journal.key` is that of a directory as `journal.postgres.key` has it, and \
                  `base64 -d` makes the file again, for --key"
+                    .to_owned(),
+            ),
+            Self::KeyThere { .. } => Some(
+                "import into another directory; or keep that key in a safe place, as long as anything is left that it has sealed, \
+                 and move it away"
                     .to_owned(),
             ),
             Self::Damaged(report) => Some(match report.is_usable() {

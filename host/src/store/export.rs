@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::backup::unfinished;
 use super::care::CareError;
-use super::exported::{Export, Head, Import};
+use super::exported::{Export, Head, Import, Looked};
 use super::restore::{self, REPLACED, UNFINISHED};
 use super::seal::{Seal, copy_key, sync_folder_of};
 use super::sqlite::{schema, tables};
@@ -53,6 +53,8 @@ pub async fn export(settings: &Settings, world: Arc<dyn World>, to: &Path) -> Re
 async fn write(settings: &Settings, world: Arc<dyn World>, to: &Path) -> Result<Counts, CareError> {
     let directory = &settings.directory;
     if let Some(postgres) = &settings.postgres {
+        make(directory).map_err(CareError::write(directory))?;
+        let _lock = lock(directory)?;
         let alone = postgres.alone(world).await?;
         if !alone.stands().await? {
             return Err(OpenError::NoJournal(settings.place().into()).into());
@@ -79,8 +81,8 @@ async fn write(settings: &Settings, world: Arc<dyn World>, to: &Path) -> Result<
 /// Reads all of a file into a journal that is empty, or into a directory where none is.
 ///
 /// # Errors
-/// When a host runs there, something stands there, the file is not whole, or it is sealed with another key. Nothing
-/// is there then that was not there before.
+/// When a host runs there, something stands there, the file is not whole, or it is sealed with another key. No journal
+/// is there then, and what was there before stays.
 pub async fn import(
     settings: &Settings,
     world: Arc<dyn World>,
@@ -88,24 +90,24 @@ pub async fn import(
     key: Option<&Path>,
 ) -> Result<Counts, CareError> {
     known_version(Import::begin(from)?.head(), from)?;
-    let (head, counts) = Import::look_through(from)?;
+    let looked = Import::look_through(from)?;
+    let head = &looked.head;
     let directory = &settings.directory;
     make(directory).map_err(CareError::write(directory))?;
     let _lock = lock(directory)?;
     let Some(postgres) = &settings.postgres else {
-        into_directory(settings, &head, from, key)?;
-        return Ok(counts);
+        into_directory(settings, &looked, from, key)?;
+        return Ok(looked.counts);
     };
     let given = postgres.key_id().unwrap_or_default();
     if given != head.key {
-        return Err(other_key(from, &head, &format!("`journal.postgres.key` is {given}")));
+        return Err(other_key(from, head, &format!("`journal.postgres.key` is {given}")));
     }
     let alone = postgres.alone(world).await?.opened().await?;
-    if alone.holds_anything().await? {
+    if !alone.import(from, &looked).await? {
         return Err(CareError::Holds(settings.place()));
     }
-    alone.import(from).await?;
-    Ok(counts)
+    Ok(looked.counts)
 }
 
 fn known_version(head: &Head, from: &Path) -> Result<(), OpenError> {
@@ -121,10 +123,10 @@ fn other_key(from: &Path, head: &Head, instead: &str) -> CareError {
     CareError::OtherKey { from: from.to_owned(), wanted: head.key.clone(), instead: instead.to_owned() }
 }
 
-/// It has its name, and its key beside it, once all of it is there.
+/// It has its name, and its key beside it, once all of it is there. One that ended between the two is done again.
 fn into_directory(
     settings: &Settings,
-    head: &Head,
+    looked: &Looked,
     from: &Path,
     key: Option<&Path>,
 ) -> Result<(), CareError> {
@@ -132,21 +134,14 @@ fn into_directory(
     if REPLACED.iter().chain(&[restore::RESTORED]).any(|name| directory.join(name).exists()) {
         return Err(CareError::Holds(settings.place()));
     }
-    let given = key.unwrap_or(&own_key);
-    let seal = match Seal::read(given)? {
-        Some(seal) if seal.key_id() == head.key => seal,
-        Some(seal) => {
-            return Err(other_key(from, head, &format!("{} is {}", given.display(), seal.key_id())));
-        }
-        None => return Err(other_key(from, head, &format!("{} is not there", given.display()))),
-    };
+    let (seal, given) = key_of(&looked.head, from, key, &own_key)?;
     let part = directory.join(UNFINISHED);
-    let filled = fill(&part, seal, from).and_then(|()| {
-        if given != own_key {
-            copy_key(given, &own_key).map_err(CareError::write(&own_key))?;
-            restore::give(directory, &own_key)?;
-        }
+    let filled = fill(&part, seal, from, looked).and_then(|()| {
         restore::give(directory, &part)?;
+        if let Some(given) = given {
+            copy_key(given, &own_key).map_err(CareError::write(&own_key))?;
+        }
+        restore::give(directory, &own_key)?;
         let database = settings.database();
         let named = std::fs::rename(&part, &database).and_then(|()| sync_folder_of(&database));
         named.map_err(CareError::write(&database))
@@ -157,13 +152,42 @@ fn into_directory(
     filled
 }
 
-fn fill(part: &Path, seal: Seal, from: &Path) -> Result<(), CareError> {
+/// The key that the file is sealed with, and its file, if that is still to be copied. None is ever written over: it may
+/// be the only one that opens a backup.
+fn key_of<'a>(
+    head: &Head,
+    from: &Path,
+    key: Option<&'a Path>,
+    own_key: &Path,
+) -> Result<(Seal, Option<&'a Path>), CareError> {
+    let own = Seal::read(own_key)?;
+    let path = key.unwrap_or(own_key);
+    let seal = match Seal::read(path)? {
+        Some(seal) if seal.key_id() == head.key => seal,
+        Some(seal) => {
+            return Err(other_key(from, head, &format!("{} is {}", path.display(), seal.key_id())));
+        }
+        None => return Err(other_key(from, head, &format!("{} is not there", path.display()))),
+    };
+    match own.map(|own| own.key_id()) {
+        Some(found) if found != head.key => Err(CareError::KeyThere {
+            there: own_key.to_owned(),
+            found,
+            from: from.to_owned(),
+            wanted: head.key.clone(),
+        }),
+        Some(_) => Ok((seal, None)),
+        None => Ok((seal, key)),
+    }
+}
+
+fn fill(part: &Path, seal: Seal, from: &Path, looked: &Looked) -> Result<(), CareError> {
     // One that was killed left it.
     remove(part);
     let (mut connection, _) = schema::open(part, seal)?;
     let failed = failed(part);
     let filling = connection.transaction().map_err(&failed)?;
-    tables::read_from(&mut Import::begin(from)?, &filling, &failed)?;
+    tables::read_from(&mut Import::again(from, looked)?, &filling, &failed)?;
     filling.commit().map_err(&failed)?;
     fold(&connection).map_err(&failed)
 }

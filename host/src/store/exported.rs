@@ -1,6 +1,7 @@
 //! The file of an exported journal: a head, each table's rows as lines of JSON, and a last line by which it is known
 //! to be whole. What is sealed in the journal is sealed in it.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -115,6 +116,24 @@ fn written(value: &Value) -> Json {
 /// Rows of one table.
 pub type Batch = (&'static Table, Vec<Row>);
 
+/// By what a sender knows a message, in which table and group.
+type Known = (&'static str, String, String);
+
+/// A file that was looked through.
+pub struct Looked {
+    pub head: Head,
+    pub counts: Counts,
+    /// What stands there under an id as it came, from before such an id was stored as its digest, and under the digest.
+    twice: HashSet<Known>,
+}
+
+/// The ids that cannot stay as they are, and those that stand there as a digest already.
+#[derive(Default)]
+struct Ids {
+    changed: HashSet<Known>,
+    digests: HashSet<Known>,
+}
+
 /// A file that is being read.
 pub struct Import {
     path: PathBuf,
@@ -125,6 +144,8 @@ pub struct Import {
     /// The first line of the next table.
     next: Option<String>,
     counts: Counts,
+    ids: Ids,
+    twice: HashSet<Known>,
 }
 
 impl Import {
@@ -140,15 +161,31 @@ impl Import {
             });
         };
         let digest = Sha256::new().chain_update(first).chain_update("\n");
-        let path = path.to_owned();
-        Ok(Self { path, lines, digest, head, table: None, next: None, counts: Counts::default() })
+        Ok(Self {
+            path: path.to_owned(),
+            lines,
+            digest,
+            head,
+            table: None,
+            next: None,
+            counts: Counts::default(),
+            ids: Ids::default(),
+            twice: HashSet::new(),
+        })
+    }
+
+    /// Once more, from its beginning.
+    pub fn again(path: &Path, looked: &Looked) -> Result<Self, CareError> {
+        Ok(Self { twice: looked.twice.clone(), ..Self::begin(path)? })
     }
 
     /// Reads all of a file, and keeps nothing: whether it is whole.
-    pub fn look_through(path: &Path) -> Result<(Head, Counts), CareError> {
+    pub fn look_through(path: &Path) -> Result<Looked, CareError> {
         let mut import = Self::begin(path)?;
         while import.batch()?.is_some() {}
-        Ok((import.head, import.counts))
+        let Self { head, counts, ids, .. } = import;
+        let twice = ids.changed.intersection(&ids.digests).cloned().collect();
+        Ok(Looked { head, counts, twice })
     }
 
     pub fn head(&self) -> &Head {
@@ -208,14 +245,35 @@ impl Import {
         let values: Option<Vec<Json>> = serde_json::from_str(line).ok();
         let table = self.table.ok_or_else(|| self.wrong("it has a row of no table"))?;
         let values = values.filter(|values| values.len() == table.columns.len());
+        let column = table.columns.iter().position(|(_, kind)| *kind == Kind::Id);
+        let came = column.and_then(|at| values.as_ref()?.get(at)?.as_str().map(|id| (at, id.to_owned())));
         let row = values.and_then(|values| {
             values.into_iter().zip(table.columns).map(|(value, (_, kind))| read(value, *kind)).collect()
         });
-        let row: Row = row.ok_or_else(|| self.wrong("it has a row that is none of its table"))?;
+        let mut row: Row = row.ok_or_else(|| self.wrong("it has a row that is none of its table"))?;
+        if let Some((at, came)) = came {
+            self.known_once(table, &mut row, at, &came);
+        }
         self.digest.update(line);
         self.digest.update("\n");
         self.counts.add(table, &row);
         Ok(row)
+    }
+
+    /// A sender who repeated a message whose id was stored as it came was not recognised: the later row is the one that
+    /// its repeats find, and so it stays. The earlier one keeps all but the id.
+    fn known_once(&mut self, table: &'static Table, row: &mut Row, at: usize, came: &str) {
+        let (Some(Value::Text(group)), Value::Text(id)) = (table.of(row, "grp"), &row[at]) else { return };
+        let known = (table.name, group.clone(), id.clone());
+        if id == came {
+            if text::is_digest(came) {
+                self.ids.digests.insert(known);
+            }
+        } else if self.twice.contains(&known) {
+            row[at] = Value::Null;
+        } else {
+            self.ids.changed.insert(known);
+        }
     }
 
     fn wrong(&self, why: &str) -> CareError {

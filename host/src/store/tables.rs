@@ -38,16 +38,35 @@ impl Table {
         names.join(", ")
     }
 
+    /// What stands in that column of a row.
+    pub fn of<'a>(&self, row: &'a Row, column: &str) -> Option<&'a Value> {
+        self.columns.iter().position(|(name, _)| *name == column).map(|at| &row[at])
+    }
+
+    /// Whether what came from outside stands in a row, as long as it is.
+    pub fn holds_bodies(&self) -> bool {
+        ["event", "operation", "notification", "signal", "dead_letter"].contains(&self.name)
+    }
+
     /// Its rows, of which those in `meta` that each journal writes for itself are left out.
     pub fn source(&self) -> String {
         match self.name {
-            META => format!("{META} WHERE name NOT IN ('version', 'key', 'ping')"),
+            META => format!("{META} WHERE name NOT IN ('version', 'key', 'ping', '{SIGNALS}')"),
             name => name.to_owned(),
         }
     }
 }
 
 pub const META: &str = "meta";
+
+/// The name in `meta` of the last number that a signal was given. It is the identity of an event, and no other signal
+/// may get it when the first one is purged.
+pub const SIGNALS: &str = "signals";
+
+/// As it goes along, on either engine.
+pub fn last_signal(number: i64) -> Row {
+    vec![Value::Text(SIGNALS.to_owned()), Value::Text(number.to_string())]
+}
 
 /// In an order in which no row speaks of one that is not there yet.
 pub const TABLES: [Table; 18] = [
@@ -228,10 +247,11 @@ pub struct Counts {
 impl Counts {
     pub fn add(&mut self, table: &Table, row: &Row) {
         self.rows += 1;
-        let column = |name| table.columns.iter().position(|(column, _)| *column == name).map(|at| &row[at]);
         match table.name {
-            "event" if column("identity") != Some(&Value::Text("purged".to_owned())) => self.events += 1,
-            "operation" if column("open") == Some(&Value::Truth(true)) => self.open += 1,
+            "event" if table.of(row, "identity") != Some(&Value::Text("purged".to_owned())) => {
+                self.events += 1;
+            }
+            "operation" if table.of(row, "open") == Some(&Value::Truth(true)) => self.open += 1,
             _ => {}
         }
     }

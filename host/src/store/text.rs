@@ -21,12 +21,19 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     }
 }
 
+const DIGEST: &str = "sha256:";
+
 /// By what a sender knows a message. One that cannot stand in an index is known by its digest.
 pub fn id(text: &str) -> Cow<'_, str> {
     match text.len() > ID_BYTES_MAX || text.contains(NUL) {
-        true => Cow::Owned(format!("sha256:{}", hex(&sha2::Sha256::digest(text)))),
+        true => Cow::Owned(format!("{DIGEST}{}", hex(&sha2::Sha256::digest(text)))),
         false => Cow::Borrowed(text),
     }
+}
+
+/// Whether it may be what [`id`] has made of another one.
+pub fn is_digest(text: &str) -> bool {
+    text.starts_with(DIGEST)
 }
 
 #[cfg(test)]

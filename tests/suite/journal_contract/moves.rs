@@ -40,7 +40,7 @@ async fn fill_every_table(folder: &Path) {
 }
 
 /// What is sealed there was sealed with the key of that directory.
-fn sealed_as(of: &Path, to: &Postgres) -> Settings {
+pub fn sealed_as(of: &Path, to: &Postgres) -> Settings {
     let key = STANDARD.encode(fs::read(of.join("journal.key")).expect("a key"));
     let mut settings = to.settings.clone();
     if let Some(postgres) = &mut settings.postgres {
@@ -49,11 +49,11 @@ fn sealed_as(of: &Path, to: &Postgres) -> Settings {
     settings
 }
 
-async fn exported(from: &Settings, to: &Path) -> store::Exported {
+pub async fn exported(from: &Settings, to: &Path) -> store::Exported {
     export(from, Arc::new(SystemWorld), to).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
-async fn imported(to: &Settings, from: &Path, key: Option<&Path>) -> Result<store::Counts, CareError> {
+pub async fn imported(to: &Settings, from: &Path, key: Option<&Path>) -> Result<store::Counts, CareError> {
     import(to, Arc::new(SystemWorld), from, key).await
 }
 
@@ -137,7 +137,7 @@ async fn both_engines_have_the_same_columns_but_for_what_one_makes_for_itself() 
     assert_eq!(alone.collect::<Vec<_>>(), ["operation.ended_at"]);
 }
 
-async fn refused(to: &Settings, from: &Path, key: Option<&Path>) -> String {
+pub async fn refused(to: &Settings, from: &Path, key: Option<&Path>) -> String {
     let error = imported(to, from, key).await.expect_err("it is refused");
     format!("{}: {error}", error.code())
 }

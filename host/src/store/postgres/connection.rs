@@ -64,6 +64,12 @@ impl Connection {
         Ok(row)
     }
 
+    /// Begins one that only looks, and sees what stands at this moment, however long it takes.
+    pub async fn begin_to_look(&self) -> Result<(), Failure> {
+        self.0.has_begun.store(true, Ordering::Release);
+        self.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+    }
+
     /// `COMMIT` or `ROLLBACK`.
     pub async fn end(&self, how: &str) -> Result<(), Failure> {
         self.client().batch_execute(how).await?;

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio_postgres::types::ToSql;
 
 use super::super::care::CareError;
-use super::super::exported::{Export, Head, Import};
+use super::super::exported::{Export, Head, Import, Looked};
 use super::super::seal::Seal;
-use super::super::tables::{Counts, Kind, META, Row, TABLES, Table, Value};
+use super::super::tables::{Counts, Kind, META, Row, TABLES, Table, Value, last_signal};
 use super::connection::{Connection, Failure};
 use super::database::{Database, Patience};
 use super::refusal::Refusal;
@@ -16,6 +17,13 @@ use super::{Settings, schema, sole};
 use crate::ports::{JournalError, World};
 
 const ROWS_AT_A_TIME: u32 = 500;
+/// Of a table in which each may hold some megabytes.
+const BODIES_AT_A_TIME: u32 = 16;
+
+/// A host of which nothing was heard for so long has ended, or has noticed that it has the lock no more: a restart of the
+/// database takes that away, and the host works on until it notices.
+const SILENT_FOR: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// A database that no host works on.
 pub struct Alone {
@@ -23,7 +31,7 @@ pub struct Alone {
     seal: Seal,
     server: String,
     /// As long as it is there, no host begins.
-    _held: sole::Held,
+    held: sole::Held,
 }
 
 impl Settings {
@@ -36,7 +44,9 @@ impl Settings {
         // Whoever works with others is another one, too.
         let settings = Self { stands_by: false, several: false, ..self.clone() };
         let held = sole::take(&database, &settings).await?;
-        Ok(Alone { database, seal, server: self.name.clone(), _held: held })
+        let alone = Alone { database, seal, server: self.name.clone(), held };
+        alone.all_are_silent().await?;
+        Ok(alone)
     }
 
     /// Which key seals there.
@@ -58,59 +68,80 @@ impl Alone {
         Ok(Self { seal, ..self })
     }
 
-    /// Whether there is anything in it.
-    pub async fn holds_anything(&self) -> Result<bool, Refusal> {
-        let of = |table: &Table| format!("EXISTS (SELECT 1 FROM {})", table.name);
-        let tables: Vec<String> = TABLES.iter().filter(|table| table.name != META).map(of).collect();
-        let text = &format!("SELECT {}", tables.join(" OR "));
-        let found = self.database.read(|on| async move { Ok(on.one(text, &[]).await?.get(0)) }).await;
-        found.map_err(|error| self.unusable(&error))
-    }
-
-    /// Writes all that is in it into a file.
-    pub async fn export(&self, to: &Path) -> Result<Counts, CareError> {
-        let head = &Head::new(schema::VERSION, self.seal.key_id());
-        // It may be begun anew, and so the file.
-        let work = |on: Connection| async move {
-            let mut export = match Export::begin(to, head) {
-                Ok(export) => export,
-                Err(error) => return Ok(Err(error)),
-            };
-            on.batch("SET LOCAL statement_timeout = 0").await?;
-            for table in &TABLES {
-                if let Err(error) = write_to(&mut export, &on, table).await? {
-                    return Ok(Err(error));
-                }
+    /// Waits for the end of a host that has the lock no more. One that goes on to say that it is there does not end.
+    async fn all_are_silent(&self) -> Result<(), Refusal> {
+        let failed = |failure: Failure| schema::refused(&self.server, &failure);
+        let on = &self.held.on;
+        // Made beside the versions, and not yet where no host has been.
+        let text = "SELECT to_regclass('instance') IS NOT NULL";
+        if !on.one(text, &[]).await.map_err(failed)?.get::<_, bool>(0) {
+            return Ok(());
+        }
+        let began = Instant::now();
+        let mut first = None;
+        loop {
+            let millis = i64::try_from(SILENT_FOR.as_millis()).unwrap_or(i64::MAX);
+            let row = on.one(HEARD_OF, &[&millis]).await.map_err(failed)?;
+            let Some(heard) = row.get::<_, Option<i64>>(0) else { return Ok(()) };
+            if *first.get_or_insert(heard) != heard || began.elapsed() > SILENT_FOR + PAUSE {
+                return Err(Refusal::Taken { server: self.server.clone() });
             }
-            Ok(export.end())
-        };
-        self.database.write(Patience::None, work).await.map_err(|error| self.unusable(&error))?
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
-    /// Reads a whole file into it: all of it or nothing.
-    pub async fn import(&self, from: &Path) -> Result<(), CareError> {
+    /// Whether no host can have begun meanwhile: the lock is that of a connection, and gone with it.
+    async fn still(&self) -> Result<(), Failure> {
+        let asked = self.held.on.one("SELECT 1", &[]).await;
+        asked.map(drop).map_err(|failure| {
+            let why = format!("the lock of the database was lost before the end: {failure}");
+            Failure::Journal(JournalError::Failed(why))
+        })
+    }
+
+    /// Writes all that is in it into a file, as it stands at one moment.
+    pub async fn export(&self, to: &Path) -> Result<Counts, CareError> {
+        let failed = |failure: Failure| self.unusable(&failure.into());
+        let on = self.database.connection().await.map_err(failed)?;
+        on.begin_to_look().await.map_err(failed)?;
+        let mut export = Export::begin(to, &Head::new(schema::VERSION, self.seal.key_id()))?;
+        on.batch("SET LOCAL statement_timeout = 0").await.map_err(failed)?;
+        for table in &TABLES {
+            write_to(&mut export, &on, table).await.map_err(failed)??;
+        }
+        on.end("COMMIT").await.map_err(failed)?;
+        self.still().await.map_err(failed)?;
+        export.end()
+    }
+
+    /// Reads a whole file into it: all of it or nothing. `false`: there is something in it already.
+    pub async fn import(&self, from: &Path, looked: &Looked) -> Result<bool, CareError> {
         let work = |on: Connection| async move {
+            on.batch("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '30s'").await?;
+            let all: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
+            on.batch(&format!("LOCK TABLE {} IN EXCLUSIVE MODE", all.join(", "))).await?;
+            if holds_anything(&on).await? {
+                return Ok(false);
+            }
             // It was looked through before.
             let broken = |error: CareError| Failure::from(JournalError::Failed(error.to_string()));
-            let mut import = Import::begin(from).map_err(broken)?;
+            let mut import = Import::again(from, looked).map_err(broken)?;
             while let Some((table, rows)) = import.batch().map_err(broken)? {
                 insert(&on, table, &rows).await?;
             }
-            for (table, column) in TABLES.iter().filter_map(|table| Some((table.name, table.numbered?))) {
-                let text = format!(
-                    "SELECT setval(pg_get_serial_sequence('{table}', '{column}'), MAX({column})) FROM {table} HAVING COUNT(*) > 0"
-                );
-                on.all(&text, &[]).await?;
-            }
-            Ok(())
+            go_on_counting(&on).await?;
+            self.still().await.map(|()| true)
         };
-        self.database.write(Patience::None, work).await.map_err(|error| self.unusable(&error))?;
+        let made = self.database.write(Patience::None, work).await.map_err(|error| self.unusable(&error))?;
+        if !made {
+            return Ok(false);
+        }
         // The first plans are made by what is there, and not by what was.
         let analyzed = self.database.read(|on| async move { on.batch("ANALYZE").await }).await;
         if let Err(error) = analyzed {
             tracing::warn!(%error, "the database has no statistics yet; autovacuum will make them");
         }
-        Ok(())
+        Ok(true)
     }
 
     fn unusable(&self, error: &JournalError) -> Refusal {
@@ -122,6 +153,42 @@ impl From<Refusal> for CareError {
     fn from(refusal: Refusal) -> Self {
         Self::Journal(refusal.into())
     }
+}
+
+/// When somebody last said that he is there, if that is not long ago.
+const HEARD_OF: &str = "
+    SELECT MAX(seen_at) FROM instance WHERE seen_at > (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $1";
+
+async fn holds_anything(on: &Connection) -> Result<bool, Failure> {
+    let of = |table: &Table| format!("EXISTS (SELECT 1 FROM {})", table.name);
+    let tables: Vec<String> = TABLES.iter().filter(|table| table.name != META).map(of).collect();
+    Ok(on.one(&format!("SELECT {}", tables.join(" OR ")), &[]).await?.get(0))
+}
+
+/// The last number that a signal was given, as far as anything knows.
+const LAST_SIGNAL: &str = "
+    SELECT GREATEST(0, pg_sequence_last_value(pg_get_serial_sequence('signal', 'id')::regclass),
+                    (SELECT MAX(id) FROM signal),
+                    (SELECT value::bigint FROM meta WHERE name = 'signals'),
+                    (SELECT MAX(substr(identity, 8)::bigint) FROM event WHERE identity ~ '^signal-[0-9]{1,18}$'))";
+
+/// Numbers go on above those that are there, and those of signals above all that were given.
+async fn go_on_counting(on: &Connection) -> Result<(), Failure> {
+    for (table, column) in TABLES.iter().filter_map(|table| Some((table.name, table.numbered?))) {
+        let text = format!(
+            "SELECT setval(pg_get_serial_sequence('{table}', '{column}'), MAX({column})) FROM {table} HAVING MAX({column}) IS NOT NULL"
+        );
+        on.all(&text, &[]).await?;
+    }
+    let last: i64 = on.one(LAST_SIGNAL, &[]).await?.get(0);
+    if last > 0 {
+        on.one("SELECT setval(pg_get_serial_sequence('signal', 'id'), $1)", &[&last]).await?;
+    }
+    Ok(())
+}
+
+fn rows_at_a_time(table: &Table) -> u32 {
+    if table.holds_bodies() { BODIES_AT_A_TIME } else { ROWS_AT_A_TIME }
 }
 
 async fn write_to(
@@ -137,14 +204,14 @@ async fn write_to(
     let columns = columns.collect::<Vec<_>>().join(", ");
     let (name, source) = (table.name, table.source());
     on.batch(&format!("DECLARE {name}_rows NO SCROLL CURSOR FOR SELECT {columns} FROM {source}")).await?;
-    let fetch = format!("FETCH {ROWS_AT_A_TIME} FROM {name}_rows");
+    let fetch = format!("FETCH {} FROM {name}_rows", rows_at_a_time(table));
     if let Err(error) = export.table(table) {
         return Ok(Err(error));
     }
     loop {
         let rows = on.all(&fetch, &[]).await?;
         if rows.is_empty() {
-            return Ok(Ok(()));
+            break;
         }
         for row in &rows {
             if let Err(error) = export.row(table, &row_of(table, row)) {
@@ -152,6 +219,11 @@ async fn write_to(
             }
         }
     }
+    if table.name == META {
+        let last = on.one(LAST_SIGNAL, &[]).await?.get(0);
+        return Ok(export.row(table, &last_signal(last)));
+    }
+    Ok(Ok(()))
 }
 
 fn row_of(table: &Table, row: &tokio_postgres::Row) -> Row {
@@ -220,5 +292,20 @@ fn list(rows: &[Row], at: usize, kind: Kind) -> Box<dyn ToSql + Sync> {
         Kind::Integer => of!(Integer),
         Kind::Truth => of!(Truth),
         Kind::Sealed => of!(Sealed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tables::of_name;
+
+    #[test]
+    fn where_a_row_may_hold_megabytes_few_are_in_memory_at_a_time() {
+        let at_a_time = |name| of_name(name).map(rows_at_a_time);
+        for name in ["event", "notification", "dead_letter"] {
+            assert_eq!(at_a_time(name), Some(BODIES_AT_A_TIME), "{name}");
+        }
+        assert_eq!(at_a_time("timeline"), Some(ROWS_AT_A_TIME));
     }
 }

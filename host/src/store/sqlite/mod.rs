@@ -13,6 +13,7 @@ pub mod inspect;
 mod lanes;
 mod looks;
 mod notifications;
+mod numbers;
 mod operators;
 mod overview;
 mod purge;

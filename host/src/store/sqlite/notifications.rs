@@ -115,8 +115,10 @@ fn record_signal(
     };
     connection
         .prepare_cached(
-            "INSERT OR IGNORE INTO signal (notification, grp, sender_id, key, operation, at, fate, payload, i_account)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT OR IGNORE INTO signal (id, notification, grp, sender_id, key, operation, at, fate, payload, i_account)
+             VALUES (1 + MAX(COALESCE((SELECT MAX(id) FROM signal), 0),
+                             COALESCE((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'signals'), 0)),
+                     ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )
         .and_then(|mut insert| {
             insert.execute(params![

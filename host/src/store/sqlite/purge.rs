@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::sql;
+use super::{numbers, sql};
 use crate::ports::{JournalError, Purge, Purgeable, Purged};
 
 /// To this event the empty rows belong, so that their own can go.
@@ -44,6 +44,7 @@ fn purge_rows(connection: &Connection, purge: &Purge) -> rusqlite::Result<Purged
     let (finished, bodies) = (purge.finished_before.millis(), purge.bodies_before.millis());
     let mut budget = Budget(purge.most);
     let mut purged = Purged::default();
+    numbers::keep(connection)?;
     purged.add(Purgeable::Body, empty_bodies(connection, bodies, &mut budget)?);
     purged.add(Purgeable::Operation, operations(connection, finished, &mut budget)?);
     purged.add(Purgeable::Signal, budget.change(connection, SPENT_SIGNALS, &finished)?);

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::super::OpenError;
 use super::super::seal::{INDEX_PLACE, Index, Seal};
+use super::numbers;
 use crate::ports::JournalError;
 
 /// One step a version, applied in order; `user_version` says which stand.
@@ -37,6 +38,8 @@ pub fn open(path: &Path, seal: Seal) -> Result<(Connection, Seal), OpenError> {
     let connection = prepared(path)?;
     same_key(&connection, path, &seal)?;
     let index = index(&connection, path, &seal)?;
+    let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    numbers::remember_once(&connection).map_err(failed)?;
     Ok((connection, seal.with_index(index)))
 }
 

@@ -5,7 +5,8 @@ use rusqlite::{Connection, params_from_iter};
 
 use super::super::care::CareError;
 use super::super::exported::{Export, Import};
-use super::super::tables::{Kind, META, Row, TABLES, Table, Value};
+use super::super::tables::{Kind, META, Row, TABLES, Table, Value, last_signal};
+use super::numbers;
 
 /// Writes all of them into the file. `failed` says what it means that SQLite did not do its part.
 pub fn write_to(
@@ -20,6 +21,9 @@ pub fn write_to(
         let mut rows = select.query([]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
             export.row(table, &row_of(table, row).map_err(failed)?)?;
+        }
+        if table.name == META {
+            export.row(table, &last_signal(numbers::last_signal(connection).map_err(failed)?))?;
         }
     }
     Ok(())
@@ -53,7 +57,8 @@ pub fn read_from(
             insert.execute(params_from_iter(row.into_iter().map(stored))).map_err(failed)?;
         }
     }
-    Ok(())
+    // A file that was made before it was there does not say which was the last.
+    numbers::remember(connection).map_err(failed)
 }
 
 fn stored(value: Value) -> Stored {
