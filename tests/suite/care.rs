@@ -94,9 +94,15 @@ async fn what_was_answered_before_a_backup_is_there_after_it_was_brought_back() 
     let (data, key) = (folder.path().join("data"), folder.path().join("kept.key"));
     std::fs::rename(data.join("journal.key"), &key).expect("kept");
     std::fs::remove_dir_all(&data).expect("gone");
+    // Nothing but a key stands there, and it is another one's.
+    std::fs::create_dir(&data).expect("a folder");
+    let others = data.join("journal.key");
+    std::fs::write(&others, [7; 32]).expect("written");
+    std::fs::set_permissions(&others, PermissionsExt::from_mode(0o600)).expect("chmod");
     let copy = made["file"].as_str().expect("a file");
     well(&stage, &["journal", "verify", copy, "--key", text(&key)]).await;
     let restored = well(&stage, &["journal", "restore", copy, "--key", text(&key)]).await;
+    assert_eq!(std::fs::read(data.join("replaced/journal.key")).expect("it is kept"), [7; 32]);
     assert!(restored.contains("operations that stand open"), "{restored}");
     let stored = asked(&stage, &["journal", "shell", "SELECT i_account FROM event"]).await;
     let stored: BTreeSet<u64> =

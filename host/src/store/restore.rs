@@ -165,8 +165,23 @@ impl Place<'_> {
         if from == key {
             return Ok(());
         }
+        self.put_key_aside(from)?;
         copy_key(from, &key).map_err(CareError::write(&key))?;
         self.give(&key)
+    }
+
+    /// Where nothing but a key stands, somebody may still need that one.
+    fn put_key_aside(&self, from: &Path) -> Result<(), CareError> {
+        let (key, aside) = (self.directory.join(KEY), self.directory.join(ASIDE));
+        let bytes = |path: &Path| std::fs::read(path).map_err(CareError::write(path));
+        if !key.exists() || aside.join(KEY).exists() || bytes(&key)? == bytes(from)? {
+            return Ok(());
+        }
+        let write = CareError::write(&aside);
+        DirBuilder::new().recursive(true).mode(0o700).create(&aside).map_err(&write)?;
+        self.give(&aside)?;
+        copy_key(&key, &aside.join(KEY)).map_err(&write)?;
+        self.give(&aside.join(KEY))
     }
 
     fn name(&self) -> Result<(), CareError> {
