@@ -138,17 +138,22 @@ pub trait Journal: Looks + Suspects + Resyncs + Send + Sync {
 
     /// The groups' breakers as they were last kept.
     async fn breakers(&self) -> Result<BTreeMap<Group, Breaker>, JournalError>;
-
     async fn keep_breaker(&self, group: &Group, breaker: &Breaker) -> Result<(), JournalError>;
 
     /// The groups' registrations for notifications as they were last kept.
     async fn registrations(&self) -> Result<BTreeMap<Group, Registration>, JournalError>;
 
-    async fn keep_registration(&self, group: &Group, registration: &Registration)
-    -> Result<(), JournalError>;
+    /// Made under that term: where another one leads by now, only a person's word is kept. Gives how it stands.
+    async fn keep_registration(
+        &self,
+        group: &Group,
+        registration: &Registration,
+        term: u64,
+    ) -> Result<Registration, JournalError>;
 
-    /// Writes down that a host runs now; gives when one did last.
-    async fn alive(&self, now: Timestamp) -> Result<Option<Timestamp>, JournalError>;
+    /// Writes down that a host runs now; and when one last did.
+    async fn alive(&self, now: Timestamp) -> Result<(), JournalError>;
+    async fn last_alive(&self) -> Result<Option<Timestamp>, JournalError>;
 
     /// What other groups than these have said of any account counts no more. Gives how many words.
     async fn hear_only(&self, groups: &[Group]) -> Result<usize, JournalError>;

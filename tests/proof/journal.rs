@@ -125,8 +125,8 @@ port! {
         status_settled(update: &StatusUpdate, taken: bool) -> ();
         status_later(update: &StatusUpdate, at: Timestamp) -> ();
         keep_breaker(group: &Group, breaker: &Breaker) -> ();
-        keep_registration(group: &Group, registration: &Registration) -> ();
-        alive(now: Timestamp) -> Option<Timestamp>;
+        keep_registration(group: &Group, registration: &Registration, term: u64) -> Registration;
+        alive(now: Timestamp) -> ();
         hear_only(groups: &[Group]) -> usize;
         take(id: &OperationId, claim: Claim) -> Option<(Lease, Held)>;
         audit(entry: Audit) -> ();
@@ -141,6 +141,7 @@ port! {
         statuses_due(now: Timestamp, most: usize) -> Vec<StatusUpdate>;
         breakers() -> BTreeMap<Group, Breaker>;
         registrations() -> BTreeMap<Group, Registration>;
+        last_alive() -> Option<Timestamp>;
         overview() -> Overview;
     }
     looks {

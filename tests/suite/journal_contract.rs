@@ -44,6 +44,9 @@ use crate::{database, harness};
 /// How long every lease of these tests holds.
 const TERM: Duration = Duration::from_secs(60);
 
+/// In which the one who opens an empty journal leads.
+const FIRST_TERM: u64 = 1;
+
 /// A kind of journal, empty when it is made. What was opened is dropped before it is opened again.
 #[async_trait]
 trait Backend: Send + Sync {

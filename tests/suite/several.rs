@@ -308,3 +308,56 @@ async fn a_rate_is_for_all_of_them_together() {
     // Each has five a second: sixty of them, and no more, take six seconds.
     assert!(began.elapsed() > Duration::from_millis(5_500), "{:?}", began.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn time_in_which_all_were_down_is_known_to_whoever_begins_first_though_others_were_there_a_moment_ago()
+{
+    let Some(cluster) = shared() else { return };
+    let Some(mut scene) = set(cluster, 2, 1).await else { return };
+    scene.fleet.start_all().await.expect("they start");
+    scene.leads().await;
+    for host in 0..2 {
+        scene.fleet.kill(host).expect("killed");
+    }
+    scene.asks("UPDATE meta SET value = (value::bigint - 3600000)::text WHERE name = 'alive'");
+    scene.asks("UPDATE instance SET seen_at = seen_at + 20000");
+    let knew = |scene: &Scene, host| scene.fleet.log(host).contains("nobody ran for a while");
+    scene.fleet.start(0).await.expect("it starts");
+    until("the first one knows", SOON, async || knew(&scene, 0)).await;
+    until("it has written that it runs", SOON, async || {
+        scene.asks(
+            "SELECT value::bigint / 1000 > extract(epoch FROM now()) - 60 FROM meta WHERE name = 'alive'",
+        ) == "t"
+    })
+    .await;
+    scene.fleet.start(1).await.expect("it starts");
+    let espf = scene.stage.espf(0.0);
+    new_accounts(&espf, 1);
+    scene.all_are_ok(1).await;
+    assert!(!knew(&scene, 1), "somebody ran by then");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resync_is_ended_by_a_word_to_whichever_host() {
+    let Some(cluster) = shared() else { return };
+    let (Some(adapter), folder) = (oms_adapter(), folder()) else { return };
+    let stage = stage(folder.path(), &adapter, Settings::default()).await;
+    let config = std::fs::read_to_string(&stage.config).expect("a configuration");
+    std::fs::write(&stage.config, format!("{config}\n[resync]\nrate = \"5/s\"\n")).expect("written");
+    stage.open_accounts(60);
+    let database = cluster.database().expect("a database");
+    let fleet = Fleet::of(&stage, PROGRAM.as_ref(), database.clone(), 2).await.expect("a fleet");
+    let mut scene = Scene { stage, database, fleet, _folder: folder };
+    scene.fleet.start_all().await.expect("they start");
+    let (leader, _) = scene.leads().await;
+    let orders = || scene.stage.oms.ledger().orders.len();
+    let signed = ["--who", "ops", "--why", "a test"];
+    scene.said(1 - leader, &[&["resync", "--all", "--detach"][..], &signed].concat()).await;
+    until("some are driven", SOON, async || orders() > 0).await;
+    scene.said(1 - leader, &[&["resync", "--stop"][..], &signed].concat()).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let driven = orders();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(orders(), driven, "it has ended");
+    assert!(driven < 40, "{driven}");
+}

@@ -24,22 +24,30 @@ pub async fn tell(core: &Core, stop: CancellationToken) {
 }
 
 impl Core {
-    /// How long nobody ran is known to every group before anything moves.
+    /// How long nobody ran is known to every group before anything moves. It is written down before the date that it
+    /// was made of is: whoever begins meanwhile finds either. Two who count the same time count it once.
     pub(super) async fn come_back(&self) {
         let now = self.now().await;
-        let last = match self.ports.journal.alive(now).await {
-            Ok(last) => last,
-            Err(error) => {
-                tracing::error!(%error, "nobody knows when a host last ran");
-                None
+        let last = self.ports.journal.last_alive().await.unwrap_or_else(|error| {
+            tracing::error!(%error, "nobody knows when a host last ran");
+            None
+        });
+        let among = self.ports.instances.among();
+        let away = last.filter(|last| now.since(*last) > EVERY + among.clocks_apart());
+        if let Some(last) = away {
+            let away_s = now.since(last).as_secs();
+            tracing::warn!(%last, away_s, "nobody ran for a while; that burns no deadline");
+            for group in self.groups.all().keys() {
+                self.was_away(group, last, now).await;
             }
-        };
-        // While another instance runs, whatever its clock shows, somebody does.
-        let alone = self.ports.instances.among().live.get() == 1;
-        let Some(last) = last.filter(|last| alone && now.since(*last) > EVERY) else { return };
-        tracing::warn!(%last, away_s = now.since(last).as_secs(), "nobody ran for a while; that burns no deadline");
-        for group in self.groups.all().keys() {
-            self.was_away(group, last, now).await;
+        }
+        if let Err(error) = self.ports.journal.alive(now).await {
+            tracing::error!(%error, "cannot write down that the host runs");
+        }
+        if among.several
+            && let Err(error) = self.hear_others().await
+        {
+            tracing::error!(%error, "nobody knows what other instances wrote down");
         }
     }
 }

@@ -58,6 +58,15 @@ impl Core {
         }
     }
 
+    /// What came of it; or nothing, where it is another one's by now.
+    pub(super) async fn while_it_leads<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.until_it_leads_no_more() => None,
+            done = work => Some(done),
+        }
+    }
+
     async fn stop_when_it_leads_no_more(&self, lead: &CancellationToken) {
         lead.run_until_cancelled(self.until_it_leads_no_more()).await;
         lead.cancel();

@@ -31,7 +31,7 @@ impl Core {
         self.ports.outbound.share(live);
     }
 
-    async fn hear_others(&self) -> Result<(), JournalError> {
+    pub(super) async fn hear_others(&self) -> Result<(), JournalError> {
         for (group, kept) in self.ports.journal.breakers().await? {
             if self.groups.of(&group).is_none() {
                 continue;

@@ -143,9 +143,14 @@ impl Core {
         let token = Token(self.ports.world.new_id().to_lowercase());
         let address = format!("{}/{REGISTRATION_MARK}{}", door.trim_end_matches('/'), token.0);
         let begun = self.turn(group, |registration| registration.begun(token.clone(), with)).await?;
+        if !begun.is_asked_for_at(&token) {
+            // Another instance leads: of this address nobody may hear.
+            return Ok(());
+        }
         let standing = begun.stands.map(|stands| stands.standing);
         let how = Register::At { address, standing };
-        match self.run(group, &how).await {
+        let Some(ended) = self.while_it_leads(self.run(group, &how)).await else { return Ok(()) };
+        match ended {
             Ok(standing) => {
                 let now = self.ports.world.now();
                 // Another instance may lead by now, and have asked for one of its own.
@@ -161,7 +166,11 @@ impl Core {
                 self.hints.lane(group);
             }
             Err(failed) => {
-                self.turn(group, Registration::came_to_nothing).await?;
+                let ended = |registration: Registration| match registration.is_asked_for_at(&token) {
+                    true => registration.came_to_nothing(),
+                    false => registration,
+                };
+                self.turn(group, ended).await?;
                 self.registration_denied(group, failed, "not registered for notifications").await;
             }
         }
@@ -171,7 +180,9 @@ impl Core {
     async fn unregister(&self, group: &Group) -> Result<(), JournalError> {
         let stands = self.registrations.of(group).lock().await.registration.stands.clone();
         let Some(stands) = stands else { return Ok(()) };
-        match self.run(group, &Register::NoMore { standing: stands.standing }).await {
+        let no_more = Register::NoMore { standing: stands.standing };
+        let Some(ended) = self.while_it_leads(self.run(group, &no_more)).await else { return Ok(()) };
+        match ended {
             Ok(_) => {
                 self.turn(group, Registration::removed).await?;
                 tracing::info!(%group, "registered for notifications no more");
@@ -212,20 +223,22 @@ impl Core {
         tracing::warn!(%group, code, why, pause_s = lack.pause.as_secs(), "{what}");
     }
 
-    /// Changes what is known of it, in the journal first.
+    /// Changes what is known of it, in the journal first. Gives what stands there then, which another instance may
+    /// have written.
     async fn turn(
         &self,
         group: &Group,
         change: impl FnOnce(Registration) -> Registration,
     ) -> Result<Registration, JournalError> {
         let mut state = self.registrations.of(group).lock_owned().await;
-        if self.ports.instances.among().several {
+        let among = self.ports.instances.among();
+        if among.several {
             self.hear_into(&mut state, group).await?;
         }
         let changed = change(state.registration.clone());
-        self.ports.journal.keep_registration(group, &changed).await?;
-        state.put(changed.clone(), &self.vault);
-        Ok(changed)
+        let kept = self.ports.journal.keep_registration(group, &changed, among.term).await?;
+        state.put(kept.clone(), &self.vault);
+        Ok(kept)
     }
 
     /// What would be sent now might never be heard of again. A person who wants no registration

@@ -28,6 +28,8 @@ use crate::web::Rate;
 /// The name by which an adapter knows such an operation.
 const EVENT: &str = "Resync/Account";
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// What a person said to another instance.
+const HEAR_EVERY: Duration = Duration::from_secs(1);
 const LANES_AT_A_TIME: usize = 100;
 
 /// Before PortaBilling is asked again. It is not given up: what could not be read is still to be compared.
@@ -49,8 +51,10 @@ pub async fn keep(core: &Core, rate: Rate, stop: CancellationToken) {
             tracing::error!(%error, "cannot look for a resync");
             None
         });
+        let under_way = under_way.filter(|resync| resync.end.is_none());
+        let id = under_way.as_ref().map(|resync| resync.id.clone());
         let further = async {
-            match under_way.filter(|resync| resync.end.is_none()) {
+            match under_way {
                 Some(resync) => Walk::new(core, pace.as_ref(), resync).walk().await,
                 None => tokio::time::sleep(LOOK_EVERY).await,
             }
@@ -59,6 +63,7 @@ pub async fn keep(core: &Core, rate: Rate, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
             () = core.resyncs.changed.notified() => {}
+            () = core.until_said_elsewhere(id.as_deref()) => {}
             () = further => {}
         }
     }
@@ -273,6 +278,21 @@ impl<'a> Walk<'a> {
 }
 
 impl Core {
+    /// Another instance was told to end it. Where there is none nothing comes of this.
+    async fn until_said_elsewhere(&self, id: Option<&str>) {
+        let (true, Some(id)) = (self.ports.instances.among().several, id) else {
+            return std::future::pending().await;
+        };
+        loop {
+            tokio::time::sleep(HEAR_EVERY).await;
+            match self.ports.journal.resync().await {
+                Ok(Some(resync)) if resync.id == id && resync.end.is_none() => {}
+                Ok(_) => return,
+                Err(error) => tracing::error!(%error, "cannot look for a resync"),
+            }
+        }
+    }
+
     /// Begins a resync for a person.
     pub(super) async fn begin_resync(
         &self,

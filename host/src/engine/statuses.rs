@@ -90,7 +90,9 @@ async fn tell_one(core: &Core, update: &StatusUpdate) -> Result<Option<String>, 
         return journal.status_settled(update, true).await.map(|()| None);
     }
     let (i_account, service, status) = (update.i_account, &update.service, update.said.status);
-    if !core.leads() {
+    let among = core.ports.instances.among();
+    // It may lead once more by now, and another one did in between.
+    if !among.leads() || among.term != update.term {
         return Ok(None);
     }
     let posted = tokio::select! {

@@ -18,12 +18,15 @@ pub struct Among {
     pub live: NonZeroU32,
     /// How long from now on this one surely leads: does what is done once for all. `None`: another one does, or none.
     pub leads_for: Option<Duration>,
+    /// The last one in which this one led, and leads if it does.
+    pub term: u64,
     /// Whether there may be others.
     pub several: bool,
 }
 
 impl Among {
-    pub const ALONE: Self = Self { live: NonZeroU32::MIN, leads_for: Some(Duration::MAX), several: false };
+    pub const ALONE: Self =
+        Self { live: NonZeroU32::MIN, leads_for: Some(Duration::MAX), term: 0, several: false };
 
     pub const fn leads(&self) -> bool {
         self.leads_for.is_some()

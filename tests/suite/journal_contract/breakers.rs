@@ -35,7 +35,7 @@ async fn a_registration_is_as_it_was_last_kept() {
             let journal = backend.open().await;
             assert!(journal.registrations().await.expect("read").is_empty());
             for registration in [&begun, &granted] {
-                journal.keep_registration(&hss(), registration).await.expect("kept");
+                journal.keep_registration(&hss(), registration, FIRST_TERM).await.expect("kept");
             }
         }
         let kept = backend.open().await.registrations().await.expect("read");

@@ -15,10 +15,44 @@ async fn two() -> Option<([Opened; 2], Database, [tempfile::TempDir; 2])> {
 }
 
 async fn open_in(folder: &tempfile::TempDir, database: &Database) -> Opened {
+    opened_in(folder, database).await.expect("the journal opens")
+}
+
+async fn opened_in(folder: &tempfile::TempDir, database: &Database) -> Result<Opened, store::OpenError> {
     let postgres = store::postgres::Settings { several: true, ..database::settings(database) };
     let settings =
         store::Settings { postgres: Some(postgres), ..store::Settings::in_directory(folder.path()) };
-    store::begin(&settings, Arc::new(SystemWorld)).await.expect("the journal opens")
+    store::begin(&settings, Arc::new(SystemWorld)).await
+}
+
+/// How many have the lock, together or alone.
+fn locks(database: &Database) -> String {
+    let of_this = "database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let text = format!("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND {of_this}");
+    database.ask(&text).expect("known")
+}
+
+/// A database that one worked on, and nobody has the lock of.
+async fn left() -> Option<(Database, tempfile::TempDir)> {
+    let database = database::shared()?.database().expect("a database");
+    let folder = harness::folder();
+    let opened = open_in(&folder, &database).await;
+    opened.instances.leave().await;
+    drop(opened);
+    harness::until("it is gone", TERM, async || locks(&database) == "0").await;
+    Some((database, folder))
+}
+
+/// One that works there with all its connections cut, as after a restart of the database.
+fn another_was_seen(database: &Database, seen_at: &str) {
+    let now = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+    database
+        .ask(&format!("INSERT INTO instance VALUES ('another one', {now} + {seen_at})"))
+        .expect("written");
+    let leads = format!(
+        "UPDATE lead SET term = term + 1, instance = 'another one', until = {now} + 10000 + {seen_at}"
+    );
+    database.ask(&leads).expect("written");
 }
 
 /// The one that leads first.
@@ -66,6 +100,79 @@ async fn what_one_told_that_leads_no_more_is_told_once_more_by_the_one_that_does
     }
 }
 
+/// The one that leads is telling it when the late one is heard.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_being_told_when_one_is_heard_that_leads_no_more_is_told_once_more_after_it() {
+    let Some((opened, database, _folders)) = two().await else { return };
+    let [one, other] = led(&opened);
+    accept(one, 1, 189).await;
+    step(one, at(0), |operation| says(operation, "HSS", said(Status::Ok, "done"))).await;
+    for late in ["taken", "not taken"] {
+        let [old] = &one.statuses_due(at(0), 100).await.expect("reads")[..] else { panic!("one is due") };
+        another_leads(&database);
+        let term = database.ask("SELECT term FROM lead").expect("read").parse().expect("a number");
+        let [new] = &other.statuses_due(at(0), 100).await.expect("reads")[..] else { panic!("{late}") };
+        let new = StatusUpdate { term, ..new.clone() };
+        match late {
+            "taken" => one.status_settled(old, true).await.expect("written"),
+            _ => one.status_later(old, at(100)).await.expect("written"),
+        }
+        other.status_settled(&new, true).await.expect("written");
+        let due = other.statuses_due(at(0), 100).await.expect("reads");
+        assert_eq!(due.iter().map(|it| &it.told).collect::<Vec<_>>(), [&None], "{late}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_finds_no_lock_does_not_lead_at_once_nor_forget_words_if_another_one_may_be_there() {
+    let Some((database, folder)) = left().await else { return };
+    let word = "INSERT INTO status_part (i_account, service, grp, word, said, at) VALUES (1, 'S', 'OMS', 'OK', '', 0)";
+    database.ask(word).expect("written");
+    for (seen_at, leads, live, forgotten) in
+        [(Some("0"), false, 2, 0), (Some("(-3600000)"), true, 1, 0), (None, true, 1, 1)]
+    {
+        database.ask("DELETE FROM instance").expect("written");
+        if let Some(seen_at) = seen_at {
+            another_was_seen(&database, seen_at);
+        }
+        let opened = open_in(&folder, &database).await;
+        let among = opened.instances.among();
+        assert_eq!((among.leads(), among.live.get()), (leads, live), "{seen_at:?}");
+        assert_eq!(opened.journal.hear_only(&[hss()]).await.expect("written"), forgotten, "{seen_at:?}");
+        opened.instances.leave().await;
+        drop(opened);
+        harness::until("it is gone", TERM, async || locks(&database) == "0").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_are_not_changed_under_one_that_has_lost_its_connections_and_may_take_the_lock_again() {
+    let Some((database, folder)) = left().await else { return };
+    another_was_seen(&database, "0");
+    database.ask("UPDATE meta SET value = '10' WHERE name = 'version'").expect("written");
+    let begins = opened_in(&folder, &database);
+    let says_that_it_is_there = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(locks(&database), "0", "nobody keeps the lock from it");
+        database.ask("UPDATE instance SET seen_at = seen_at + 3600000").expect("written");
+    };
+    let (opened, ()) = tokio::join!(begins, says_that_it_is_there);
+    let Err(refused) = opened else { panic!("another one works on it") };
+    assert!(refused.to_string().contains("stop them all"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_has_its_lock_again_ends_if_the_tables_were_changed_meanwhile() {
+    let Some((opened, database, _folders)) = two().await else { return };
+    database.cut().expect("cut");
+    database.ask("SELECT count(*) FROM instance").expect("it is there");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(!opened.iter().any(|it| it.failed.is_cancelled()), "nothing was changed");
+    database.ask("UPDATE meta SET value = '99' WHERE name = 'version'").expect("written");
+    database.cut().expect("cut");
+    harness::until("both end", TERM, async || opened.iter().all(|it| it.failed.is_cancelled())).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_registration_the_word_of_the_one_that_leads_counts_and_of_persons_the_later_one() {
     let Some((opened, database, _folders)) = two().await else { return };
@@ -75,15 +182,23 @@ async fn of_a_registration_the_word_of_the_one_that_leads_counts_and_of_persons_
         let standing = Standing { value: json("{}"), life: None };
         Registration::default().begun(Token(token.to_owned()), with()).granted(standing, at(0))
     };
-    one.keep_registration(&hss(), &granted("a")).await.expect("kept");
+    let term = opened[0].instances.among().term;
+    let leader = database.ask("SELECT instance FROM lead").expect("read");
+    one.keep_registration(&hss(), &granted("a"), term).await.expect("kept");
     // A person says so to the other one, which knows nothing of it yet.
-    other.keep_registration(&hss(), &Registration::default().turned(true)).await.expect("kept");
+    other.keep_registration(&hss(), &Registration::default().turned(true), 0).await.expect("kept");
     let kept = || async { one.registrations().await.expect("reads").remove(&hss()).expect("one") };
     let ended = kept().await;
     assert!(ended.off && ended.takes("a", at(0)));
     another_leads(&database);
-    one.keep_registration(&hss(), &granted("b")).await.expect("it is heard, and counts no more");
-    assert_eq!(kept().await, ended);
+    let late = async || one.keep_registration(&hss(), &granted("b"), term).await.expect("it is heard");
+    assert_eq!((late().await, kept().await), (ended.clone(), ended.clone()), "it counts no more");
+    let leads_again = format!("UPDATE lead SET term = term + 1, instance = '{leader}', until = 0");
+    database.ask(&leads_again).expect("written");
+    harness::until("it knows", TERM, async || opened[0].instances.among().term == term + 2).await;
+    assert_eq!(late().await, ended, "what it has read in another term does not count either");
+    one.keep_registration(&hss(), &granted("c"), term + 2).await.expect("kept");
+    assert!(kept().await.takes("c", at(0)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,10 +228,16 @@ async fn what_the_next_process_of_one_finds_is_its_own_alone() {
     // It dies, and another process begins in its directory.
     let [dies, lives] = opened;
     drop(dies);
-    harness::until("it is gone", TERM, async || {
-        database.ask("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())").expect("known") == "1"
-    })
-    .await;
+    harness::until("it is gone", TERM, async || locks(&database) == "1").await;
+    // In a copy of its directory nobody knows that.
+    let copy = harness::folder();
+    let names = |folder: &tempfile::TempDir| folder.path().join("journal.owners");
+    std::fs::copy(names(&folders[0]), names(&copy)).expect("copied");
+    let another = open_in(&copy, &database).await;
+    assert!(!another.instances.among().leads());
+    let leased = another.journal.lease(claim("another", SystemWorld.now())).await.expect("leases");
+    assert!(leased.lanes.is_empty(), "{:?}", leased.lanes);
+    drop(another);
     let next = open_in(&folders[0], &database).await;
     assert!(next.instances.among().leads(), "what it led it leads at once");
     let again = next.journal.lease(claim("next", SystemWorld.now())).await.expect("leases");

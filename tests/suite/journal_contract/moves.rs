@@ -100,7 +100,7 @@ async fn all_of_a_journal_goes_along_to_the_other_engine_and_back() {
     let back = open(&back).expect("the journal opens");
     for journal in [&*there, &back] {
         assert_eq!(read(journal).await, before);
-        assert_eq!(journal.alive(at(9)).await.expect("told"), Some(at(5)));
+        assert_eq!(journal.last_alive().await.expect("told"), Some(at(5)));
         assert_eq!(journal.resync().await.expect("read").map(|it| it.id), Some("r-1".to_owned()));
         assert_eq!(journal.fan_outs_due(at(1), 10).await.expect("read").len(), 1);
         finds(journal, 1, "o-2").await;

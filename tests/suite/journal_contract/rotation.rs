@@ -33,7 +33,7 @@ pub(super) async fn fill(journal: &dyn Journal) {
     journal.keep_reply("n-signed", &Response::ACCEPTED).await.expect("stored");
     journal.keep_breaker(&hss(), &Breaker::default()).await.expect("stored");
     let registration = Registration::default().begun(Token("a".to_owned()), Digest::of(b"system"));
-    journal.keep_registration(&hss(), &registration).await.expect("stored");
+    journal.keep_registration(&hss(), &registration, FIRST_TERM).await.expect("stored");
     let update = journal.statuses_due(at(0), 10).await.expect("reads").remove(0);
     journal.status_settled(&update, true).await.expect("stored");
 }

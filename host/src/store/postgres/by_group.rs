@@ -29,16 +29,18 @@ impl PostgresJournal {
         rows.iter().map(opened).collect()
     }
 
+    /// What was made of it as it was read under that term. Gives what is kept.
     pub(super) async fn keep_of_group<T>(
         &self,
         of: OfGroups,
         group: &Group,
         value: &T,
-    ) -> Result<(), JournalError>
+        term: u64,
+    ) -> Result<T, JournalError>
     where
         T: Beside + Clone + Serialize + DeserializeOwned + Send + Sync,
     {
-        let (place, term) = (&of.place(group), self.instance.term());
+        let place = &of.place(group);
         let select = &format!("SELECT state FROM {} WHERE grp = $1", of.table());
         let upsert = &format!(
             "INSERT INTO {} (grp, state) VALUES ($1, $2) ON CONFLICT (grp) DO UPDATE SET state = excluded.state",
@@ -53,7 +55,7 @@ impl PostgresJournal {
                 None => value.clone(),
             };
             let state = self.seal.pack(place, &value)?;
-            on.execute(upsert, &[&group.0, &state]).await.map(drop)
+            on.execute(upsert, &[&group.0, &state]).await.map(|_| value)
         };
         self.database.write(Patience::Some, keep).await
     }

@@ -2,7 +2,7 @@
 //! way, or while PostgreSQL is away.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{
@@ -59,6 +59,8 @@ pub struct Database {
     world: Arc<dyn World>,
     /// What the database's clock is ahead of ours, in milliseconds.
     ahead: AtomicI64,
+    /// How many transactions it has begun for us.
+    answered: AtomicU64,
     failed: CancellationToken,
 }
 
@@ -92,12 +94,23 @@ impl Database {
             .post_create(Hook::async_fn(|client, _| Box::pin(prepare(client))))
             .build()
             .map_err(|error| error.to_string())?;
-        Ok(Self { pool, world, ahead: AtomicI64::new(0), failed: CancellationToken::new() })
+        Ok(Self {
+            pool,
+            world,
+            ahead: AtomicI64::new(0),
+            answered: AtomicU64::new(0),
+            failed: CancellationToken::new(),
+        })
     }
 
     /// Cancelled when nobody can say any more whether something was committed, or somebody else has the database.
     pub fn failed(&self) -> &CancellationToken {
         &self.failed
+    }
+
+    /// It grows as long as it can be reached by anybody here.
+    pub fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
     }
 
     pub async fn connection(&self) -> Result<Connection, Failure> {
@@ -142,6 +155,7 @@ impl Database {
     {
         let on = self.connection().await?;
         let began = on.begin(NAMED).await?;
+        self.answered.fetch_add(1, Ordering::Relaxed);
         self.set_clock(began.get(1));
         match work(on.clone()).await {
             Ok(value) => self.commit(on, began.get(0), began.get(2)).await.map(|()| value),

@@ -3,7 +3,7 @@
 //! whose database was restarted keeps the lead.
 
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,8 @@ pub struct Instance {
     /// The last one in which it led; 0: it never has.
     term: AtomicI64,
     others: AtomicU32,
+    /// When it began nobody else was there, as far as anybody knows.
+    began_alone: AtomicBool,
     /// Cancelled when it works no more.
     leaves: CancellationToken,
     /// Cancelled when everybody knows.
@@ -48,8 +50,17 @@ pub enum Gone<'a> {
     Nobody,
     /// Those that were this one's former selves.
     These(&'a [String]),
-    /// The database is locked for this one.
+    /// The database is locked for this one, which works with nobody.
     AllOthers,
+}
+
+/// When anybody else was there last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    Never,
+    /// He may be gone, or the database was away for all.
+    Once,
+    InTerm,
 }
 
 impl Instance {
@@ -61,6 +72,7 @@ impl Instance {
             led: Mutex::default(),
             term: AtomicI64::new(0),
             others: AtomicU32::new(0),
+            began_alone: AtomicBool::new(false),
             leaves: CancellationToken::new(),
             gone: CancellationToken::new(),
         })
@@ -74,6 +86,14 @@ impl Instance {
         self.term.load(Ordering::Relaxed).cast_unsigned()
     }
 
+    pub fn begins(&self, alone: bool) {
+        self.began_alone.store(alone, Ordering::Relaxed);
+    }
+
+    pub fn began_alone(&self) -> bool {
+        self.began_alone.load(Ordering::Relaxed)
+    }
+
     pub fn among(&self) -> Among {
         let live = NonZeroU32::MIN.saturating_add(self.others.load(Ordering::Relaxed));
         let led = *self.led.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,7 +101,7 @@ impl Instance {
             let ago = led.steady.elapsed().max(self.world.now().since(led.wall));
             (TERM - MARGIN).checked_sub(ago).filter(|left| !left.is_zero())
         });
-        Among { live, leads_for, several: self.several }
+        Among { live, leads_for, term: self.term(), several: self.several }
     }
 
     /// Says that it is there, and takes the lead, or keeps it, if it can.
@@ -153,6 +173,20 @@ const BEAT: &str = "
 const LEAVE: &str = "
     WITH left_by AS (DELETE FROM instance WHERE id = $1)
     UPDATE lead SET until = 0 WHERE instance = $1";
+
+/// Of all but those.
+pub async fn others(on: &Connection, former: &[String]) -> Result<Seen, Failure> {
+    if !on.one("SELECT to_regclass('instance') IS NOT NULL", &[]).await?.get::<_, bool>(0) {
+        return Ok(Seen::Never);
+    }
+    let text = "SELECT bool_or(seen_at >= (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $1)
+                FROM instance WHERE id <> ALL ($2)";
+    Ok(match on.one(text, &[&millis(TERM), &former]).await?.get(0) {
+        None => Seen::Never,
+        Some(false) => Seen::Once,
+        Some(true) => Seen::InTerm,
+    })
+}
 
 /// Whether what was begun under that term still counts. Nobody else leads before this transaction has ended.
 pub async fn leads(on: &Connection, term: u64) -> Result<bool, Failure> {

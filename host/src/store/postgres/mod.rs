@@ -83,15 +83,15 @@ impl PostgresJournal {
         let (database, seal) = settings.database(Arc::clone(&world))?;
         let database = Arc::new(database);
         schema::check(&database, &settings.name, &seal).await?;
-        // Before anything is changed: a newer one that stands by must not change what an older one works on.
-        let held = sole::take(&database, settings).await?;
-        let seal = schema::open(&database, &settings.name, &seal).await?;
         let file = |name: &str| directory.join(name);
-        let marks = Marks::open(&file("journal.asked"))
-            .map_err(|source| Refusal::File { path: file("journal.asked"), source })?;
         let unwritten = |source| Refusal::File { path: file("journal.owners"), source };
         let (owners, gone) = Owners::open(&file("journal.owners")).map_err(unwritten)?;
         let gone = &gone;
+        // Before anything is changed: a newer one that stands by must not change what an older one works on.
+        let held = sole::take(&database, settings, gone).await?;
+        let seal = schema::open(&database, &settings.name, &seal).await?;
+        let marks = Marks::open(&file("journal.asked"))
+            .map_err(|source| Refusal::File { path: file("journal.asked"), source })?;
         let begin = |on: Connection| async move {
             // Whoever held a lane from here is no more: the directory is locked for this process. Of anybody else
             // nobody knows, and his leases run out.
@@ -289,12 +289,14 @@ impl Journal for PostgresJournal {
     }
 
     async fn statuses_due(&self, now: Timestamp, most: usize) -> Result<Vec<StatusUpdate>, JournalError> {
+        // Before them: what another one told meanwhile is not this term's.
+        let term = self.instance.term();
         let stored = self.database.read(|on| async move { statuses::due(&on, now, most).await }).await?;
         let mut due = Vec::with_capacity(stored.len());
         for row in stored {
             let (i_account, service) = row.place();
             match row.read(&self.seal) {
-                Ok(update) => due.push(StatusUpdate { term: self.instance.term(), ..update }),
+                Ok(update) => due.push(StatusUpdate { term, ..update }),
                 Err(error) => {
                     tracing::error!(i_account, service, %error, "a status is set aside");
                     let service = &service;
@@ -319,7 +321,7 @@ impl Journal for PostgresJournal {
     }
 
     async fn keep_breaker(&self, group: &Group, breaker: &Breaker) -> Result<(), JournalError> {
-        self.keep_of_group(OfGroups::Breaker, group, breaker).await
+        self.keep_of_group(OfGroups::Breaker, group, breaker, self.instance.term()).await.map(drop)
     }
 
     async fn registrations(&self) -> Result<BTreeMap<Group, Registration>, JournalError> {
@@ -330,20 +332,26 @@ impl Journal for PostgresJournal {
         &self,
         group: &Group,
         registration: &Registration,
-    ) -> Result<(), JournalError> {
-        self.keep_of_group(OfGroups::Registration, group, registration).await
+        term: u64,
+    ) -> Result<Registration, JournalError> {
+        self.keep_of_group(OfGroups::Registration, group, registration, term).await
     }
 
-    async fn alive(&self, now: Timestamp) -> Result<Option<Timestamp>, JournalError> {
+    async fn last_alive(&self) -> Result<Option<Timestamp>, JournalError> {
+        self.database.read(|on| async move { alive::last(&on).await }).await
+    }
+
+    async fn alive(&self, now: Timestamp) -> Result<(), JournalError> {
         self.patiently(|on| async move { alive::tell(&on, now).await }).await
     }
 
     async fn hear_only(&self, groups: &[Group]) -> Result<usize, JournalError> {
         // Another one may have groups that are not known here, or not any more.
-        if self.instance.among().live.get() > 1 {
+        if !self.instance.began_alone() {
             return Ok(0);
         }
-        self.patiently(|on| async move { statuses::forget_others(&on, groups).await }).await
+        let this = self.instance.id();
+        self.patiently(|on| async move { statuses::forget_others(&on, groups, this).await }).await
     }
 
     async fn take(&self, id: &OperationId, claim: Claim) -> Result<Option<(Lease, Held)>, JournalError> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Failure, Passes};
 use super::database::Database;
-use super::instances::{EVERY, Gone, Instance};
+use super::instances::{self, EVERY, Gone, Instance, Seen};
 use super::refusal::Refusal;
 use super::schema::{self, refused};
 use super::settings::Settings;
@@ -19,6 +19,7 @@ const NOTICED_WITHIN: Duration = Duration::from_secs(15);
 
 const ALONE: &str = "SELECT pg_try_advisory_lock(hashtextextended('punchdown: sole', 0))";
 const WITH_OTHERS: &str = "SELECT pg_try_advisory_lock_shared(hashtextextended('punchdown: sole', 0))";
+const LET_GO: &str = "SELECT pg_advisory_unlock(hashtextextended('punchdown: sole', 0))";
 /// Others of the same kind may come.
 const NO_LONGER_ALONE: &str = "SELECT pg_try_advisory_lock_shared(hashtextextended('punchdown: sole', 0))
                                       AND pg_advisory_unlock(hashtextextended('punchdown: sole', 0))";
@@ -26,12 +27,12 @@ const NO_LONGER_ALONE: &str = "SELECT pg_try_advisory_lock_shared(hashtextextend
 /// The lock, and the connection that has it.
 pub struct Held {
     pub on: Connection,
-    /// Nobody else works on the database.
+    /// Nobody else has it.
     pub alone: bool,
 }
 
-/// Takes the lock. Who stands by waits for it without end.
-pub async fn take(database: &Database, settings: &Settings) -> Result<Held, Refusal> {
+/// Takes the lock. Who stands by waits for it without end. `former`: those that this one was before.
+pub async fn take(database: &Database, settings: &Settings, former: &[String]) -> Result<Held, Refusal> {
     let Settings { name: server, stands_by, several, .. } = settings;
     let began = Instant::now();
     let mut waited = false;
@@ -56,17 +57,39 @@ pub async fn take(database: &Database, settings: &Settings) -> Result<Held, Refu
         // Its connection may have been cut, and it has not noticed.
         tokio::time::sleep(NOTICED_WITHIN).await;
     }
-    if !held.alone {
-        // Those who work on it could not read what this one would make of it.
-        let found = schema::version(&held.on).await.map_err(|failure| refused(server, &failure))?;
-        if found != schema::VERSION {
-            return Err(Refusal::Older { server: server.to_owned(), found, known: schema::VERSION });
-        }
-    }
-    Ok(held)
+    if *several { fit_for(database, held, server, former).await } else { Ok(held) }
 }
 
-/// Who may work with others takes it for himself first, if he can: nobody is there whom a step of the tables would harm.
+/// Those who work on it could not read what this one would make of it. The lock says nothing of whoever has lost his
+/// connections: he has it again within seconds, if nobody keeps it from him.
+async fn fit_for(database: &Database, held: Held, server: &str, former: &[String]) -> Result<Held, Refusal> {
+    let failed = |failure: Failure| refused(server, &failure);
+    let found = schema::version(&held.on).await.map_err(failed)?;
+    if found == schema::VERSION || (held.alone && found == 0) {
+        return Ok(held);
+    }
+    let older = || Refusal::Older { server: server.to_owned(), found, known: schema::VERSION };
+    if !held.alone {
+        return Err(older());
+    }
+    if instances::others(&held.on, former).await.map_err(failed)? == Seen::Never {
+        return Ok(held);
+    }
+    tracing::warn!(
+        server,
+        "others worked on the journal; before its tables are changed they may say that they do"
+    );
+    said(&held.on, LET_GO).await.map_err(failed)?;
+    drop(held);
+    tokio::time::sleep(NOTICED_WITHIN).await;
+    let held = taken(database, false).await.map_err(failed)?.ok_or_else(older)?;
+    match instances::others(&held.on, former).await.map_err(failed)? {
+        Seen::InTerm => Err(older()),
+        Seen::Never | Seen::Once => Ok(held),
+    }
+}
+
+/// Who may work with others takes it for himself first, if he can: nobody begins beside him then.
 async fn taken(database: &Database, several: bool) -> Result<Option<Held>, Failure> {
     let on = database.connection().await?;
     if said(&on, ALONE).await? {
@@ -88,8 +111,14 @@ pub async fn keep(
     former: &[String],
 ) -> Result<(), Failure> {
     let Held { on, alone } = held;
-    instance.beat(&on, if alone { Gone::AllOthers } else { Gone::These(former) }).await?;
     let several = instance.among().several;
+    // Of several the lock is no proof that they are gone.
+    let (gone, others) = match several {
+        true => (Gone::These(former), instances::others(&on, former).await?),
+        false => (Gone::AllOthers, Seen::Never),
+    };
+    instance.begins(alone && others == Seen::Never);
+    instance.beat(&on, gone).await?;
     if several && alone {
         said(&on, NO_LONGER_ALONE).await?;
     }
@@ -101,7 +130,7 @@ pub async fn keep(
 /// then ends: two of them are one too many.
 async fn hold(database: Weak<Database>, on: Connection, instance: Arc<Instance>) {
     let mut held = Some(on);
-    let mut lost_to_another: Option<Instant> = None;
+    let mut lost = Lost::default();
     loop {
         tokio::select! {
             () = instance.leaving() => return instance.left(held.as_ref()).await,
@@ -116,26 +145,95 @@ async fn hold(database: Weak<Database>, on: Connection, instance: Arc<Instance>)
                     tracing::warn!(error = %failure, "this instance could not say that it is there");
                     continue;
                 }
-                Err(_) => {}
+                Err(_) => lost = Lost { answered: database.answered(), since: None },
             }
         }
         held = None;
-        let Ok(on) = database.connection().await else { continue };
-        let how = if instance.among().several { WITH_OTHERS } else { ALONE };
-        match said(&on, how).await {
-            Ok(true) => {
-                // Not at the next turn: by then it might not lead any more.
-                let _ = instance.beat(&on, Gone::Nobody).await;
-                (held, lost_to_another) = (Some(on), None);
-            }
+        match again(&database, &instance).await {
+            Ok(Again::Had(on)) => held = Some(on),
             // It may be our own connection, of which PostgreSQL has not heard yet that it is gone.
-            Ok(false) if lost_to_another.get_or_insert_with(Instant::now).elapsed() < WAIT_MAX => {}
-            Ok(false) => {
-                tracing::error!("another Punchdown has taken the journal's database");
-                database.failed().cancel();
-                return;
+            Ok(Again::AnothersNow) => {
+                if lost.since.get_or_insert_with(Instant::now).elapsed() >= WAIT_MAX {
+                    tracing::error!("another Punchdown has taken the journal's database");
+                    return database.failed().cancel();
+                }
+            }
+            Ok(Again::Changed(found)) => {
+                tracing::error!(
+                    found,
+                    known = schema::VERSION,
+                    "another Punchdown has changed the journal's tables"
+                );
+                return database.failed().cancel();
+            }
+            Err(error) if lost.while_others_are_answered(database.answered()) => {
+                tracing::error!(%error, "this instance has not had its lock for too long, and others may");
+                return database.failed().cancel();
             }
             Err(_) => {}
         }
+    }
+}
+
+/// Since when it is without its lock, while the database can be reached.
+#[derive(Default)]
+struct Lost {
+    since: Option<Instant>,
+    answered: u64,
+}
+
+impl Lost {
+    /// Whether there was no connection for it for too long, and some for what works here. A database that is away
+    /// keeps the lock from everybody.
+    fn while_others_are_answered(&mut self, answered: u64) -> bool {
+        let are_answered = answered != std::mem::replace(&mut self.answered, answered);
+        if !are_answered {
+            self.since = None;
+            return false;
+        }
+        self.since.get_or_insert_with(Instant::now).elapsed() >= WAIT_MAX
+    }
+}
+
+/// What came of taking it once more.
+enum Again {
+    Had(Connection),
+    AnothersNow,
+    /// Its tables are of that version.
+    Changed(i64),
+}
+
+async fn again(database: &Database, instance: &Instance) -> Result<Again, Failure> {
+    let on = database.connection().await?;
+    let how = if instance.among().several { WITH_OTHERS } else { ALONE };
+    if !said(&on, how).await? {
+        return Ok(Again::AnothersNow);
+    }
+    // Whoever had it meanwhile took this one for gone.
+    let found = schema::version(&on).await?;
+    if found != schema::VERSION {
+        return Ok(Again::Changed(found));
+    }
+    // Not at the next turn: by then it might not lead any more.
+    let _ = instance.beat(&on, Gone::Nobody).await;
+    Ok(Again::Had(on))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_no_lock_while_others_here_are_answered_ends_and_waits_for_a_database_that_is_away() {
+        let mut lost = Lost { since: None, answered: 1 };
+        let long_ago =
+            |lost: &mut Lost| lost.since = lost.since.and_then(|since| since.checked_sub(WAIT_MAX));
+        assert!(!lost.while_others_are_answered(2), "it may have it at the next turn");
+        long_ago(&mut lost);
+        assert!(!lost.while_others_are_answered(2), "the database is away");
+        assert!(!lost.while_others_are_answered(3), "it is back");
+        assert!(!lost.while_others_are_answered(4));
+        long_ago(&mut lost);
+        assert!(lost.while_others_are_answered(5));
     }
 }

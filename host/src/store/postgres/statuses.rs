@@ -46,10 +46,12 @@ pub async fn put(
     .map(drop)
 }
 
-/// Groups that are no more have no word in anything.
-pub async fn forget_others(on: &Connection, known: &[Group]) -> Result<usize, Failure> {
+/// Groups that are no more have no word in anything. Where another one began meanwhile, it may know them.
+pub async fn forget_others(on: &Connection, known: &[Group], this: &str) -> Result<usize, Failure> {
     let known: Vec<&str> = known.iter().map(|group| group.0.as_str()).collect();
-    let forgotten = on.execute("DELETE FROM status_part WHERE grp <> ALL($1)", &[&known]).await?;
+    let text = "DELETE FROM status_part
+                WHERE grp <> ALL($1) AND NOT EXISTS (SELECT 1 FROM instance WHERE id <> $2)";
+    let forgotten = on.execute(text, &[&known, &this]).await?;
     Ok(usize::try_from(forgotten).unwrap_or(usize::MAX))
 }
 
@@ -109,6 +111,8 @@ pub async fn later(on: &Connection, update: &StatusUpdate, at: Timestamp) -> Res
 
 /// Somebody told it who leads no more: it may have come after a newer word, so the newest is told once more.
 async fn tell_again(on: &Connection, update: &StatusUpdate) -> Result<(), Failure> {
-    let text = "UPDATE status SET due = COALESCE(due, $3), told = NULL WHERE i_account = $1 AND service = $2";
+    // By another version: whoever is telling it now must not settle what came to stand after him.
+    let text = "UPDATE status SET version = version + 1, due = COALESCE(due, $3), told = NULL
+                WHERE i_account = $1 AND service = $2";
     on.execute(text, &[&update.i_account.0.cast_signed(), &update.service.0, &0_i64]).await.map(drop)
 }

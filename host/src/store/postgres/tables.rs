@@ -43,7 +43,7 @@ impl Settings {
         schema::check(&database, &self.name, &seal).await?;
         // Whoever works with others is another one, too.
         let settings = Self { stands_by: false, several: false, ..self.clone() };
-        let held = sole::take(&database, &settings).await?;
+        let held = sole::take(&database, &settings, &[]).await?;
         let alone = Alone { database, seal, server: self.name.clone(), held };
         alone.all_are_silent().await?;
         Ok(alone)

@@ -6,17 +6,20 @@ use super::sql;
 use crate::domain::Timestamp;
 use crate::ports::JournalError;
 
-/// Says that one runs now, and when one did before.
-pub fn tell(connection: &Connection, now: Timestamp) -> Result<Option<Timestamp>, JournalError> {
+pub fn last(connection: &Connection) -> Result<Option<Timestamp>, JournalError> {
     let last = connection
         .prepare_cached("SELECT value FROM meta WHERE name = 'alive'")
         .and_then(|mut select| select.query_row([], |row| row.get::<_, String>(0)).optional())
         .map_err(sql)?;
+    Ok(last.and_then(|millis| millis.parse().ok()).map(Timestamp::from_millis))
+}
+
+pub fn tell(connection: &Connection, now: Timestamp) -> Result<(), JournalError> {
     connection
         .prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES ('alive', ?1)")
         .and_then(|mut insert| insert.execute([now.millis().to_string()]))
-        .map_err(sql)?;
-    Ok(last.and_then(|millis| millis.parse().ok()).map(Timestamp::from_millis))
+        .map(drop)
+        .map_err(sql)
 }
 
 /// Writes a page, which is written only if it becomes another one.

@@ -326,11 +326,17 @@ impl Journal for SqliteJournal {
         &self,
         group: &Group,
         registration: &Registration,
-    ) -> Result<(), JournalError> {
-        self.keep_of_group(OfGroups::Registration, group, registration).await
+        _: u64,
+    ) -> Result<Registration, JournalError> {
+        self.keep_of_group(OfGroups::Registration, group, registration).await?;
+        Ok(registration.clone())
     }
 
-    async fn alive(&self, now: Timestamp) -> Result<Option<Timestamp>, JournalError> {
+    async fn last_alive(&self) -> Result<Option<Timestamp>, JournalError> {
+        self.read(&self.reader, alive::last).await
+    }
+
+    async fn alive(&self, now: Timestamp) -> Result<(), JournalError> {
         self.writer.write_patiently(0, move |connection| alive::tell(connection, now)).await
     }
 

@@ -253,16 +253,25 @@ impl Journal for Hand {
         &self,
         group: &Group,
         registration: &Registration,
-    ) -> Result<(), JournalError> {
+        _: u64,
+    ) -> Result<Registration, JournalError> {
         self.call("keep registration", |tables, _| {
             tables.registrations.insert(group.clone(), registration.clone());
-            Ok(())
+            Ok(registration.clone())
         })
         .await
     }
 
-    async fn alive(&self, now: Timestamp) -> Result<Option<Timestamp>, JournalError> {
-        self.call("alive", |tables, _| Ok(tables.alive.replace(now))).await
+    async fn last_alive(&self) -> Result<Option<Timestamp>, JournalError> {
+        self.look("last alive", |tables| tables.alive).await
+    }
+
+    async fn alive(&self, now: Timestamp) -> Result<(), JournalError> {
+        self.call("alive", |tables, _| {
+            tables.alive = Some(now);
+            Ok(())
+        })
+        .await
     }
 
     async fn hear_only(&self, groups: &[Group]) -> Result<usize, JournalError> {

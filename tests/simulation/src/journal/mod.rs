@@ -159,13 +159,19 @@ impl Journal for MemoryJournal {
         &self,
         group: &Group,
         registration: &Registration,
-    ) -> Result<(), JournalError> {
+        _: u64,
+    ) -> Result<Registration, JournalError> {
         self.tables().registrations.insert(group.clone(), registration.clone());
-        Ok(())
+        Ok(registration.clone())
     }
 
-    async fn alive(&self, now: Timestamp) -> Result<Option<Timestamp>, JournalError> {
-        Ok(self.tables().alive.replace(now))
+    async fn last_alive(&self) -> Result<Option<Timestamp>, JournalError> {
+        Ok(self.tables().alive)
+    }
+
+    async fn alive(&self, now: Timestamp) -> Result<(), JournalError> {
+        self.tables().alive = Some(now);
+        Ok(())
     }
 
     async fn hear_only(&self, groups: &[Group]) -> Result<usize, JournalError> {
