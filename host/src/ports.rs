@@ -29,7 +29,7 @@ use crate::domain::{
 use crate::secret::Secret;
 
 pub use errand::{Register, Run, SessionValues};
-pub use instances::{Alone, Among, Instances, LogInRefused, Shared};
+pub use instances::{Alone, Among, Instances, LogInRefused, Shared, part_of};
 pub use journal::{
     Acceptance, Audit, AuditsSought, Claim, DeadLetter, Delivered, Held, JournalError, Kept, Lease, Leased,
     Line, Overview, Purge, Purgeable, Purged, Sought, StatusUpdate, Told, Work,
@@ -42,7 +42,7 @@ pub use marks::Marks;
 pub use question::{Needs, Question};
 pub use reloads::{KeptComponent, KeptOf, NotPinned, Outcome, Pin, Refusal, Reloaded, Reloads, Taken};
 pub use resyncs::{Adopted, Compared, Resyncs};
-pub use settings::{Difference, RunsBy, SecretNamed, ShownSetting, is_within};
+pub use settings::{Difference, RunsBy, SecretNamed, ShownSetting, group_of, is_within};
 pub use suspects::{Mark, Suspects};
 
 pub struct Ports {

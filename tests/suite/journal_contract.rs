@@ -157,6 +157,12 @@ fn at(second: u32) -> Timestamp {
     Timestamp::from_millis(1_769_846_400_000) + Duration::from_secs(second.into())
 }
 
+/// A notification of which nothing but what stands in it says anything.
+fn notice(body: Body) -> Notification {
+    let (method, path) = ("POST".to_owned(), "/".to_owned());
+    Notification { method, path, headers: Vec::new(), body, received_at: at(0) }
+}
+
 fn hss() -> Group {
     Group("hss".to_owned())
 }

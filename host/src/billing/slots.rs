@@ -5,6 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::ports::part_of;
+
 pub struct Slots {
     all: usize,
     free: Semaphore,
@@ -24,7 +26,7 @@ impl Slots {
 
     /// One that is in use is given up at a later turn.
     pub fn share(&self, among: NonZeroU32) {
-        let part = (self.all / usize::try_from(among.get()).unwrap_or(usize::MAX)).max(1);
+        let part = part_of(self.all, among);
         let mut here = self.here.lock().unwrap_or_else(PoisonError::into_inner);
         if part > *here {
             self.free.add_permits(part - *here);

@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::door::{Door, word};
+use crate::ports::group_of;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -62,9 +63,11 @@ pub fn problems(told: &Value, serves: impl Fn(&str) -> bool) -> String {
     for problem in told["problems"].as_array().into_iter().flatten() {
         let [code, message, file, line, key] =
             ["code", "message", "file", "line", "key"].map(|it| word(&problem[it]));
-        let group = key.strip_prefix("groups.").and_then(|rest| rest.split('.').next());
-        let goes_on =
-            if group.is_none_or(&serves) { "what served goes on" } else { "no adapter serves its group" };
+        let goes_on = if group_of(&key).is_none_or(&serves) {
+            "what served goes on"
+        } else {
+            "no adapter serves its group"
+        };
         let _ = writeln!(text, "error[{code}]: {message}\n  --> {file}:{line} {key}\n  = {goes_on}");
     }
     text

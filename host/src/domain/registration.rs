@@ -107,6 +107,12 @@ impl Registration {
         self.making.as_ref().is_some_and(|(at, _)| at == token)
     }
 
+    /// Changed, unless another one is asked for by now.
+    #[must_use]
+    pub fn if_asked_for_at(self, token: &Token, change: impl FnOnce(Self) -> Self) -> Self {
+        if self.is_asked_for_at(token) { change(self) } else { self }
+    }
+
     /// One is asked for at that address. An earlier asking came to nothing.
     #[must_use]
     pub fn begun(self, at: Token, with: Digest) -> Self {

@@ -44,10 +44,8 @@ impl Core {
         if let Err(error) = self.ports.journal.alive(now).await {
             tracing::error!(%error, "cannot write down that the host runs");
         }
-        if among.several
-            && let Err(error) = self.hear_others().await
-        {
-            tracing::error!(%error, "nobody knows what other instances wrote down");
+        if among.several {
+            self.hear_others().await;
         }
     }
 }

@@ -16,9 +16,7 @@ pub async fn hear(core: &Core, stop: CancellationToken) {
         }
         led = leads;
         core.share();
-        if let Err(error) = core.hear_others().await {
-            tracing::error!(%error, "nobody knows what other instances wrote down");
-        }
+        core.hear_others().await;
         stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await;
     }
 }
@@ -31,7 +29,13 @@ impl Core {
         self.ports.outbound.share(live);
     }
 
-    pub(super) async fn hear_others(&self) -> Result<(), JournalError> {
+    pub(super) async fn hear_others(&self) {
+        if let Err(error) = self.heard_of_others().await {
+            tracing::error!(%error, "nobody knows what other instances wrote down");
+        }
+    }
+
+    async fn heard_of_others(&self) -> Result<(), JournalError> {
         for (group, kept) in self.ports.journal.breakers().await? {
             if self.groups.of(&group).is_none() {
                 continue;

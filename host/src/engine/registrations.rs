@@ -154,9 +154,8 @@ impl Core {
             Ok(standing) => {
                 let now = self.ports.world.now();
                 // Another instance may lead by now, and have asked for one of its own.
-                let granted = |registration: Registration| match registration.is_asked_for_at(&token) {
-                    true => registration.granted(standing, now),
-                    false => registration,
+                let granted = |registration: Registration| {
+                    registration.if_asked_for_at(&token, |asked_for| asked_for.granted(standing, now))
                 };
                 let granted = self.turn(group, granted).await?;
                 let renew_at = granted.stands.and_then(|stands| stands.renew_at);
@@ -166,9 +165,8 @@ impl Core {
                 self.hints.lane(group);
             }
             Err(failed) => {
-                let ended = |registration: Registration| match registration.is_asked_for_at(&token) {
-                    true => registration.came_to_nothing(),
-                    false => registration,
+                let ended = |registration: Registration| {
+                    registration.if_asked_for_at(&token, Registration::came_to_nothing)
                 };
                 self.turn(group, ended).await?;
                 self.registration_denied(group, failed, "not registered for notifications").await;

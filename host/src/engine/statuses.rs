@@ -95,12 +95,8 @@ async fn tell_one(core: &Core, update: &StatusUpdate) -> Result<Option<String>, 
     if !among.leads() || among.term != update.term {
         return Ok(None);
     }
-    let posted = tokio::select! {
-        biased;
-        () = core.until_it_leads_no_more() => Err(StatusError::Later("this instance leads no more".to_owned())),
-        posted = core.ports.status_api.post(update) => posted,
-    };
-    match posted {
+    let posted = core.while_it_leads(core.ports.status_api.post(update)).await;
+    match posted.unwrap_or_else(|| Err(StatusError::Later("this instance leads no more".to_owned()))) {
         Ok(()) => {
             core.metrics.status_post(status, "taken");
             tracing::info!(%i_account, %service, status = status.word(), "status told");

@@ -39,9 +39,13 @@ impl Among {
 
     /// This one's part of what all of them may do at a time.
     pub fn part_of(&self, all: usize) -> usize {
-        let live = usize::try_from(self.live.get()).unwrap_or(usize::MAX);
-        (all / live).max(1)
+        part_of(all, self.live)
     }
+}
+
+/// One instance's part of what so many together may do at a time.
+pub fn part_of(all: usize, among: NonZeroU32) -> usize {
+    (all / usize::try_from(among.get()).unwrap_or(usize::MAX)).max(1)
 }
 
 /// That PortaBilling refuses a user, as it told one of them.

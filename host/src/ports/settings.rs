@@ -9,6 +9,11 @@ pub fn is_within(key: &str, setting: &str) -> bool {
     key.strip_prefix(setting).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
+/// The group in whose section a key stands.
+pub fn group_of(key: &str) -> Option<&str> {
+    key.strip_prefix("groups.")?.split('.').next()
+}
+
 /// By what a host runs, and how that differs from what lies on disk. No secret is in it.
 #[derive(Clone, Debug)]
 pub struct RunsBy {

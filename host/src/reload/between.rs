@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::config::{self, InEffect};
 use crate::domain::Group;
+use crate::ports::group_of;
 
 /// What says of an event's name what it means: a part of every group.
 pub const KINDS: [&str; 3] = ["events.aliases", "events.closing", "events.never-collapse"];
@@ -94,11 +95,6 @@ impl Between {
         let judged_by = self.differing().find(|key| is_one_of(key, &DOORS))?;
         has_another_door.then_some(judged_by)
     }
-}
-
-/// The group in whose section a key stands.
-pub fn group_of(key: &str) -> Option<&str> {
-    key.strip_prefix("groups.")?.split('.').next()
 }
 
 /// The query in whose section a key stands.

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::between::{Between, KINDS, group_of, groups_in, is_one_of};
+use super::between::{Between, KINDS, groups_in, is_one_of};
 use super::{Reload, digest_of, is_of_the_whole_file, load, refusal};
 use crate::config::{InEffect, Sight};
 use crate::domain::Group;
-use crate::ports::{Adapters as _, Difference, RunsBy};
+use crate::ports::{Adapters as _, Difference, RunsBy, group_of};
 
 #[derive(Clone)]
 pub struct RunningSettings(InEffect);

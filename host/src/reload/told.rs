@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::between::group_of;
 use super::candidates::Candidates;
 use crate::config::{self, GroupSettings, Problem};
 use crate::domain::Group;
-use crate::ports::{Outcome, Pin, Refusal, Reloaded, Taken};
+use crate::ports::{Outcome, Pin, Refusal, Reloaded, Taken, group_of};
 use crate::wasm::Catalog;
 
 pub fn taken(catalog: &Catalog, outcomes: &BTreeMap<Group, Outcome>) -> Vec<(Group, Taken)> {

@@ -97,10 +97,15 @@ impl Export {
     }
 
     fn line(&mut self, line: &str) -> Result<(), CareError> {
-        self.digest.update(line);
-        self.digest.update("\n");
+        take_in(&mut self.digest, line);
         writeln!(self.file, "{line}").map_err(CareError::write(&self.path))
     }
+}
+
+/// A line, and its end.
+fn take_in(digest: &mut Sha256, line: &str) {
+    digest.update(line);
+    digest.update("\n");
 }
 
 fn written(value: &Value) -> Json {
@@ -160,7 +165,8 @@ impl Import {
                 why: "it does not begin like one".to_owned(),
             });
         };
-        let digest = Sha256::new().chain_update(first).chain_update("\n");
+        let mut digest = Sha256::new();
+        take_in(&mut digest, &first);
         Ok(Self {
             path: path.to_owned(),
             lines,
@@ -228,8 +234,7 @@ impl Import {
         if let Ok(of) = serde_json::from_str::<OfTable<'_>>(line) {
             let table = tables::of_name(of.table);
             self.table = Some(table.ok_or_else(|| self.wrong("it has a table that no journal has"))?);
-            self.digest.update(line);
-            self.digest.update("\n");
+            take_in(&mut self.digest, line);
             return Ok(false);
         }
         let end: End =
@@ -254,8 +259,7 @@ impl Import {
         if let Some((at, came)) = came {
             self.known_once(table, &mut row, at, &came);
         }
-        self.digest.update(line);
-        self.digest.update("\n");
+        take_in(&mut self.digest, line);
         self.counts.add(table, &row);
         Ok(row)
     }

@@ -148,12 +148,7 @@ impl Place<'_> {
             return Ok(());
         }
         let write = CareError::write(&aside);
-        DirBuilder::new().recursive(true).mode(0o700).create(&aside).map_err(&write)?;
-        self.give(&aside)?;
-        if key.exists() && !aside.join(KEY).exists() {
-            copy_key(&key, &aside.join(KEY)).map_err(&write)?;
-            self.give(&aside.join(KEY))?;
-        }
+        self.copy_key_aside(&key, &aside)?;
         for name in stands {
             std::fs::rename(self.directory.join(name), aside.join(name)).map_err(&write)?;
         }
@@ -177,11 +172,19 @@ impl Place<'_> {
         if !key.exists() || aside.join(KEY).exists() || bytes(&key)? == bytes(from)? {
             return Ok(());
         }
-        let write = CareError::write(&aside);
-        DirBuilder::new().recursive(true).mode(0o700).create(&aside).map_err(&write)?;
-        self.give(&aside)?;
-        copy_key(&key, &aside.join(KEY)).map_err(&write)?;
-        self.give(&aside.join(KEY))
+        self.copy_key_aside(&key, &aside)
+    }
+
+    /// Makes the folder, and keeps the key in it, if there is one; what is kept there stays.
+    fn copy_key_aside(&self, key: &Path, aside: &Path) -> Result<(), CareError> {
+        let (write, kept) = (CareError::write(aside), aside.join(KEY));
+        DirBuilder::new().recursive(true).mode(0o700).create(aside).map_err(&write)?;
+        self.give(aside)?;
+        if !key.exists() || kept.exists() {
+            return Ok(());
+        }
+        copy_key(key, &kept).map_err(&write)?;
+        self.give(&kept)
     }
 
     fn name(&self) -> Result<(), CareError> {

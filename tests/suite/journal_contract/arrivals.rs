@@ -13,13 +13,7 @@ use super::*;
 const DAY: u32 = 24 * 3600;
 
 fn delivered(id: &str, sender_id: &str) -> Delivered {
-    let raw = Notification {
-        method: "POST".to_owned(),
-        path: "/".to_owned(),
-        headers: Vec::new(),
-        body: Body::Empty,
-        received_at: at(0),
-    };
+    let raw = notice(Body::Empty);
     Delivered { id: id.to_owned(), group: hss(), sender_id: Some(sender_id.to_owned()), raw }
 }
 

@@ -116,13 +116,7 @@ async fn keys_can_be_read_by_nobody_who_has_the_files_but_not_the_key() {
     for (number, correlation) in
         [Correlation::Key(KI.to_owned()), Correlation::AccountId(account)].into_iter().enumerate()
     {
-        let raw = Notification {
-            method: "POST".to_owned(),
-            path: "/".to_owned(),
-            headers: Vec::new(),
-            body: Body::Empty,
-            received_at: at(0),
-        };
+        let raw = notice(Body::Empty);
         let id = format!("n-{number}");
         keep(&journal, &hss(), &id, raw).await;
         let reply = Response { status: 204, headers: Vec::new(), body: Body::Empty };

@@ -13,13 +13,7 @@ fn strange() -> [String; 5] {
 }
 
 fn raw() -> Notification {
-    Notification {
-        method: "POST".to_owned(),
-        path: "/".to_owned(),
-        headers: Vec::new(),
-        body: Body::Text("\0".to_owned()),
-        received_at: at(0),
-    }
+    notice(Body::Text("\0".to_owned()))
 }
 
 #[tokio::test]

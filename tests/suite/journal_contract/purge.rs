@@ -59,13 +59,7 @@ fn news(key: &str) -> Signal {
 }
 
 fn raw(second: u32) -> Notification {
-    Notification {
-        method: "POST".to_owned(),
-        path: "/".to_owned(),
-        headers: Vec::new(),
-        body: Body::Text("<news/>".to_owned()),
-        received_at: at(second),
-    }
+    Notification { received_at: at(second), ..notice(Body::Text("<news/>".to_owned())) }
 }
 
 #[tokio::test]

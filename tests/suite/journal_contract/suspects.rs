@@ -114,13 +114,7 @@ async fn of_whom_nothing_is_asked_any_more_nothing_is_known_unless_three_process
 #[tokio::test]
 async fn a_pardon_has_notifications_read_again() {
     on_the_disk(async |backend| {
-        let raw = Notification {
-            method: "POST".to_owned(),
-            path: "/".to_owned(),
-            headers: Vec::new(),
-            body: Body::Empty,
-            received_at: at(0),
-        };
+        let raw = notice(Body::Empty);
         let journal = backend.open().await;
         for id in ["n1", "n2"] {
             keep(&*journal, &hss(), id, raw.clone()).await;

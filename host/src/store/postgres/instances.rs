@@ -174,9 +174,24 @@ const LEAVE: &str = "
     WITH left_by AS (DELETE FROM instance WHERE id = $1)
     UPDATE lead SET until = 0 WHERE instance = $1";
 
+/// Whether any has ever been there: their table is made beside the versions.
+async fn is_known(on: &Connection) -> Result<bool, Failure> {
+    Ok(on.one("SELECT to_regclass('instance') IS NOT NULL", &[]).await?.get(0))
+}
+
+/// When somebody last said that it is there, if that is no longer ago.
+pub async fn last_heard(on: &Connection, within: Duration) -> Result<Option<i64>, Failure> {
+    if !is_known(on).await? {
+        return Ok(None);
+    }
+    let text = "SELECT MAX(seen_at) FROM instance
+                WHERE seen_at > (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $1";
+    Ok(on.one(text, &[&millis(within)]).await?.get(0))
+}
+
 /// Of all but those.
 pub async fn others(on: &Connection, former: &[String]) -> Result<Seen, Failure> {
-    if !on.one("SELECT to_regclass('instance') IS NOT NULL", &[]).await?.get::<_, bool>(0) {
+    if !is_known(on).await? {
         return Ok(Seen::Never);
     }
     let text = "SELECT bool_or(seen_at >= (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $1)

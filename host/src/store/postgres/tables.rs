@@ -13,7 +13,7 @@ use super::super::tables::{Counts, Kind, META, Row, TABLES, Table, Value, last_s
 use super::connection::{Connection, Failure};
 use super::database::{Database, Patience};
 use super::refusal::Refusal;
-use super::{Settings, schema, sole};
+use super::{Settings, instances, schema, sole};
 use crate::ports::{JournalError, World};
 
 const ROWS_AT_A_TIME: u32 = 500;
@@ -71,18 +71,11 @@ impl Alone {
     /// Waits for the end of a host that has the lock no more. One that goes on to say that it is there does not end.
     async fn all_are_silent(&self) -> Result<(), Refusal> {
         let failed = |failure: Failure| schema::refused(&self.server, &failure);
-        let on = &self.held.on;
-        // Made beside the versions, and not yet where no host has been.
-        let text = "SELECT to_regclass('instance') IS NOT NULL";
-        if !on.one(text, &[]).await.map_err(failed)?.get::<_, bool>(0) {
-            return Ok(());
-        }
         let began = Instant::now();
         let mut first = None;
         loop {
-            let millis = i64::try_from(SILENT_FOR.as_millis()).unwrap_or(i64::MAX);
-            let row = on.one(HEARD_OF, &[&millis]).await.map_err(failed)?;
-            let Some(heard) = row.get::<_, Option<i64>>(0) else { return Ok(()) };
+            let heard = instances::last_heard(&self.held.on, SILENT_FOR).await.map_err(failed)?;
+            let Some(heard) = heard else { return Ok(()) };
             if *first.get_or_insert(heard) != heard || began.elapsed() > SILENT_FOR + PAUSE {
                 return Err(Refusal::Taken { server: self.server.clone() });
             }
@@ -154,10 +147,6 @@ impl From<Refusal> for CareError {
         Self::Journal(refusal.into())
     }
 }
-
-/// When somebody last said that he is there, if that is not long ago.
-const HEARD_OF: &str = "
-    SELECT MAX(seen_at) FROM instance WHERE seen_at > (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $1";
 
 async fn holds_anything(on: &Connection) -> Result<bool, Failure> {
     let of = |table: &Table| format!("EXISTS (SELECT 1 FROM {})", table.name);
