@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use axum::Router;
 use futures_util::stream::{self, StreamExt as _};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -17,13 +18,13 @@ use crate::espf::{Espf, Groups};
 use crate::explain::Code;
 use crate::http::{self, Doors, Listener, ListenerSettings, NotifySettings};
 use crate::outbound::Targets;
-use crate::ports::{Journal, JournalError, Outbound as _, Ports, Reloads, World};
-use crate::ready::Workshop;
+use crate::ports::{Journal, JournalError, Library, Outbound as _, Ports, Reloads, World};
+use crate::ready::{Workshop, shelf};
 use crate::reload::{self, Begun, Parts, Reload};
 use crate::secret::Vault;
 use crate::store;
 use crate::telemetry::{ListenerName, Metrics};
-use crate::wasm::{Catalog, Compiled, Compiler, Sandbox, Serving, Shelf};
+use crate::wasm::{Catalog, Compiled, Compiler, Sandbox, Serving, Shelf, Stock};
 use crate::world::SystemWorld;
 
 /// Each holds a component's bytes meanwhile.
@@ -54,6 +55,8 @@ impl Loaded {
 pub struct App {
     engine: Engine,
     reload: Arc<Reload>,
+    /// Others may work on the same journal.
+    several: bool,
     listeners: Vec<Listener>,
     services: Groups,
     /// Cancelled when the journal cannot go on.
@@ -141,12 +144,12 @@ pub async fn load_groups(
 /// # Errors
 /// As [`load_groups`].
 pub async fn load_groups_beside(
-    journal: &Path,
+    journal: &store::Settings,
     groups: &[GroupSettings],
     secrets: &Vault,
     file: &Path,
 ) -> Result<Loaded, StartError> {
-    let (sandbox, kept) = (sandbox(Some(Compiled::beside(journal)))?, Shelf::beside(journal));
+    let (sandbox, kept) = (sandbox(Some(Compiled::beside(&journal.directory)))?, shelf(journal));
     load_groups_in(sandbox, groups, secrets, file, Some(kept)).await
 }
 
@@ -223,10 +226,11 @@ impl App {
         let queries = billing.queries();
         let (session, whole) =
             (billing.session(), settings.groups.iter().map(|it| it.group().clone()).collect());
-        let store::Opened { journal, instances, failed } =
+        let store::Opened { journal, instances, library, failed } =
             store::begin(&settings.store, Arc::clone(&world)).await?;
         session.know(Arc::clone(&instances));
-        keep_components(&catalog, &settings, &workshop).await;
+        let several = instances.among().several;
+        let stock = keep_components(&settings.store, library, &catalog, &workshop).await;
         let groups: Vec<_> = settings.every_group().cloned().collect();
         let ports = wrap(Ports {
             journal,
@@ -249,9 +253,10 @@ impl App {
         let notifications = http::notifications(&intake, notify);
         let (sections, checked) = (engine.sections(), services.clone());
         let parts =
-            Parts { workshop, catalog, targets, sections, doors, session, queries, services: checked };
+            Parts { workshop, catalog, stock, targets, sections, doors, session, queries, services: checked };
         let begun = Begun { whole, problems, in_effect: settings.in_effect };
         let reload = Arc::new(Reload::new(&file, parts, begun, Arc::clone(&metrics)));
+        reload.catch_up(&settings.groups).await;
         let reloads: Arc<dyn Reloads> = Arc::clone(&reload) as Arc<dyn Reloads>;
         let admin = http::admin(&intake, engine.operators(), settings.admin_tokens, reloads);
         let mut rooms = vec![(ListenerName::Admin, settings.admin, admin)];
@@ -261,13 +266,8 @@ impl App {
         } else {
             rooms.push((ListenerName::Events, settings.public, events.merge(notifications)));
         }
-        let mut listeners = Vec::new();
-        for (name, settings, router) in rooms {
-            let socket = bind(name, &settings).await?;
-            let (metrics, world) = (Arc::clone(&metrics), Arc::clone(&world));
-            listeners.push(Listener { name, socket, settings, router, metrics, world });
-        }
-        Ok(Self { engine, reload, listeners, services, journal_failed: failed })
+        let listeners = listen(rooms, &metrics, &world).await?;
+        Ok(Self { engine, reload, several, listeners, services, journal_failed: failed })
     }
 
     pub fn journal_failed(&self) -> CancellationToken {
@@ -283,6 +283,7 @@ impl App {
     pub async fn run(self, stop: CancellationToken) {
         let engine_stop = CancellationToken::new();
         let engine = tokio::spawn(self.engine.run(engine_stop.clone()));
+        tokio::spawn(reload::follow(Arc::clone(&self.reload), self.several, stop.clone()));
         tokio::spawn(reload::watch(self.reload, stop.clone()));
         let (services, stopping) = (self.services, stop.clone());
         tokio::spawn(async move { stopping.run_until_cancelled(services.check()).await });
@@ -296,15 +297,17 @@ impl App {
 }
 
 /// Beside the journal, which is there by now: whose operations they begin may need them again.
-async fn keep_components(catalog: &Catalog, settings: &Settings, workshop: &Workshop) {
+async fn keep_components(
+    journal: &store::Settings,
+    library: Option<Arc<dyn Library>>,
+    catalog: &Catalog,
+    workshop: &Workshop,
+) -> Option<Stock> {
     workshop.sandbox.settle_compiled().await;
-    catalog.keep_on(Shelf::beside(&settings.store.directory), workshop.sandbox.clone());
-    for (group, serving) in catalog.served() {
-        let of = settings.groups.iter().find(|it| *it.group() == group);
-        if let Some(Ok(source)) = of.map(|of| workshop.source_of(of)) {
-            catalog.shelve(&group, serving.adapter.digest(), &source.file, workshop.world.now()).await;
-        }
-    }
+    let shelf = shelf(journal);
+    let stock = library.map(|library| Stock::new(shelf.clone(), library, Arc::clone(&workshop.world)));
+    catalog.keep_on(shelf, stock.clone(), workshop.sandbox.clone());
+    stock
 }
 
 /// All series that this host can have are there from its start.
@@ -354,6 +357,20 @@ fn notify_doors(settings: &Settings) -> BTreeMap<Group, http::NotifyAuth> {
     let door =
         |(group, notify): (&Group, &Option<Notify>)| Some((group.clone(), notify.as_ref()?.auth.clone()));
     served.chain(unserved).filter_map(door).collect()
+}
+
+async fn listen(
+    rooms: Vec<(ListenerName, ListenerSettings, Router)>,
+    metrics: &Arc<Metrics>,
+    world: &Arc<dyn World>,
+) -> Result<Vec<Listener>, StartError> {
+    let mut listeners = Vec::new();
+    for (name, settings, router) in rooms {
+        let socket = bind(name, &settings).await?;
+        let (metrics, world) = (Arc::clone(metrics), Arc::clone(world));
+        listeners.push(Listener { name, socket, settings, router, metrics, world });
+    }
+    Ok(listeners)
 }
 
 async fn bind(name: ListenerName, settings: &ListenerSettings) -> Result<TcpListener, StartError> {

@@ -1,6 +1,7 @@
 //! When the host starts and stops. Stopping softly is only polite: a SIGKILL at any moment
 //! loses nothing that was answered.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -42,8 +43,7 @@ pub async fn serve_over(file: &Path, wrap: impl FnOnce(Ports) -> Ports) -> ExitC
     telemetry::start_logging(&settings.log_filter);
     settings.warnings.iter().for_each(config::Problem::log);
     raise_file_limit(&settings);
-    let journal = &settings.store.directory;
-    let app = match load_groups_beside(journal, &settings.groups, &settings.secrets, file).await {
+    let app = match load_groups_beside(&settings.store, &settings.groups, &settings.secrets, file).await {
         Ok(mut loaded) => {
             loaded.problems.extend(problems);
             loaded.problems.sort();
@@ -140,7 +140,7 @@ async fn reload_when_told(reload: Arc<Reload>, stop: CancellationToken) {
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            _ = told.recv() => drop(reload.reload("SIGHUP").await),
+            _ = told.recv() => drop(reload.reload("SIGHUP", &BTreeSet::new()).await),
         }
     }
 }

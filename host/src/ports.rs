@@ -1,12 +1,11 @@
-//! The questions we may ask the world: the whole outside on one screen.
-//!
-//! Each port has its own error, said as what to do about it. Whoever answers a port knows no
-//! other; the engine knows only these traits.
+//! The questions we may ask the world: the whole outside on one screen. Each port has its own error, said as what to do
+//! about it. Whoever answers a port knows no other; the engine knows only these traits.
 
 mod errand;
 mod instances;
 mod journal;
 mod lack;
+mod library;
 mod look;
 mod marks;
 mod question;
@@ -35,6 +34,7 @@ pub use journal::{
     Line, Overview, Purge, Purgeable, Purged, Sought, StatusUpdate, Told, Work,
 };
 pub use lack::{Away, Denial, Lack, Withheld};
+pub use library::{Chosen, EDITIONS_MAX, Library};
 pub use look::{
     AccountTold, Deciders, EventLine, Letter, Looks, NotificationLine, NotificationTold, Place, StatusTold,
 };
@@ -229,8 +229,8 @@ pub trait Adapters: Send + Sync {
     /// Names, beside the host's own, whose values nobody is shown.
     fn secret_fields(&self, group: &Group) -> Vec<String>;
 
-    /// Whether that one can still be asked about operations of the group: it serves now, or served before.
-    fn keeps(&self, group: &Group, digest: &Digest) -> bool;
+    /// Whether that one can still be asked about operations of the group: it serves or served, here or elsewhere.
+    async fn keeps(&self, group: &Group, digest: &Digest) -> bool;
 
     /// What one decides that the host [`keeps`](Self::keeps).
     async fn provision_by(

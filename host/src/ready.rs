@@ -14,6 +14,7 @@ use crate::explain::Code;
 use crate::outbound::Target;
 use crate::ports::World;
 use crate::secret::{Screen, Vault};
+use crate::store;
 use crate::wasm::{Adapter, COMPONENT_BYTES_MAX, Sandbox, Serving, Shelf};
 
 /// Where the groups' parts are made ready.
@@ -33,17 +34,47 @@ pub struct Workshop {
 #[derive(Clone, Debug)]
 pub struct Source {
     pub file: PathBuf,
-    /// It must be that one.
-    pub pinned: Option<Digest>,
+    pub by: By,
     /// The folder of the golden cases that it is to hold.
     pub cases: PathBuf,
+}
+
+/// Who says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Its section.
+    Section,
+    /// Its section, and the other instances do not know of that one.
+    News(Digest),
+    /// A person.
+    Pin(Digest),
+    /// All instances, and another one lies in its place here.
+    All(Digest),
+}
+
+impl By {
+    /// Which one it must be.
+    const fn wanted(&self) -> Option<&Digest> {
+        match self {
+            Self::Section | Self::News(_) => None,
+            Self::Pin(digest) | Self::All(digest) => Some(digest),
+        }
+    }
 }
 
 impl Source {
     /// One that is kept.
     pub fn pinned(kept: &Shelf, group: &Group, digest: Digest) -> Self {
-        let file = kept.place(group, &digest);
-        Self { cases: folder_beside(&file), file, pinned: Some(digest) }
+        Self::kept(kept, group, &digest, By::Pin(digest.clone()))
+    }
+
+    fn kept(shelf: &Shelf, group: &Group, digest: &Digest, by: By) -> Self {
+        let file = shelf.place(group, digest);
+        Self { cases: folder_beside(&file), file, by }
+    }
+
+    fn of_section(group: &GroupSettings, by: By) -> Self {
+        Self { file: group.adapter.clone(), by, cases: group.cases.clone() }
     }
 }
 
@@ -67,24 +98,48 @@ impl Workshop {
         self.kept.as_ref().map_or(Ok(None), |kept| kept.pinned(group))
     }
 
-    /// Whence a group is to be served: from the file of its section, unless it is pinned to another one.
+    /// Whence a group is to be served: from the file of its section, unless it is pinned to another one, or all instances
+    /// serve it by another one and nothing new lies there. What is `wanted` counts as new.
     ///
     /// # Errors
     /// When it is pinned, and nobody can say to which: what lies in its place may be what it is to be spared.
-    pub fn source_of(&self, group: &GroupSettings) -> Result<Source, Problem> {
+    pub async fn source_of(&self, group: &GroupSettings, wanted: bool) -> Result<Source, Problem> {
         let pinned = self.pinned(group.group()).map_err(|error| {
             let mend = |group| format!("punchdown adapter pin --group {group} --off, and pin it again");
             let problem = problem(group, Code::AdapterUnreadable, "adapter", error.to_string());
             Problem { help: Some(mend(group.group())), ..problem }
         })?;
-        Ok(match (&self.kept, pinned) {
-            (Some(kept), Some(digest)) => Source::pinned(kept, group.group(), digest),
-            _ => Source { file: group.adapter.clone(), pinned: None, cases: group.cases.clone() },
+        let Some(kept) = &self.kept else { return Ok(Source::of_section(group, By::Section)) };
+        if let Some(digest) = pinned {
+            return Ok(Source::pinned(kept, group.group(), digest));
+        }
+        if !kept.is_in_common() {
+            return Ok(Source::of_section(group, By::Section));
+        }
+        let (there, agreed) = (digest_of(&group.adapter).await, kept.agreed(group.group()));
+        Ok(match (there, agreed) {
+            (there, Some(agreed)) if !wanted && (there == agreed.in_place || there.is_none()) => {
+                match there.as_ref() == Some(&agreed.serves) {
+                    true => Source::of_section(group, By::Section),
+                    false => {
+                        Source::kept(kept, group.group(), &agreed.serves, By::All(agreed.serves.clone()))
+                    }
+                }
+            }
+            (Some(there), _) => Source::of_section(group, By::News(there)),
+            (None, _) => Source::of_section(group, By::Section),
         })
     }
 
+    /// Whence it is served at all instances, as this one heard last; `None`: it has heard nothing.
+    pub fn as_all_serve(&self, group: &GroupSettings) -> Option<Source> {
+        let kept = self.kept.as_ref()?;
+        let serves = kept.agreed(group.group())?.serves;
+        Some(Source::kept(kept, group.group(), &serves, By::All(serves.clone())))
+    }
+
     /// The files beside that of its section that say by what a group is served.
-    pub fn files_of_pin(&self, group: &GroupSettings) -> Vec<PathBuf> {
+    pub fn files_beside(&self, group: &GroupSettings) -> Vec<PathBuf> {
         let Some(kept) = &self.kept else { return Vec::new() };
         let pinned = kept.pinned(group.group()).ok().flatten();
         let file = pinned.map(|digest| kept.place(group.group(), &digest));
@@ -96,7 +151,7 @@ impl Workshop {
     /// # Errors
     /// All that is wrong with it.
     pub async fn adapter(&self, group: &GroupSettings) -> Result<Serving, Vec<Problem>> {
-        let source = self.source_of(group).map_err(|problem| vec![problem])?;
+        let source = self.source_of(group, false).await.map_err(|problem| vec![problem])?;
         self.adapter_from(group, &source).await
     }
 
@@ -111,14 +166,19 @@ impl Workshop {
     ) -> Result<Serving, Vec<Problem>> {
         let file = &source.file;
         let unusable = |code: Code, why: String| {
-            let unpin =
-                || format!("it is pinned to that: punchdown adapter pin --group {} --off", group.group());
-            let help = source.pinned.as_ref().map(|_| unpin());
+            let help = match source.by {
+                By::Pin(_) => Some(format!(
+                    "it is pinned to that: punchdown adapter pin --group {} --off",
+                    group.group()
+                )),
+                By::All(_) => Some("the others serve it by that; put it into its place here".to_owned()),
+                By::Section | By::News(_) => None,
+            };
             vec![Problem { help, ..problem(group, code, "adapter", why) }]
         };
         let adapter = self.sandbox.load_within(file, group.limits).await;
         let adapter = adapter.map_err(|error| unusable(error.code(), error.to_string()))?;
-        if source.pinned.as_ref().is_some_and(|pinned| pinned != adapter.digest()) {
+        if source.by.wanted().is_some_and(|wanted| wanted != adapter.digest()) {
             let why = format!("{} is not what was kept there: it is {}", file.display(), adapter.digest());
             return Err(unusable(Code::AdapterUnreadable, why));
         }
@@ -209,6 +269,12 @@ pub fn lacks(group: &GroupSettings, adapter: &Adapter) -> Vec<Problem> {
 fn problem(group: &GroupSettings, code: Code, key: &str, message: String) -> Problem {
     let key = format!("groups.{}.{key}", group.group());
     Problem { place: group.place, key, message, help: None, code }
+}
+
+/// Where the components lie that serve or served: beside the journal, as a copy of what it has where there may be other
+/// instances.
+pub fn shelf(journal: &store::Settings) -> Shelf {
+    Shelf::beside(&journal.directory).in_common(journal.postgres.is_some())
 }
 
 /// What a file holds; `None`: it cannot be read. One that is too large for a component is not read: when it was written

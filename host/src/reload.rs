@@ -4,12 +4,13 @@
 
 mod between;
 mod candidates;
+mod common;
 mod pins;
 mod running;
 mod told;
 mod watch;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -28,9 +29,10 @@ use crate::ports::{Adapters as _, KeptOf, NotPinned, Outcome, Pin, Reloaded, Rel
 use crate::ready::{Workshop, digest_of};
 use crate::secret::Vault;
 use crate::telemetry::Metrics;
-use crate::wasm::Catalog;
+use crate::wasm::{Catalog, Stock};
 
 use candidates::Candidates;
+pub use common::follow;
 use running::{RunningSettings, TakenOver};
 use told::{refusal, taken, tell, warn};
 pub use watch::watch;
@@ -50,6 +52,8 @@ pub struct Reload {
 pub struct Parts {
     pub workshop: Workshop,
     pub catalog: Catalog,
+    /// What all instances of the journal have; `None`: nobody but this one works on it.
+    pub stock: Option<Stock>,
     pub targets: Targets,
     pub sections: Sections,
     pub doors: Doors,
@@ -113,7 +117,7 @@ impl Reload {
             generation: 1,
             at: parts.workshop.world.now(),
             because: "start".to_owned(),
-            groups: taken(&parts.catalog, &BTreeMap::new()),
+            groups: taken(&parts.catalog, &Candidates::default()),
             refused: problems.into_iter().map(|problem| refusal(problem, file)).collect(),
             waits: Vec::new(),
             pins: Vec::new(),
@@ -196,7 +200,12 @@ impl Reload {
     }
 
     /// For whoever has the turn.
-    async fn take_over(&self, _turn: &MutexGuard<'_, ()>, because: &str) -> Reloaded {
+    async fn take_over(
+        &self,
+        _turn: &MutexGuard<'_, ()>,
+        because: &str,
+        wanted: &BTreeSet<Group>,
+    ) -> Reloaded {
         let mut running = self.as_it_stands();
         let Read { mut groups, unserved, secrets, credentials, warnings, mut problems, in_effect } =
             read(&self.file).await;
@@ -208,7 +217,9 @@ impl Reload {
             let queries = Some(Arc::new(self.parts.queries.names()));
             groups.iter_mut().for_each(|group| group.queries.clone_from(&queries));
         }
-        let mut candidates = self.candidates(&groups, &between).await;
+        self.hear(&groups).await;
+        let mut candidates = self.candidates(&groups, &between, wanted).await;
+        self.offer(&groups, &mut candidates).await;
         problems.append(&mut candidates.problems);
         problems.sort();
         let good: Vec<_> = groups.iter().filter(|of| !candidates.is_refused(of.group())).collect();
@@ -240,7 +251,7 @@ impl Reload {
             generation: running.last.generation + u64::from(changed),
             at: self.parts.workshop.world.now(),
             because: because.to_owned(),
-            groups: taken(&self.parts.catalog, &candidates.outcomes),
+            groups: taken(&self.parts.catalog, &candidates),
             refused: problems.into_iter().map(|problem| refusal(problem, &self.file)).collect(),
             waits,
             pins,
@@ -259,8 +270,8 @@ impl Reload {
 
 #[async_trait]
 impl Reloads for Reload {
-    async fn reload(&self, because: &str) -> Reloaded {
-        self.take_over(&self.turn.lock().await, because).await
+    async fn reload(&self, because: &str, wanted: &BTreeSet<Group>) -> Reloaded {
+        self.take_over(&self.turn.lock().await, because, wanted).await
     }
 
     fn is_under_way(&self) -> bool {

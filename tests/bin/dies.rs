@@ -64,8 +64,8 @@ impl Adapters for Deadly {
         self.adapters.secret_fields(group)
     }
 
-    fn keeps(&self, group: &Group, digest: &Digest) -> bool {
-        self.adapters.keeps(group, digest)
+    async fn keeps(&self, group: &Group, digest: &Digest) -> bool {
+        self.adapters.keeps(group, digest).await
     }
 
     async fn provision_by(

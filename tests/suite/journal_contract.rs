@@ -6,6 +6,7 @@ mod arrivals;
 mod aside;
 mod breakers;
 mod changes;
+mod components;
 mod copies;
 mod directory;
 mod events;

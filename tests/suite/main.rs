@@ -11,6 +11,7 @@ mod care;
 mod cases;
 mod changes;
 mod compiling;
+mod components;
 mod config_show;
 mod configuration;
 mod contract;

@@ -10,6 +10,7 @@ use punchdown_kit::oms::{Manners, Settings};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::guests::guest;
 use crate::harness::{DIES, counted, folder, log, oms_adapter, rewrite, stage_of, told, until};
 use crate::operators::{asked, operations, said};
 use crate::sessions;
@@ -342,6 +343,44 @@ async fn kills_from_outside_are_held_against_nobody_who_answers_in_between() {
     })
     .await;
     assert!(operations(&stage, &["--problems"]).await.len() <= 1, "one of them at most");
+}
+
+/// One kill in the middle of a question calls no person: what began an operation goes on with it, asked alone. Of what
+/// processes died three times in a row it is asked no more, as one that serves is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_in_the_middle_of_a_question_keeps_no_older_adapter_from_what_it_began() {
+    let Some((folder, mut stage)) = set(2, Settings::default(), "poll-seconds = 1").await else { return };
+    let (old, new) = (oms_adapter().expect("it was built"), guest(folder.path(), "ignores"));
+    let mut serving = old.clone();
+    let espf = stage.espf(0.0);
+    for (account, kills) in [(1, 1), (2, 3)] {
+        rewrite(&stage, &serving.display().to_string(), &old.display().to_string());
+        stage.oms.hold_completion(true);
+        stage.start_host().await.expect("the host starts");
+        espf.emit("Account/New", json!({ "i_account": account }));
+        until("it is under way", SOON, async || is_told(&stage, account, "IN_PROGRESS")).await;
+        deadly(&stage, &[&format!("slow {account}")]);
+        for kill in 1..=kills {
+            until("it is asked", SOON, async || marked(&stage) == 1).await;
+            stage.kill_host().await.expect("killed");
+            if kill < kills {
+                stage.start_host().await.expect("the host starts again");
+            }
+        }
+        deadly(&stage, &[]);
+        rewrite(&stage, &old.display().to_string(), &new.display().to_string());
+        serving.clone_from(&new);
+        stage.start_host().await.expect("the host starts with another one");
+        stage.oms.hold_completion(false);
+        if kills == 1 {
+            until("it is done", SOON, async || is_told(&stage, account, "OK")).await;
+            assert!(log(&stage).contains("acquitted: "), "{}", log(&stage));
+        } else {
+            until("it waits for a person", SOON, async || is_told(&stage, account, "FAILED")).await;
+        }
+        assert_eq!(stage.oms.ledger().orders.len() as u64, account, "nothing was sent again");
+        stage.stop_host().await.expect("it stops");
+    }
 }
 
 /// So that the adapter is asked about all eight, and answers nobody.

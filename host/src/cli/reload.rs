@@ -44,6 +44,9 @@ fn text(told: &Value) -> String {
             let _ =
                 writeln!(text, "  it is pinned to that: {other} lies in its place, and is not taken over");
         }
+        if let Some(other) = group["passes_over"].as_str() {
+            let _ = writeln!(text, "  all instances serve it by that: {other} lies in its place here");
+        }
     }
     let serves =
         |group: &str| told["groups"].as_array().is_some_and(|all| all.iter().any(|it| it["group"] == group));

@@ -215,7 +215,7 @@ async fn ask(operation: &Operation, core: &Core, session: &mut Option<Arc<Sessio
             Outcome::Decided { progress: Box::new(progress), by }
         }
         // Nor does where it stops, though it began that.
-        Err(AdapterError::Fault(trouble)) if core.is_gone_on_with_by_an_older(operation) => {
+        Err(AdapterError::Fault(trouble)) if core.is_gone_on_with_by_an_older(operation).await => {
             Outcome::Refused(trouble)
         }
         Err(AdapterError::Fault(trouble)) => core.stopped(operation, trouble).await,

@@ -60,10 +60,12 @@ impl Core {
     }
 
     /// Whether the last word is that of the component that began it, which serves no more.
-    pub(super) fn is_gone_on_with_by_an_older(&self, operation: &Operation) -> bool {
+    pub(super) async fn is_gone_on_with_by_an_older(&self, operation: &Operation) -> bool {
         let group = &operation.lane.group;
-        let older = operation.by.as_ref().filter(|by| self.serving(group).as_ref() != Some(*by));
-        older.is_some_and(|by| self.may_go_on(group, by))
+        match operation.by.as_ref().filter(|by| self.serving(group).as_ref() != Some(*by)) {
+            Some(older) => self.may_go_on(&operation.lane, older).await,
+            None => false,
+        }
     }
 
     /// The adapter has answered about that account.

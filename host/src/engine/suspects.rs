@@ -99,9 +99,11 @@ impl Core {
     /// the next one.
     async fn asking(&self, subject: &Subject) -> Asking<'_> {
         let turns = &self.suspects.turns;
-        let (beside_others, alone) = match self.suspect(subject) {
-            Some(_) => (None, Some(turns.write().await)),
-            None => (Some(turns.read().await), None),
+        // Whichever it is held against: one that served before may be asked, too.
+        let is_suspect = self.suspects.look(|known| known.iter().any(|it| it.subject == *subject));
+        let (beside_others, alone) = match is_suspect {
+            true => (None, Some(turns.write().await)),
+            false => (Some(turns.read().await), None),
         };
         let mark = self.serving(subject.group()).map(|adapter| self.ports.journal.mark(subject, &adapter));
         Asking { _mark: mark, _beside_others: beside_others, _alone: alone }
@@ -110,12 +112,20 @@ impl Core {
     /// The process has survived it.
     pub(super) async fn acquit(&self, subject: &Subject) {
         let Some(Suspect { adapter, .. }) = self.suspect(subject) else { return };
-        if let Err(error) = self.ports.journal.acquit(subject, &adapter).await {
+        self.acquit_of(subject, &adapter).await;
+    }
+
+    /// The process has survived that one.
+    pub(super) async fn acquit_of(&self, subject: &Subject, adapter: &Digest) {
+        if self.suspects.of(subject, adapter).is_none() {
+            return;
+        }
+        if let Err(error) = self.ports.journal.acquit(subject, adapter).await {
             tracing::error!(group = %subject.group(), about = subject.told(), %error, "cannot acquit a suspect");
             return;
         }
         tracing::info!(group = %subject.group(), about = subject.told(), "acquitted: its adapter answers, and the process lives");
-        self.suspects.change(|known| known.retain(|it| it.subject != *subject || it.adapter != adapter));
+        self.suspects.change(|known| known.retain(|it| it.subject != *subject || it.adapter != *adapter));
     }
 
     /// What is held against the adapter that serves now.
@@ -129,6 +139,12 @@ impl Core {
     /// Whether a process died while that one was asked about whatever.
     pub(super) fn has_killed(&self, adapter: &Digest) -> bool {
         self.suspects.look(|known| known.iter().any(|it| it.adapter == *adapter))
+    }
+
+    /// Whether one that serves no more may be asked about it: as one that serves may.
+    pub(super) fn may_ask(&self, subject: &Subject, adapter: &Digest) -> bool {
+        let is_convicted = self.suspects.of(subject, adapter).is_some_and(|it| it.is_convicted());
+        !is_convicted && self.suspects.look(|known| suspect::quarantine(known, adapter).is_none())
     }
 
     /// Why that one is not asked about it any more.

@@ -2,7 +2,7 @@
 //! it is there.
 
 use super::Core;
-use crate::domain::{Asked, Decision, Digest, Group, Operation, Progress, Reason, Request, Subject, Trouble};
+use crate::domain::{Asked, Decision, Digest, Lane, Operation, Progress, Reason, Request, Subject, Trouble};
 use crate::ports::{AdapterError, Question};
 
 /// The next decision, and whose it is. Whoever is to decide is named once, so that one who takes over meanwhile decides
@@ -27,20 +27,24 @@ pub async fn decide(
     };
     match asked.await {
         // Whatever the new one makes of it, what began it is still there.
-        Err(AdapterError::Fault(_)) if core.may_go_on(group, before) => {
+        Err(AdapterError::Fault(_)) if core.may_go_on(&operation.lane, before).await => {
             let subject = Subject::Lane(operation.lane.clone());
-            let _mark = core.ports.journal.mark(&subject, before);
-            adapters.provision_by(before, question).await
+            let mark = core.ports.journal.mark(&subject, before);
+            let answer = adapters.provision_by(before, question).await;
+            drop(mark);
+            core.acquit_of(&subject, before).await;
+            answer
         }
         answer => answer,
     }
 }
 
 impl Core {
-    /// Whether a component that serves no more may be asked to go on with what it began: not one of which a process
-    /// died, for nobody would be there to see that it was not the one that serves.
-    pub(super) fn may_go_on(&self, group: &Group, before: &Digest) -> bool {
-        self.ports.adapters.keeps(group, before) && !self.has_killed(before)
+    /// Whether a component that serves no more may be asked to go on with what it began: it is still there, and processes
+    /// did not die of it time and again.
+    pub(super) async fn may_go_on(&self, lane: &Lane, before: &Digest) -> bool {
+        self.may_ask(&Subject::Lane(lane.clone()), before)
+            && self.ports.adapters.keeps(&lane.group, before).await
     }
 }
 

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -76,6 +77,8 @@ pub struct Taken {
     pub digest: Digest,
     /// Those before it that are kept for what they have begun.
     pub retired: Vec<Digest>,
+    /// What lies in its place here, where all instances serve another one.
+    pub passes_over: Option<Digest>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,8 +118,9 @@ pub struct Refusal {
 /// Takes over what lies on disk, while everything runs.
 #[async_trait]
 pub trait Reloads: Send + Sync {
-    /// Tries it now. Whatever is no good leaves what it concerns as it was.
-    async fn reload(&self, because: &str) -> Reloaded;
+    /// Tries it now. Whatever is no good leaves what it concerns as it was. What lies in the places of the groups that are
+    /// `wanted` is to serve, though all instances may have left it for another one.
+    async fn reload(&self, because: &str, wanted: &BTreeSet<Group>) -> Reloaded;
 
     /// Whether one is under way, of which nothing has come yet.
     fn is_under_way(&self) -> bool;

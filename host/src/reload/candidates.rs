@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use super::Reload;
 use super::between::Between;
 use crate::config::{GroupSettings, Problem};
-use crate::domain::Group;
+use crate::domain::{Digest, Group};
 use crate::engine;
 use crate::explain::Code;
 use crate::outbound::Target;
 use crate::ports::{Outbound as _, Outcome};
-use crate::ready::{digest_of, lacks};
+use crate::ready::{By, Source, digest_of, lacks};
 use crate::wasm::Serving;
 
 #[derive(Default)]
@@ -19,6 +19,17 @@ pub struct Candidates {
     pub good: Vec<(Group, Candidate)>,
     pub outcomes: BTreeMap<Group, Outcome>,
     pub problems: Vec<Problem>,
+    /// What lies in its place, good, and is to be told to the other instances.
+    pub news: Vec<News>,
+    /// What lies in its place and was left for what all serve.
+    pub passed_over: BTreeMap<Group, Digest>,
+}
+
+/// A component of which the other instances do not know.
+pub struct News {
+    pub group: Group,
+    pub digest: Digest,
+    pub file: PathBuf,
 }
 
 /// What of a group is another one.
@@ -28,6 +39,7 @@ pub struct Candidate {
     pub adapter: Option<(Serving, PathBuf)>,
     /// How its operations move.
     pub section: Option<engine::GroupSettings>,
+    source: Source,
 }
 
 impl Candidate {
@@ -37,6 +49,24 @@ impl Candidate {
 }
 
 impl Candidates {
+    async fn take(&mut self, group: &GroupSettings, candidate: Candidate) {
+        match &candidate.source.by {
+            By::News(digest) => self.news.push(News {
+                group: group.group().clone(),
+                digest: digest.clone(),
+                file: candidate.source.file.clone(),
+            }),
+            By::All(_) => {
+                let there = digest_of(&group.adapter).await;
+                self.passed_over.extend(there.map(|there| (group.group().clone(), there)));
+            }
+            By::Section | By::Pin(_) => {}
+        }
+        if !candidate.is_none() {
+            self.good.push((group.group().clone(), candidate));
+        }
+    }
+
     pub fn is_refused(&self, group: &Group) -> bool {
         self.outcomes.get(group) == Some(&Outcome::Refused)
     }
@@ -57,20 +87,30 @@ impl Candidates {
 
 impl Reload {
     /// Each group by itself: what is wrong with one is its trouble alone.
-    pub(super) async fn candidates(&self, groups: &[GroupSettings], between: &Between) -> Candidates {
+    pub(super) async fn candidates(
+        &self,
+        groups: &[GroupSettings],
+        between: &Between,
+        wanted: &BTreeSet<Group>,
+    ) -> Candidates {
         let serving: BTreeMap<_, _> = self.parts.catalog.served().into_iter().collect();
         let mut found = Candidates::default();
         for group in groups {
             let candidate = match between.judged_by(group.group()) {
                 Some(by) => Err(vec![judged_by(group, by)]),
-                None => self.candidate(group, serving.get(group.group())).await,
+                None => {
+                    let is_wanted = wanted.contains(group.group());
+                    self.candidate(group, serving.get(group.group()), is_wanted).await
+                }
             };
             match candidate {
-                Ok(candidate) if candidate.is_none() => {}
-                Ok(candidate) => found.good.push((group.group().clone(), candidate)),
+                Ok(candidate) => found.take(group, candidate).await,
                 Err(problems) => {
                     found.outcomes.insert(group.group().clone(), Outcome::Refused);
                     found.problems.extend(problems);
+                    if !serving.contains_key(group.group()) {
+                        found.good.extend(self.as_all_serve(group).await);
+                    }
                 }
             }
         }
@@ -82,9 +122,10 @@ impl Reload {
         &self,
         group: &GroupSettings,
         now: Option<&Serving>,
+        is_wanted: bool,
     ) -> Result<Candidate, Vec<Problem>> {
-        let parts = &self.parts;
-        let source = parts.workshop.source_of(group).map_err(|problem| vec![problem])?;
+        let workshop = &self.parts.workshop;
+        let source = workshop.source_of(group, is_wanted).await.map_err(|problem| vec![problem])?;
         let is_same_target = parts.targets.identity(group.group()) == Some(group.target.identity());
         let is_same_adapter = match now {
             Some(now) => is_same(now, group, &source.file).await,
@@ -101,11 +142,11 @@ impl Reload {
         };
         match (target.transpose(), adapter) {
             (Ok(target), Ok(adapter)) => {
-                let adapter = adapter.map(|serving| (serving, source.file));
+                let adapter = adapter.map(|serving| (serving, source.file.clone()));
                 let is_same_section =
                     parts.sections.all().get(group.group()).map(|it| &**it) == Some(&group.engine);
                 let section = (!is_same_section).then(|| group.engine.clone());
-                Ok(Candidate { target, adapter, section })
+                Ok(Candidate { target, adapter, section, source })
             }
             (target, adapter) => {
                 Err(target.err().into_iter().chain(adapter.err().into_iter().flatten()).collect())

@@ -1,13 +1,12 @@
 //! A person pins a group to a component that is kept: that one serves, whatever lies in its place, also after a
 //! restart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::time::SystemTime;
 
 use super::{Read, Reload, digest_of, read};
 use crate::config::{GroupSettings, Problem};
-use crate::domain::{Digest, Group, Timestamp};
+use crate::domain::{Digest, Group};
 use crate::ports::{KeptComponent, KeptOf, NotPinned, Outcome, Pin, Reloaded};
 use crate::ready::Source;
 use crate::wasm::{Edition, Shelf};
@@ -85,7 +84,8 @@ impl Reload {
         let turn = self.turn.lock().await;
         let Some(digest) = &to else {
             self.write_pin(group, None).await?;
-            return Ok(self.take_over(&turn, "a pin that was taken off").await);
+            let wanted = BTreeSet::from([group.clone()]);
+            return Ok(self.take_over(&turn, "a pin that was taken off", &wanted).await);
         };
         let before = shelf.pinned(group).map_err(|error| {
             NotPinned::NotNow(format!("{error}; take it off: punchdown adapter pin --group {group} --off"))
@@ -94,13 +94,13 @@ impl Reload {
             NotPinned::NotNow(format!("it cannot serve group {group}, and all is as it was: {why}"))
         })?;
         self.write_pin(group, to.clone()).await?;
-        let reloaded = self.take_over(&turn, "a pin").await;
+        let reloaded = self.take_over(&turn, "a pin", &BTreeSet::new()).await;
         if reloaded.groups.iter().any(|(of, taken)| of == group && taken.digest == *digest) {
             return Ok(reloaded);
         }
         self.write_pin(group, before).await?;
         let why = in_a_line(reloaded.refused_of(group).map(|it| (it.message.as_str(), it.code)));
-        self.take_over(&turn, "a pin that could not be").await;
+        self.take_over(&turn, "a pin that could not be", &BTreeSet::new()).await;
         Err(NotPinned::NotNow(format!("it cannot serve group {group}, and all is as it was: {why}")))
     }
 
@@ -133,8 +133,16 @@ impl Reload {
         }
     }
 
+    /// Where there are others, they are told first.
     async fn write_pin(&self, group: &Group, to: Option<Digest>) -> Result<(), NotPinned> {
         let (shelf, of) = (self.known(group)?.clone(), group.clone());
+        if let Some(stock) = &self.parts.stock {
+            stock.pin(group, to.as_ref()).await.map_err(|error| {
+                NotPinned::NotNow(format!(
+                    "the other instances cannot be told of a pin of group {group}: {error}"
+                ))
+            })?;
+        }
         let written = tokio::task::spawn_blocking(move || shelf.pin(&of, to.as_ref())).await;
         let written = written.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         written.map_err(|error| {
@@ -167,9 +175,7 @@ fn one_of(kept: &[Digest], begins: &str) -> Result<Digest, String> {
 }
 
 fn component(edition: &Edition) -> KeptComponent {
-    let kept_at = edition.kept_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
-    let kept_at = Timestamp::from_millis(i64::try_from(kept_at).unwrap_or_default());
-    KeptComponent { digest: edition.digest.clone(), kept_at, bytes: edition.bytes }
+    KeptComponent { digest: edition.digest.clone(), kept_at: edition.kept_at, bytes: edition.bytes }
 }
 
 #[cfg(test)]

@@ -88,7 +88,8 @@ impl Reload {
             let secret_fields = self.parts.catalog.secret_fields(&group);
             let on_disk = groups.iter().find(|it| *it.group() == group);
             // Another component may call other names secret.
-            if let Some(Ok(source)) = on_disk.map(|on_disk| self.parts.workshop.source_of(on_disk))
+            if let Some(on_disk) = on_disk
+                && let Ok(source) = self.parts.workshop.source_of(on_disk, false).await
                 && digest_of(&source.file).await.as_ref() == Some(serving.adapter.digest())
             {
                 names_of_theirs.insert(group.clone(), secret_fields.clone());

@@ -1,6 +1,5 @@
 //! What came of a reload: as it is kept for whoever asks, and as the log says it.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::candidates::Candidates;
@@ -9,16 +8,17 @@ use crate::domain::Group;
 use crate::ports::{Outcome, Pin, Refusal, Reloaded, Taken, group_of};
 use crate::wasm::Catalog;
 
-pub fn taken(catalog: &Catalog, outcomes: &BTreeMap<Group, Outcome>) -> Vec<(Group, Taken)> {
+pub fn taken(catalog: &Catalog, candidates: &Candidates) -> Vec<(Group, Taken)> {
     let served = catalog.served().into_iter().map(|(group, serving)| {
         let description = serving.adapter.description();
         let retired = catalog.retired(&group).iter().map(|adapter| adapter.digest().clone()).collect();
         let taken = Taken {
-            outcome: outcomes.get(&group).copied().unwrap_or(Outcome::Unchanged),
+            outcome: candidates.outcomes.get(&group).copied().unwrap_or(Outcome::Unchanged),
             adapter: description.name.clone(),
             version: description.version.clone(),
             digest: serving.adapter.digest().clone(),
             retired,
+            passes_over: candidates.passed_over.get(&group).cloned(),
         };
         (group, taken)
     });
@@ -46,6 +46,12 @@ pub fn tell(reloaded: &Reloaded) {
         let goes_on =
             if group.is_none_or(is_served) { "what served goes on" } else { "no adapter serves its group" };
         tracing::error!(key, at, code, why = message, because, goes_on, "not taken over");
+    }
+    for (group, taken) in &reloaded.groups {
+        if let Some(passes_over) = &taken.passes_over {
+            let serves = &taken.digest;
+            tracing::warn!(%group, %serves, %passes_over, because, "all instances serve the group by another one than lies in its place here");
+        }
     }
     for Pin { group, to, passes_over } in &reloaded.pins {
         let passes_over = passes_over.as_ref().map(ToString::to_string);

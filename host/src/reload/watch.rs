@@ -1,7 +1,7 @@
 //! Sets a reload off when a file has changed. What a watcher says is a hint: what counts is the files' bytes, and
 //! they are looked at without any hint, too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub async fn watch(reload: Arc<Reload>, stop: CancellationToken) {
     let mut seen = look(&reload).await;
     let mut watching = Watching::new(hints, &seen);
     // What changed while the host began.
-    reload.reload("a changed file").await;
+    reload.reload("a changed file", &BTreeSet::new()).await;
     let (mut is_time, mut tries) = (false, Tries::default());
     while !stop.is_cancelled() {
         let Some(now) = stop.run_until_cancelled(settled(&reload)).await else { return };
@@ -53,7 +53,7 @@ pub async fn watch(reload: Arc<Reload>, stop: CancellationToken) {
         }
         // What keeps a group unserved may have been mended elsewhere.
         if now != seen || (is_time && reload.leaves_unserved() && tries.is_due()) {
-            reload.reload("a changed file").await;
+            reload.reload("a changed file", &BTreeSet::new()).await;
             seen = now;
         }
         // A folder that was made anew is another one, though it has the old one's name.
@@ -103,7 +103,7 @@ async fn look(reload: &Reload) -> Seen {
         Err(problems) => (problems.whole, problems.files),
     };
     let pins: Vec<PathBuf> =
-        groups.iter().flat_map(|group| reload.parts.workshop.files_of_pin(group)).collect();
+        groups.iter().flat_map(|group| reload.parts.workshop.files_beside(group)).collect();
     let components: Vec<PathBuf> = groups.into_iter().map(|group| group.adapter).collect();
     let mut files = BTreeMap::new();
     for file in [file.to_owned()].into_iter().chain(components.iter().cloned()).chain(named).chain(pins) {

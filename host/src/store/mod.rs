@@ -48,7 +48,7 @@ pub use verify::{Damage, Kind, Report, verify};
 use self::seal::Seal;
 use self::sqlite::copy::is_damage;
 use crate::explain::Code;
-use crate::ports::{Alone, Instances, Journal, World};
+use crate::ports::{Alone, Instances, Journal, Library, World};
 
 const DATABASE: &str = "journal.db";
 const KEY: &str = "journal.key";
@@ -160,6 +160,8 @@ pub struct Opened {
     pub journal: Box<dyn Journal>,
     /// Who else works on it.
     pub instances: Arc<dyn Instances>,
+    /// The components that all of them have; `None`: they lie in the journal's directory, for this one alone.
+    pub library: Option<Arc<dyn Library>>,
     /// Cancelled when it cannot go on: the process must end.
     pub failed: CancellationToken,
 }
@@ -175,14 +177,15 @@ pub async fn begin(settings: &Settings, world: Arc<dyn World>) -> Result<Opened,
             failed: journal.failed(),
             journal: Box::new(journal),
             instances: Arc::new(Alone),
+            library: None,
         });
     };
     let directory = &settings.directory;
     make(directory).map_err(|source| OpenError::Directory { path: directory.clone(), source })?;
     let lock = lock(directory)?;
     let journal = PostgresJournal::open(postgres, directory, world, lock).await?;
-    let instances = Arc::new(journal.instances());
-    Ok(Opened { failed: journal.failed(), journal: Box::new(journal), instances })
+    let (instances, library) = (Arc::new(journal.instances()), Arc::new(journal.components()));
+    Ok(Opened { failed: journal.failed(), journal: Box::new(journal), instances, library: Some(library) })
 }
 
 /// Opens the journal of a directory, making it when there is none.

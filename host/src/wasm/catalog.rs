@@ -13,7 +13,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use tokio::sync::Semaphore;
 
-use super::{Adapter, Limits, LoadError, Sandbox, Shelf};
+use super::{Adapter, Limits, LoadError, Sandbox, Shelf, Stock};
 use crate::domain::{Digest, Errand, Group, Json, Notification, Progress, Reading, Timestamp};
 use crate::ports::{AdapterError, Adapters, Needs, Question, Register, Run};
 
@@ -77,6 +77,8 @@ struct Inner {
 /// Those that are not in memory, and where they are loaded again.
 struct Kept {
     shelf: Shelf,
+    /// Where it lies that another instance put on its shelf.
+    stock: Option<Stock>,
     sandbox: Sandbox,
     /// One is loaded at a time.
     turn: tokio::sync::Mutex<()>,
@@ -97,9 +99,15 @@ enum Failed {
 }
 
 impl Kept {
-    fn has(&self, group: &Group, digest: &Digest) -> bool {
-        !matches!(self.failed(group, digest), Some(Failed::UntilTheNextStart))
-            && self.shelf.has(group, digest)
+    async fn has(&self, group: &Group, digest: &Digest) -> bool {
+        if matches!(self.failed(group, digest), Some(Failed::UntilTheNextStart)) {
+            return false;
+        }
+        let Some(stock) = &self.stock else { return self.shelf.has(group, digest) };
+        stock.bring(group, digest).await.unwrap_or_else(|error| {
+            tracing::warn!(%group, %digest, %error, "an adapter that another instance may have cannot be brought here");
+            false
+        })
     }
 
     fn failed(&self, group: &Group, digest: &Digest) -> Option<Failed> {
@@ -118,9 +126,9 @@ impl Catalog {
     }
 
     /// From now on those that served are kept there, and loaded again when an operation needs one.
-    pub fn keep_on(&self, shelf: Shelf, sandbox: Sandbox) {
+    pub fn keep_on(&self, shelf: Shelf, stock: Option<Stock>, sandbox: Sandbox) {
         let (turn, under_way, failed) = (tokio::sync::Mutex::default(), Mutex::default(), Mutex::default());
-        let _ = self.0.kept.set(Kept { shelf, sandbox, turn, under_way, failed });
+        let _ = self.0.kept.set(Kept { shelf, stock, sandbox, turn, under_way, failed });
     }
 
     /// Keeps what is to serve a group, or serves it. What it begins may be gone on with by it alone.
@@ -273,9 +281,15 @@ impl Adapters for Catalog {
         all.flat_map(|it| it.adapter.description().secret_fields.clone()).collect()
     }
 
-    fn keeps(&self, group: &Group, digest: &Digest) -> bool {
-        let is_kept = || self.0.kept.get().is_some_and(|kept| kept.has(group, digest));
-        self.of(group).is_ok_and(|of| of.by(digest).is_some() || is_kept())
+    async fn keeps(&self, group: &Group, digest: &Digest) -> bool {
+        let Ok(of) = self.of(group) else { return false };
+        if of.by(digest).is_some() {
+            return true;
+        }
+        match self.0.kept.get() {
+            Some(kept) => kept.has(group, digest).await,
+            None => false,
+        }
     }
 
     async fn provision_by(

@@ -17,6 +17,7 @@ mod guest;
 mod last_words;
 mod load;
 mod shelf;
+mod stock;
 
 use std::time::Duration;
 
@@ -27,7 +28,8 @@ pub use compiler::{COMPILES, Compiler, CompilerLimits, NotCompiled, compile_as_t
 pub use contract::{Difference, Surface, contract_spoken};
 pub use engine::Sandbox;
 pub use load::{COMPONENT_BYTES_MAX, LoadError, surface};
-pub use shelf::{Edition, Shelf};
+pub use shelf::{Agreed, Edition, Shelf};
+pub use stock::Stock;
 
 /// What one question to an adapter may cost. Each limit is met by a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,18 +9,31 @@ use std::time::{Duration, SystemTime};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::domain::{Digest, Group, Timestamp};
+use crate::ports::EDITIONS_MAX;
 
-/// So many of a group; the oldest one goes.
-const EDITIONS_MAX: usize = 8;
 const ENDING: &str = "wasm";
 /// So much is written at a time.
 const GO_BYTES: usize = 1 << 20;
 /// The file that names the one to which a group is pinned.
 const PINNED: &str = "pinned";
+/// The file that says what all instances serve a group by.
+const AGREED: &str = "agreed";
 
 /// The folder, with one for each group in it.
 #[derive(Clone, Debug)]
-pub struct Shelf(PathBuf);
+pub struct Shelf {
+    folder: PathBuf,
+    /// Whether what lies here is what all instances have.
+    in_common: bool,
+}
+
+/// What this instance has heard last of a group from all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    pub serves: Digest,
+    /// What lay in the group's place then: anything else there is new. `None`: nothing could be read.
+    pub in_place: Option<Digest>,
+}
 
 /// A component on the shelf.
 #[derive(Clone, Debug)]
@@ -29,13 +42,23 @@ pub struct Edition {
     pub path: PathBuf,
     pub bytes: u64,
     /// When it was put there last.
-    pub kept_at: SystemTime,
+    pub kept_at: Timestamp,
 }
 
 impl Shelf {
     /// Beside the journal whose operations need it.
     pub fn beside(journal: &Path) -> Self {
-        Self(journal.join("adapters"))
+        Self { folder: journal.join("adapters"), in_common: false }
+    }
+
+    /// Whether the components are those of all instances, and lie here as a copy.
+    #[must_use]
+    pub fn in_common(self, in_common: bool) -> Self {
+        Self { in_common, ..self }
+    }
+
+    pub const fn is_in_common(&self) -> bool {
+        self.in_common
     }
 
     /// Keeps what lies at `path`, if it is what it is said to be, durably. One that is there already is the newest now.
@@ -43,30 +66,33 @@ impl Shelf {
     /// # Errors
     /// When it cannot be read or written, or is another one.
     pub fn put(&self, group: &Group, digest: &Digest, path: &Path, now: Timestamp) -> io::Result<()> {
-        let (folder, place) = (self.of(group), self.place(group, digest));
-        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(now.millis().unsigned_abs());
         if self.holds(group, digest) {
-            return File::options().append(true).open(place)?.set_modified(now);
+            return File::options().append(true).open(self.place(group, digest))?.set_modified(at(now));
         }
-        let bytes = fs::read(path)?;
-        if Digest::of(&bytes) != *digest {
+        self.put_bytes(group, digest, &fs::read(path)?, now)
+    }
+
+    /// Keeps what was read elsewhere, as [`put`](Self::put).
+    ///
+    /// # Errors
+    /// When it cannot be written, or is another one.
+    pub fn put_bytes(&self, group: &Group, digest: &Digest, bytes: &[u8], now: Timestamp) -> io::Result<()> {
+        if Digest::of(bytes) != *digest {
             return Err(io::Error::other("the file is another one already"));
         }
-        fs::create_dir_all(&folder)?;
-        for above in folder.ancestors().skip(1).take(2) {
-            File::open(above)?.sync_all()?;
-        }
+        let place = self.place(group, digest);
+        let folder = self.folder_of(group)?;
         let unfinished = place.with_extension("unfinished");
         let mut file = File::create(&unfinished)?;
-        write_in_goes(&mut file, &bytes)?;
-        file.set_modified(now)?;
+        write_in_goes(&mut file, bytes)?;
+        file.set_modified(at(now))?;
         file.sync_all()?;
         fs::rename(unfinished, place)?;
         File::open(&folder)?.sync_all()?;
         // However the clock stands: not the one that was just put there.
-        let pinned = self.pinned(group)?;
-        let others = self.editions(group).into_iter();
-        let others = others.filter(|it| it.digest != *digest && Some(&it.digest) != pinned.as_ref());
+        let (pinned, agreed) = (self.pinned(group)?, self.agreed(group).map(|agreed| agreed.serves));
+        let stays = [Some(digest), pinned.as_ref(), agreed.as_ref()];
+        let others = self.editions(group).into_iter().filter(|it| !stays.contains(&Some(&it.digest)));
         for old in others.skip(EDITIONS_MAX - 1) {
             fs::remove_file(old.path)?;
         }
@@ -111,20 +137,46 @@ impl Shelf {
     /// # Errors
     /// When it cannot be written.
     pub fn pin(&self, group: &Group, to: Option<&Digest>) -> io::Result<()> {
-        let folder = self.of(group);
-        let (place, unfinished) = (folder.join(PINNED), folder.join("pinned.unfinished"));
-        match to {
-            Some(digest) => {
-                let mut file = File::create(&unfinished)?;
-                writeln!(file, "{digest}")?;
-                file.sync_all()?;
-                fs::rename(unfinished, place)?;
-            }
-            None => match fs::remove_file(place) {
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-                removed => removed?,
-            },
+        if let Some(digest) = to {
+            return self.say(group, PINNED, &format!("{digest}\n"));
         }
+        match fs::remove_file(self.pin_of(group)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed.and_then(|()| File::open(self.of(group))?.sync_all()),
+        }
+    }
+
+    /// What was heard last of a group; `None`: nothing, or nobody works here but this one.
+    pub fn agreed(&self, group: &Group) -> Option<Agreed> {
+        let text = fs::read_to_string(self.agreement_of(group)).ok().filter(|_| self.in_common)?;
+        let mut lines = text.lines();
+        let serves = Digest::parse(lines.next()?)?;
+        // A line that is no digest is a place in which nothing could be read.
+        Some(Agreed { serves, in_place: lines.next().and_then(Digest::parse) })
+    }
+
+    /// Keeps what was heard of a group, durably.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn agree(&self, group: &Group, on: &Agreed) -> io::Result<()> {
+        let in_place = on.in_place.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
+        self.say(group, AGREED, &format!("{}\n{in_place}\n", on.serves))
+    }
+
+    /// The file in which that stands, where it is.
+    pub fn agreement_of(&self, group: &Group) -> PathBuf {
+        self.of(group).join(AGREED)
+    }
+
+    /// Whole, or as it was.
+    fn say(&self, group: &Group, name: &str, text: &str) -> io::Result<()> {
+        let folder = self.folder_of(group)?;
+        let (place, unfinished) = (folder.join(name), folder.join(name).with_extension("unfinished"));
+        let mut file = File::create(&unfinished)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(unfinished, place)?;
         File::open(folder)?.sync_all()
     }
 
@@ -142,7 +194,7 @@ impl Shelf {
             let is_one = path.extension().is_some_and(|ending| ending == ENDING);
             let digest = Digest::parse(&format!("sha256:{name}")).filter(|_| is_one)?;
             let about = path.metadata().ok()?;
-            Some(Edition { digest, bytes: about.len(), kept_at: about.modified().ok()?, path })
+            Some(Edition { digest, bytes: about.len(), kept_at: put_at(about.modified().ok()?), path })
         };
         let entries = fs::read_dir(self.of(group)).into_iter().flatten().flatten();
         let mut editions: Vec<Edition> = entries.filter_map(|entry| edition(entry.path())).collect();
@@ -152,8 +204,29 @@ impl Shelf {
 
     /// A group's name may hold anything; a folder's may not.
     fn of(&self, group: &Group) -> PathBuf {
-        self.0.join(utf8_percent_encode(&group.0, NON_ALPHANUMERIC).to_string())
+        self.folder.join(utf8_percent_encode(&group.0, NON_ALPHANUMERIC).to_string())
     }
+
+    /// The same, which is there now.
+    fn folder_of(&self, group: &Group) -> io::Result<PathBuf> {
+        let folder = self.of(group);
+        if !folder.is_dir() {
+            fs::create_dir_all(&folder)?;
+            for above in folder.ancestors().skip(1).take(2) {
+                File::open(above)?.sync_all()?;
+            }
+        }
+        Ok(folder)
+    }
+}
+
+fn put_at(modified: SystemTime) -> Timestamp {
+    let millis = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+    Timestamp::from_millis(i64::try_from(millis).unwrap_or_default())
+}
+
+fn at(now: Timestamp) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(now.millis().unsigned_abs())
 }
 
 /// The journal is on the same disk, and its commits wait for whatever is being written there.

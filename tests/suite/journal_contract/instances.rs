@@ -6,7 +6,7 @@ use punchdown_kit::postgres::Database;
 use super::*;
 
 /// Two of them, each with a directory of its own.
-async fn two() -> Option<([Opened; 2], Database, [tempfile::TempDir; 2])> {
+pub async fn two() -> Option<([Opened; 2], Database, [tempfile::TempDir; 2])> {
     let database = database::shared()?.database().expect("a database");
     let folders = [harness::folder(), harness::folder()];
     let [one, other] = &folders;

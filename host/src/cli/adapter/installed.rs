@@ -17,7 +17,8 @@ use crate::config::{self, GroupSettings, Problem, Problems, Settings};
 use crate::domain::{Digest, Group};
 use crate::explain::Code;
 use crate::lifecycle::{EXIT_CONFIGURATION, refuse};
-use crate::wasm::{Edition, Shelf};
+use crate::ready::shelf;
+use crate::wasm::Edition;
 
 #[derive(clap::Args)]
 pub struct Install {
@@ -61,13 +62,17 @@ pub async fn install(Install { file, cases, of }: &Install) -> ExitCode {
 pub async fn rollback(Rollback { of, to }: &Rollback) -> ExitCode {
     let gone_back = async {
         let (settings, group) = of.settings()?;
-        let now = std::fs::read(&group.adapter).ok().map(|bytes| Digest::of(&bytes));
+        let shelf = shelf(&settings.store);
+        let now = match shelf.agreed(group.group()) {
+            Some(agreed) => Some(agreed.serves),
+            None => std::fs::read(&group.adapter).ok().map(|bytes| Digest::of(&bytes)),
+        };
         let wanted = to.as_ref().map(|to| format!("sha256:{}", to.trim_start_matches("sha256:")));
         let is_meant = |edition: &Edition| match &wanted {
             Some(wanted) => edition.digest.to_string().starts_with(wanted),
             None => Some(&edition.digest) != now.as_ref(),
         };
-        let editions = Shelf::beside(&settings.store.directory).editions(group.group());
+        let editions = shelf.editions(group.group());
         let Some(edition) = editions.iter().find(|edition| is_meant(edition)) else {
             let why =
                 format!("no such component of group {} is kept: see `punchdown adapter list`", of.group);
@@ -140,7 +145,9 @@ async fn put(
         carried.map_or(Ok(()), Carried::undo)?;
         return Err(cannot_write(place, &error));
     }
-    let told = of.door.take_over("reload", None).await.inspect_err(|_| {
+    let installed: Vec<&str> = sharing.iter().map(|it| it.group().0.as_str()).collect();
+    let wish = json!({ "installed": installed });
+    let told = of.door.take_over("reload", Some(&wish)).await.inspect_err(|_| {
         eprintln!("{} lies there; `punchdown reload --last` says what becomes of it", place.display());
         if let Some(before) = carried.as_ref().and_then(Carried::before) {
             eprintln!("the cases that lay beside the one before are in {}", before.display());
@@ -148,9 +155,8 @@ async fn put(
     })?;
     if sharing.iter().all(|it| serves(&told, &it.group().0, &digest)) {
         carried.into_iter().for_each(Carried::settle);
-        let groups: Vec<&str> = sharing.iter().map(|it| it.group().0.as_str()).collect();
-        of.door.print(Ok(json!({ "groups": groups, "digest": digest.to_string() })), |told| {
-            format!("{} serves {}\n", word(&told["digest"]), groups.join(", "))
+        of.door.print(Ok(json!({ "groups": installed, "digest": digest.to_string() })), |told| {
+            format!("{} serves {}\n", word(&told["digest"]), installed.join(", "))
         });
         return Ok(ExitCode::SUCCESS);
     }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
 use super::super::door::{Door, word};
 use crate::config::{self, GroupSettings};
-use crate::domain::{Digest, Timestamp};
+use crate::domain::Digest;
 use crate::lifecycle::refuse;
+use crate::ready::shelf;
 use crate::store::{self, deciders};
 use crate::wasm::{Edition, Shelf};
 
@@ -29,7 +29,7 @@ pub async fn list(List { group, door }: &List) -> ExitCode {
         Ok((settings, _)) => settings,
         Err(problems) => return refuse(&problems.into()),
     };
-    let shelf = Shelf::beside(&settings.store.directory);
+    let shelf = shelf(&settings.store);
     let open = Open::counted(door, &settings.store).await;
     let is_meant = |it: &&GroupSettings| group.as_ref().is_none_or(|group| it.group().0 == *group);
     let groups = settings.groups.iter().filter(is_meant).map(|group| of_group(group, &shelf, &open));
@@ -112,6 +112,7 @@ fn of_group(group: &GroupSettings, shelf: &Shelf, open: &Open) -> Value {
         "group": name,
         "adapter": group.adapter.display().to_string(),
         "digest": now.as_ref().map(ToString::to_string),
+        "all_serve": shelf.agreed(group.group()).map(|agreed| agreed.serves.to_string()),
         "pin": pin,
         "kept": editions.iter().map(|it| edition(it, now.as_ref(), open, name)).collect::<Vec<_>>(),
         "undecided": open.of(name, None),
@@ -120,11 +121,10 @@ fn of_group(group: &GroupSettings, shelf: &Shelf, open: &Open) -> Value {
 }
 
 fn edition(edition: &Edition, now: Option<&Digest>, open: &Open, group: &str) -> Value {
-    let kept_at = edition.kept_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
     let digest = edition.digest.to_string();
     json!({
         "digest": digest,
-        "kept_at": Timestamp::from_millis(i64::try_from(kept_at).unwrap_or_default()).to_string(),
+        "kept_at": edition.kept_at.to_string(),
         "bytes": edition.bytes,
         "lies_there": now == Some(&edition.digest),
         "open": open.of(group, Some(&digest)),
@@ -142,8 +142,10 @@ fn text(told: &Value) -> String {
             let mark = if edition["lies_there"] == true { '*' } else { ' ' };
             let (digest, kept_at) = (word(&edition["digest"]), word(&edition["kept_at"]));
             let pinned = if group["pin"]["to"] == edition["digest"] { ", pinned" } else { "" };
+            let all = if group["all_serve"] == edition["digest"] { ", all instances serve it" } else { "" };
             let open = edition["open"].as_u64().map_or_else(String::new, |open| format!(", {open} open"));
-            let _ = writeln!(text, "{mark} {digest}  {kept_at}  {} bytes{open}{pinned}", edition["bytes"]);
+            let _ =
+                writeln!(text, "{mark} {digest}  {kept_at}  {} bytes{open}{pinned}{all}", edition["bytes"]);
         }
         for (digest, open) in group["gone"].as_object().into_iter().flatten() {
             let _ = writeln!(text, "! {digest}  is not kept, and decided {open} open operations last");

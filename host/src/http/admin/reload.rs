@@ -1,13 +1,16 @@
 //! Another try at taking over what lies on disk, and what came of the last one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Door;
+use crate::domain::Group;
 use crate::ports::{Pin, Refusal, Reloaded};
 
 pub async fn last(State(door): State<Arc<Door>>) -> Json<Value> {
@@ -15,9 +18,17 @@ pub async fn last(State(door): State<Arc<Door>>) -> Json<Value> {
     Json(told(&door.reloads.last().await, under_way))
 }
 
-pub async fn now(State(door): State<Arc<Door>>) -> Result<Json<Value>, StatusCode> {
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wish {
+    /// Groups for which a component was put into its place just now.
+    installed: BTreeSet<Group>,
+}
+
+pub async fn now(State(door): State<Arc<Door>>, wish: Option<Json<Wish>>) -> Result<Json<Value>, StatusCode> {
+    let installed = wish.map(|Json(wish)| wish.installed).unwrap_or_default();
     // Whoever asked may hang up, and what is begun is finished all the same.
-    let reloaded = tokio::spawn(async move { door.reloads.reload("an operator").await }).await;
+    let reloaded = tokio::spawn(async move { door.reloads.reload("an operator", &installed).await }).await;
     reloaded.map(|reloaded| Json(told(&reloaded, false))).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
@@ -31,6 +42,7 @@ fn told(reloaded: &Reloaded, under_way: bool) -> Value {
             "version": taken.version,
             "digest": taken.digest.to_string(),
             "retired": retired.collect::<Vec<_>>(),
+            "passes_over": taken.passes_over.as_ref().map(ToString::to_string),
             "pin": reloaded.pins.iter().find(|pin| pin.group == *group).map(pin_shown),
         })
     });

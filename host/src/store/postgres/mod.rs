@@ -14,6 +14,7 @@ mod events;
 mod fan_outs;
 mod instances;
 mod lanes;
+mod library;
 mod looks;
 mod notifications;
 mod operators;
@@ -42,6 +43,7 @@ use tokio_util::sync::CancellationToken;
 use self::connection::{Connection, Failure};
 use self::database::{Database, Patience};
 use self::instances::Instance;
+use self::library::Components;
 use self::others::Others;
 use self::owners::Owners;
 use super::Lock;
@@ -122,6 +124,11 @@ impl PostgresJournal {
     pub(super) fn instances(&self) -> Others {
         let (database, instance) = (Arc::clone(&self.database), Arc::clone(&self.instance));
         Others { database, instance, seal: self.seal.clone() }
+    }
+
+    /// Those that serve and served.
+    pub(super) fn components(&self) -> Components {
+        Components::new(Arc::clone(&self.database), self.seal.clone())
     }
 
     /// Writes what is under way.

@@ -10,7 +10,8 @@ use crate::ports::JournalError;
 const FIRST: i64 = 11;
 const MIGRATIONS: [&str; 1] = [include_str!("0011_journal.sql")];
 /// What stands beside the versions.
-const BESIDE: [&str; 2] = [include_str!("commit_mark.sql"), include_str!("instances.sql")];
+const BESIDE: [&str; 3] =
+    [include_str!("commit_mark.sql"), include_str!("instances.sql"), include_str!("library.sql")];
 /// The one that this program writes.
 pub const VERSION: i64 = FIRST - 1 + MIGRATIONS.len() as i64;
 

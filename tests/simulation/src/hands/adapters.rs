@@ -58,7 +58,7 @@ impl Adapters for Hand {
         Vec::new()
     }
 
-    fn keeps(&self, _group: &Group, _digest: &Digest) -> bool {
+    async fn keeps(&self, _group: &Group, _digest: &Digest) -> bool {
         false
     }
 
