@@ -14,7 +14,9 @@ const SECTION: &str = "[journal.postgres]\n";
 
 pub struct Fleet {
     hosts: Vec<Process>,
-    /// Where callers find several.
+    /// Where each is found by callers.
+    doors: Vec<SocketAddr>,
+    /// What leads them to any of several.
     door: Option<Spread>,
 }
 
@@ -22,7 +24,7 @@ impl Fleet {
     /// The stage's own host alone. It does not run yet.
     pub fn alone(stage: &Stage, program: &Path) -> Self {
         let host = beside(stage, program, stage.config.clone(), stage.admin, "host.log");
-        Self { hosts: vec![host], door: None }
+        Self { hosts: vec![host], doors: vec![stage.public], door: None }
     }
 
     /// So many hosts, each with a directory and listeners of its own. None runs yet. The first one has the stage's own
@@ -32,7 +34,7 @@ impl Fleet {
     /// When an address or a file cannot be had, or the stage's journal is in no database.
     pub async fn several(stage: &Stage, program: &Path, hosts: usize) -> io::Result<Self> {
         let text = std::fs::read_to_string(&stage.config)?;
-        if !text.contains(SECTION) {
+        if hosts > 1 && !text.contains(SECTION) {
             return Err(io::Error::other("several hosts need a journal in PostgreSQL"));
         }
         let (mut made, mut doors) = (Vec::new(), Vec::new());
@@ -48,7 +50,7 @@ impl Fleet {
             doors.push(public);
         }
         let door = Spread::start(stage.public, &doors).await?;
-        Ok(Self { hosts: made, door: Some(door) })
+        Ok(Self { hosts: made, doors, door: Some(door) })
     }
 
     pub fn count(&self) -> usize {
@@ -58,6 +60,11 @@ impl Fleet {
     /// Whether they may be more than one.
     pub fn is_several(&self) -> bool {
         self.door.is_some()
+    }
+
+    /// Where each takes events and notifications.
+    pub fn doors(&self) -> &[SocketAddr] {
+        &self.doors
     }
 
     pub fn config(&self, host: usize) -> &Path {
