@@ -77,6 +77,7 @@ async fn answers(
     }
     let scene = Scene::set(folder, SQLITE, HOST, None, 1, PAUSED).await?;
     rows.push(row(SQLITE.to_owned(), scene.answered(time).await?));
+    eprintln!("bare commits begin");
     let bare = commit(&last.ok_or("of how many instances?")?, time).await?;
     rows.push(row("bare commits".to_owned(), bare));
     Ok(rows)
@@ -122,7 +123,8 @@ impl Scene {
         count: usize,
         group_settings: &str,
     ) -> Result<Self, Failed> {
-        let stage = set(&folder.join(name), program, group_settings).await?;
+        eprintln!("{name} begins");
+        let stage = set(&folder.join(name.replace(", ", "-")), program, group_settings).await?;
         if let Some(database) = database {
             on(&stage, database)?;
         }
