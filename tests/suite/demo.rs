@@ -1,4 +1,4 @@
-//! The demo is the promise as a person sees it: every fault that the neighbours know, two crashes,
+//! The demo is the promise as a person sees it: every fault that the neighbours know, two crashes of each host,
 //! and ledgers that agree.
 
 use std::process::{Output, Stdio};
@@ -26,11 +26,11 @@ async fn demo(arguments: &[&str]) -> Option<Output> {
     Some(tokio::time::timeout(PATIENCE, demo.output()).await.expect("it ends").expect("it runs"))
 }
 
-fn agrees(ended: &Output) {
+fn agrees(ended: &Output, crashes: usize) {
     let (told, said) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
     assert!(ended.status.success(), "{}\n{told}\n{said}", ended.status);
     assert!(told.ends_with("The ledgers agree for every account.\n"), "{told}");
-    assert_eq!(said.matches("SIGKILL while").count(), 2, "{said}");
+    assert_eq!(said.matches("SIGKILL").count(), crashes, "{said}");
     for struck in ["events twice", "locked out 1", "given up in silence"] {
         assert!(told.contains(struck), "no `{struck}` in\n{told}");
     }
@@ -41,7 +41,7 @@ const ALL_THAT_GOES_WRONG: [&str; 4] = ["--faults", "--crash", "--accounts", "20
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_with_faults_and_crashes_ends_with_ledgers_that_agree() {
     let Some(ended) = demo(&ALL_THAT_GOES_WRONG).await else { return };
-    agrees(&ended);
+    agrees(&ended, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,7 +51,7 @@ async fn over_postgresql_the_demo_ends_so_too_and_takes_it_away() {
     }
     let arguments = [&ALL_THAT_GOES_WRONG[..], &["--postgres"]].concat();
     let Some(ended) = demo(&arguments).await else { return };
-    agrees(&ended);
+    agrees(&ended, 2);
     let said = String::from_utf8_lossy(&ended.stderr);
     for struck in ["all connections are cut", "ends as if its machine had gone"] {
         assert!(said.contains(struck), "no `{struck}` in\n{said}");
@@ -62,6 +62,31 @@ async fn over_postgresql_the_demo_ends_so_too_and_takes_it_away() {
         std::net::TcpStream::connect(("127.0.0.1", port)).is_err()
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_instances_on_one_database_end_so_too_though_each_is_killed_twice() {
+    if shared().is_none() {
+        return;
+    }
+    let arguments = [&ALL_THAT_GOES_WRONG[..], &["--postgres", "--instances", "3"]].concat();
+    let Some(ended) = demo(&arguments).await else { return };
+    agrees(&ended, 6);
+    let (told, said) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+    for instance in 1..=3 {
+        let killed = said.matches(&format!("SIGKILL of instance {instance} while")).count();
+        assert_eq!(killed, 2, "{said}");
+    }
+    assert!(said.contains("orders under way 0, instances 3"), "{said}");
+    assert!(told.contains("instances on one database: 3\n"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_need_a_database() {
+    let Some(ended) = demo(&["--instances", "3"]).await else { return };
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(2), "{said}");
+    assert!(said.contains("--postgres"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -294,7 +294,7 @@ async fn what_is_for_a_directory_says_what_there_is_instead() {
         (vec!["journal", "restore", &to], "pg_restore"),
         (vec!["journal", "verify"], "pg_amcheck"),
         (vec!["journal", "shell", "SELECT 1"], "psql"),
-        (vec!["journal", "rotate-key"], "cannot be changed yet"),
+        (vec!["journal", "rotate-key"], "--to FILE"),
     ] {
         let refused = said(&punchdown(&stage, &command));
         assert!(refused.contains("error[E0509]") && refused.contains(instead), "{command:?}: {refused}");

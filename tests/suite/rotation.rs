@@ -1,5 +1,7 @@
 //! Another key for the journal, and SIGKILL at any moment of its making: whoever begins again goes on, and nothing is lost.
 
+mod on_postgresql;
+
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
@@ -30,14 +32,19 @@ async fn rotated(config: &Path) -> (Option<i32>, String) {
     (status.code(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
 }
 
-/// A host whose orders are all open, and rest: nobody looks for news, and none come.
-async fn with_open_orders(accounts: u64) -> Option<(TempDir, Stage)> {
+/// A stage whose orders will all be open, and rest: nobody looks for news, and none come. The host does not run yet.
+async fn of_open_orders(accounts: u64) -> Option<(TempDir, Stage)> {
     let adapter = oms_adapter()?;
     let folder = folder();
     let patient = "poll-seconds = 86400";
-    let mut stage = stage_of(PROGRAM, folder.path(), &adapter, Settings::default(), "", patient).await;
+    let stage = stage_of(PROGRAM, folder.path(), &adapter, Settings::default(), "", patient).await;
     stage.open_accounts(accounts);
     stage.oms.hold_completion(true);
+    Some((folder, stage))
+}
+
+async fn with_open_orders(accounts: u64) -> Option<(TempDir, Stage)> {
+    let (folder, mut stage) = of_open_orders(accounts).await?;
     stage.start_host().await.expect("the host starts");
     Some((folder, stage))
 }
@@ -84,7 +91,7 @@ async fn a_key_is_changed_between_a_stop_and_a_start() {
     stage.stop_host().await.expect("it stops");
     let (code, said) = rotated(&stage.config).await;
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("the old one is gone"), "{said}");
+    assert!(said.contains("The old one is gone"), "{said}");
     stage.start_host().await.expect("it starts with the new key");
     // The notices name orders by the keys that were named before.
     stage.oms.hold_completion(false);
@@ -101,6 +108,44 @@ async fn the_key_is_changed_without_the_secrets_of_the_service() {
     std::fs::remove_dir_all(stage.directory.join("secrets")).expect("removed");
     let (code, said) = rotated(&stage.config).await;
     assert_eq!(code, Some(0), "{said}");
+}
+
+/// All that is shown once the orders of all accounts are made, and nothing moves any more.
+async fn when_all_rest(stage: &Stage, accounts: u64) -> Vec<Value> {
+    let espf = stage.espf(0.0);
+    new_accounts(&espf, accounts);
+    all_say(stage, accounts, "IN_PROGRESS").await;
+    until("all have been told that their orders are in progress", SOON, async || {
+        stage
+            .oms
+            .ledger()
+            .orders
+            .iter()
+            .all(|order| order.state == "inProgress" && order.notices_accepted > 0)
+    })
+    .await;
+    let mut before = Vec::new();
+    until("all of that is read, and all rest", SOON, async || {
+        let now = shown(stage).await;
+        let waits = now.iter().filter(|it| it["state"] == "awaiting-notification").count();
+        let unread = now.iter().any(|it| it.to_string().contains("\"fate\":\"kept\""));
+        let rests = u64::try_from(waits) == Ok(accounts) && !unread && now == before;
+        before = now;
+        rests
+    })
+    .await;
+    before
+}
+
+/// The time that nobody ran burns no deadline.
+fn same(after: Vec<Value>, before: Vec<Value>) {
+    assert_eq!(after.len(), before.len());
+    for (mut after, mut before) in after.into_iter().zip(before) {
+        for page in [&mut after, &mut before] {
+            page.as_object_mut().map(|page| page.remove("deadline"));
+        }
+        assert_eq!(after, before);
+    }
 }
 
 /// How long it takes when nobody stops it, on a copy.
@@ -127,28 +172,7 @@ async fn killed_at_any_moment_it_is_finished_by_the_next_one_and_nothing_is_lost
     // All notices of the end come at once, and one address has 256 connections.
     const ACCOUNTS: u64 = 200;
     let Some((_folder, mut stage)) = with_open_orders(ACCOUNTS).await else { return };
-    let espf = stage.espf(0.0);
-    new_accounts(&espf, ACCOUNTS);
-    all_say(&stage, ACCOUNTS, "IN_PROGRESS").await;
-    until("all have been told that their orders are in progress", SOON, async || {
-        stage
-            .oms
-            .ledger()
-            .orders
-            .iter()
-            .all(|order| order.state == "inProgress" && order.notices_accepted > 0)
-    })
-    .await;
-    let mut before = Vec::new();
-    until("all of that is read, and all rest", SOON, async || {
-        let now = shown(&stage).await;
-        let waits = now.iter().filter(|it| it["state"] == "awaiting-notification").count();
-        let unread = now.iter().any(|it| it.to_string().contains("\"fate\":\"kept\""));
-        let rests = u64::try_from(waits) == Ok(ACCOUNTS) && !unread && now == before;
-        before = now;
-        rests
-    })
-    .await;
+    let before = when_all_rest(&stage, ACCOUNTS).await;
     stage.stop_host().await.expect("it stops");
 
     let (data, whole) = (stage.directory.join("data"), uninterrupted(&stage).await);
@@ -170,20 +194,12 @@ async fn killed_at_any_moment_it_is_finished_by_the_next_one_and_nothing_is_lost
     }
     let (code, said) = rotated(&stage.config).await;
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("the old one is gone") && !said.contains("could not be read"), "{said}");
+    assert!(said.contains("The old one is gone") && !said.contains("could not be read"), "{said}");
     assert!(!data.join("journal.key.next").exists());
     assert_ne!(std::fs::read(data.join("journal.key")).expect("a key"), first);
 
     stage.start_host().await.expect("it starts with the new key");
-    let mut after = shown(&stage).await;
-    assert_eq!(after.len(), before.len());
-    for (after, before) in after.iter_mut().zip(&mut before) {
-        // The time that nobody ran burns no deadline.
-        for page in [&mut *after, &mut *before] {
-            page.as_object_mut().map(|page| page.remove("deadline"));
-        }
-        assert_eq!(after, before);
-    }
+    same(shown(&stage).await, before);
     // Each notice finds its order by the key that it was given before.
     stage.oms.hold_completion(false);
     all_say(&stage, ACCOUNTS, "OK").await;

@@ -2,6 +2,7 @@
 //! the host is the real program on a real journal. At the end the neighbours' own ledgers are
 //! compared, account by account.
 
+mod crashes;
 mod database;
 mod faults;
 mod progress;
@@ -17,17 +18,13 @@ use punchdown_kit::oms;
 
 use self::progress::Progress;
 use super::judge;
-use super::stage::{self, Setting, Stage};
+use super::stage::{self, Fleet, Setting, Stage};
 use crate::explain::Code;
 
-/// In flight, or waiting, at the moments of the crashes, if there are so many.
-const CRASH_AMONG: u64 = 20;
-/// After the first of them came: well before a patient host gives its request up.
-const CRASH_AFTER: Duration = Duration::from_secs(10);
 /// Something is stuck if nothing becomes different for longer. The longest pause before a status is
 /// told again, which a few in ten thousand may come to, is 12 minutes.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
-/// How long the host may take to write down what PortaBilling has already.
+/// How long the hosts may take to write down what PortaBilling has already.
 const REST_WITHIN: Duration = Duration::from_secs(30);
 
 #[derive(clap::Args)]
@@ -38,7 +35,7 @@ pub struct Arguments {
     /// Events a second.
     #[arg(long, default_value_t = 50.0)]
     rate: f64,
-    /// Kill the host twice on the way, with SIGKILL.
+    /// Kill each host twice on the way, with SIGKILL.
     #[arg(long)]
     crash: bool,
     /// Let the neighbours do wrong whatever they know: it takes two minutes longer.
@@ -48,6 +45,9 @@ pub struct Arguments {
     /// whose password is in PGPASSWORD.
     #[arg(long, value_name = "URL", num_args = 0..=1, require_equals = true)]
     postgres: Option<Option<String>>,
+    /// Have so many hosts work on that database at the same time, behind one address.
+    #[arg(long, value_name = "N", requires = "postgres", value_parser = clap::value_parser!(u8).range(1..=9))]
+    instances: Option<u8>,
     /// Keep the folder with configuration, journal and log.
     #[arg(long)]
     keep: bool,
@@ -71,18 +71,19 @@ async fn play(arguments: &Arguments) -> io::Result<bool> {
     let Arguments { accounts, crash, faults, .. } = *arguments;
     let adapter = stage::adapter(arguments.adapter.as_deref(), "oms-tmf641").await?;
     let directory = tempfile::Builder::new().prefix("punchdown-demo-").tempdir()?;
-    let mut stage = Stage::set(setting(directory.path().to_owned(), adapter, arguments)?).await?;
+    let stage = Stage::set(setting(directory.path().to_owned(), adapter, arguments)?).await?;
     let database = match &arguments.postgres {
         Some(url) => database::beneath(&stage, url.as_deref()).await?,
         None => None,
     };
     stage.open_accounts(accounts);
-    stage.start_host().await?;
+    let mut hosts = hosts(&stage, arguments).await?;
+    hosts.start_all().await?;
     if crash {
-        hold(&stage);
+        crashes::hold(&stage);
     }
     let espf = stage.espf(arguments.rate);
-    let progress = Progress::start(&stage, &espf, accounts);
+    let progress = Progress::start(&stage, &espf, accounts, arguments.instances);
     if faults {
         faults::begin(&stage, &espf, &progress);
     }
@@ -90,7 +91,7 @@ async fn play(arguments: &Arguments) -> io::Result<bool> {
     let at_first = if faults { accounts.div_ceil(2) } else { accounts };
     emit(&espf, 1..=at_first);
     if crash {
-        crash_twice(&mut stage, &progress, CRASH_AMONG.min(at_first), arguments).await?;
+        crashes::all_twice(&stage, &mut hosts, &progress, crashes::AMONG.min(at_first), arguments).await?;
     }
     if faults && let Some(database) = &database {
         faults::database_goes(database, &progress).await?;
@@ -100,18 +101,29 @@ async fn play(arguments: &Arguments) -> io::Result<bool> {
     }
     let settled = settle(&stage, &espf, accounts).await;
     progress.finish();
-    let at_rest = rest(&stage, accounts).await?;
-    let stopped = stage.stop_host().await?;
+    let at_rest = rest(&hosts, accounts).await?;
+    let stopped = stop(&mut hosts).await?;
     let mut verdict = judge::judge(&stage, &espf, accounts);
     verdict.hear(&at_rest);
     if faults {
         faults::Strikes::count(&stage, &espf).tell(accounts, &mut verdict);
     }
+    if let Some(instances) = arguments.instances {
+        println!("\ninstances on one database: {instances}");
+    }
     print!("{verdict}");
-    if arguments.keep || !verdict.agrees() || !stopped.success() {
+    if arguments.keep || !verdict.agrees() || !stopped {
         println!("kept: {}", directory.keep().display());
     }
-    Ok(settled && verdict.agrees() && stopped.success())
+    Ok(settled && verdict.agrees() && stopped)
+}
+
+async fn hosts(stage: &Stage, arguments: &Arguments) -> io::Result<Fleet> {
+    let program = std::env::current_exe()?;
+    match arguments.instances {
+        Some(instances) => Fleet::several(stage, &program, instances.into()).await,
+        None => Ok(Fleet::alone(stage, &program)),
+    }
 }
 
 fn emit(espf: &Espf, accounts: RangeInclusive<u64>) {
@@ -159,57 +171,6 @@ fn setting(directory: PathBuf, adapter: PathBuf, arguments: &Arguments) -> io::R
     })
 }
 
-/// Requests stay unanswered, and orders open, until the host was killed among them.
-fn hold(stage: &Stage) {
-    // A request that is refused or cut off at once would not be out and unanswered.
-    stage.oms.set_manners(oms::Manners::default());
-    stage.oms.hold_answers(true);
-    stage.oms.hold_completion(true);
-}
-
-/// Once while requests are out and unanswered, once while operations wait for their notice.
-async fn crash_twice(
-    stage: &mut Stage,
-    progress: &Progress,
-    among: u64,
-    arguments: &Arguments,
-) -> io::Result<()> {
-    let oms = stage.oms.clone();
-    let among = usize::try_from(among).unwrap_or(usize::MAX);
-    let unanswered = until(among, || oms.unanswered()).await?;
-    stage.kill_host().await?;
-    progress.say(&format!("SIGKILL while {unanswered} requests were sent and unanswered"));
-    stage.oms.hold_answers(false);
-    stage.start_host().await?;
-    let waiting = until(among, || oms.waiting()).await?;
-    stage.kill_host().await?;
-    progress.say(&format!("SIGKILL while {waiting} operations waited for their notice"));
-    stage.oms.hold_completion(false);
-    stage.oms.set_manners(manners(arguments.faults));
-    if arguments.faults {
-        // Requests that were to be found unanswered had to be waited for. Those to come need not.
-        let config = std::fs::read_to_string(&stage.config)?;
-        std::fs::write(&stage.config, config.replacen(PATIENT, IMPATIENT, 1))?;
-    }
-    stage.start_host().await
-}
-
-/// So many, or as many as there are a while after the first: they come as slowly as they were asked for.
-async fn until(among: usize, count: impl Fn() -> usize) -> io::Result<usize> {
-    let (began, mut first) = (Instant::now(), None);
-    while began.elapsed() < PATIENCE {
-        let reached = count();
-        if reached > 0 {
-            let first = *first.get_or_insert_with(Instant::now);
-            if reached >= among || first.elapsed() > CRASH_AFTER {
-                return Ok(reached);
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    Err(io::Error::other("nothing was under way to be crashed among"))
-}
-
 /// Until every account has its last word; `false` when patience runs out.
 async fn settle(stage: &Stage, espf: &Espf, accounts: u64) -> bool {
     let (mut moved, mut before) = (Instant::now(), u64::MAX);
@@ -227,14 +188,36 @@ async fn settle(stage: &Stage, espf: &Espf, accounts: u64) -> bool {
     false
 }
 
-/// What the host says of itself, once it has nothing more to do, that the ledgers do not explain.
-async fn rest(stage: &Stage, accounts: u64) -> io::Result<Vec<String>> {
+/// What the hosts say of themselves, once they have nothing more to do, that the ledgers do not explain.
+async fn rest(hosts: &Fleet, accounts: u64) -> io::Result<Vec<String>> {
     let began = Instant::now();
     loop {
-        let unrest = judge::unrest(&stage.status().await?, accounts);
+        let unrest = unrest(hosts, accounts).await?;
         if unrest.is_empty() || began.elapsed() > REST_WITHIN {
             return Ok(unrest);
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+async fn unrest(hosts: &Fleet, accounts: u64) -> io::Result<Vec<String>> {
+    let mut wrong = Vec::new();
+    for host in 0..hosts.count() {
+        let status = Stage::status_at(hosts.admin(host)).await?;
+        wrong.extend(judge::unrest(&status, accounts));
+        let live = &status["instances"]["live"];
+        if hosts.is_several() && *live != hosts.count() {
+            wrong.push(format!("instance {} says that {live} work on the journal", host + 1));
+        }
+    }
+    Ok(wrong)
+}
+
+/// Whether all ended in order.
+async fn stop(hosts: &mut Fleet) -> io::Result<bool> {
+    let mut in_order = true;
+    for host in 0..hosts.count() {
+        in_order &= hosts.stop(host).await?.success();
+    }
+    Ok(in_order)
 }

@@ -2,6 +2,7 @@
 
 mod backup;
 mod export;
+mod rotate;
 mod shell;
 mod verify;
 
@@ -9,14 +10,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use serde_json::json;
 
-use super::ConfigFile;
-use super::output::Format;
 use crate::config;
 use crate::explain::Code;
 use crate::lifecycle::refuse;
-use crate::store::{self, CareError, Rotated};
+use crate::store::{self, CareError};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -33,12 +31,7 @@ pub enum Command {
     /// Ask it, or a copy, in SQL. Nothing is changed by that.
     Shell(shell::Arguments),
     /// Seal all that it holds with a new key, and remove the old one. Stop the host first.
-    RotateKey {
-        #[command(flatten)]
-        file: ConfigFile,
-        #[command(flatten)]
-        format: Format,
-    },
+    RotateKey(rotate::Arguments),
 }
 
 pub async fn run(command: &Command) -> ExitCode {
@@ -49,7 +42,7 @@ pub async fn run(command: &Command) -> ExitCode {
         Command::Import(arguments) => export::import(arguments).await,
         Command::Verify(arguments) => verify::run(arguments),
         Command::Shell(arguments) => shell::run(arguments),
-        Command::RotateKey { file, format } => rotate_key(&file.config, *format),
+        Command::RotateKey(arguments) => rotate::run(arguments).await,
     };
     done.unwrap_or_else(|told| told)
 }
@@ -74,23 +67,4 @@ fn tell(error: &CareError) -> ExitCode {
 fn refused(code: Code, why: impl std::fmt::Display) -> ExitCode {
     eprint!("{}", code.tell(why, &[]));
     ExitCode::FAILURE
-}
-
-fn rotate_key(file: &Path, format: Format) -> Done {
-    let instead = "on PostgreSQL the key cannot be changed yet: guard it, and who may read the database";
-    let settings = settings(file, instead)?;
-    let rotated = store::rotate_key(&settings, None).map_err(|error| refuse(&error.into()))?;
-    let key = settings.key();
-    let answer = json!({ "sealed": rotated.sealed, "unreadable": rotated.unreadable, "key": key });
-    format.print(&answer, |_| said(&rotated, &key));
-    Ok(ExitCode::SUCCESS)
-}
-
-fn said(rotated: &Rotated, key: &Path) -> String {
-    let mut text =
-        format!("{} values are sealed with the new key, and the old one is gone.\n", rotated.sealed);
-    if rotated.unreadable > 0 {
-        text += &format!("{} values could not be read before, and cannot now.\n", rotated.unreadable);
-    }
-    text + &format!("Back up {} now.\n", key.display())
 }

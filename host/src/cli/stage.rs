@@ -1,25 +1,27 @@
 //! A host among its neighbours: the simulators, a configuration, and the real program as a
 //! process of its own. The demo and the tests stand on the same stage.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use punchdown_kit::espf::{self, Espf};
 use punchdown_kit::oms::{self, Notify, NotifyAuth, Oms};
 use punchdown_kit::portabilling::{self, Account, PortaBilling};
-use tokio::process::{Child, Command};
 
 use super::adapter::build::built;
 
+mod fleet;
+mod process;
 mod systems;
 
+pub use fleet::Fleet;
+use process::Process;
 pub use systems::{MAGOWARE_KEY, MAGOWARE_PASSWORD, MAGOWARE_SECRETS, PATH_SECRET, PYHSS_KEY, System};
 
 const BILLING_TOKEN: &str = "stage-billing-token";
@@ -78,9 +80,7 @@ pub struct Stage {
     pub config: PathBuf,
     pub public: SocketAddr,
     pub admin: SocketAddr,
-    program: PathBuf,
-    environment: BTreeMap<String, OsString>,
-    host: Option<Child>,
+    host: Process,
 }
 
 impl Stage {
@@ -103,17 +103,10 @@ impl Stage {
             oms::Settings { bearer: Some(OMS_TOKEN.to_owned()), notify: Some(notify), ..setting.oms.clone() };
         let oms = Oms::start(oms_settings).await?;
         let system = setting.system.clone().unwrap_or_else(|| System::oms(&oms));
-        let stage = Self {
-            config: setting.directory.join("punchdown.toml"),
-            directory: setting.directory.clone(),
-            program: setting.program.clone(),
-            billing,
-            oms,
-            public,
-            admin,
-            environment: BTreeMap::new(),
-            host: None,
-        };
+        let config = setting.directory.join("punchdown.toml");
+        let log = setting.directory.join("host.log");
+        let host = Process::new(setting.program.clone(), config.clone(), admin, log);
+        let stage = Self { config, directory: setting.directory.clone(), billing, oms, public, admin, host };
         stage.write(&setting, &system)?;
         Ok(stage)
     }
@@ -207,7 +200,7 @@ auth = {notify_auth}
 
     /// What a host that is started from now on finds in its environment, beside what is in ours.
     pub fn set_environment(&mut self, name: &str, value: impl Into<OsString>) {
-        self.environment.insert(name.to_owned(), value.into());
+        self.host.environment.insert(name.to_owned(), value.into());
     }
 
     /// Starts the host and waits for nothing.
@@ -215,18 +208,7 @@ auth = {notify_auth}
     /// # Errors
     /// When it cannot be started.
     pub fn launch_host(&mut self) -> io::Result<()> {
-        let log = std::fs::File::options().create(true).append(true).open(self.log())?;
-        let child = Command::new(&self.program)
-            .args(["serve", "--config"])
-            .arg(&self.config)
-            .envs(&self.environment)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()?;
-        self.host = Some(child);
-        Ok(())
+        self.host.launch()
     }
 
     /// Starts the host and waits until it is ready.
@@ -234,27 +216,8 @@ auth = {notify_auth}
     /// # Errors
     /// When it ends instead; the end of its log is in the error.
     pub async fn start_host(&mut self) -> io::Result<()> {
-        self.launch_host()?;
-        let client = crate::web::client(Duration::from_secs(2)).map_err(io::Error::other)?;
-        let ready = format!("http://{}/readyz", self.admin);
-        let began = Instant::now();
-        loop {
-            if let Ok(answer) = client.get(&ready).send().await
-                && answer.status().is_success()
-            {
-                return Ok(());
-            }
-            if let Some(status) = self.running()?.try_wait()? {
-                let log = std::fs::read_to_string(self.log()).unwrap_or_default();
-                let tail: Vec<&str> = log.lines().rev().take(20).collect();
-                let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
-                return Err(io::Error::other(format!("the host ended ({status}):\n{tail}")));
-            }
-            if began.elapsed() > Duration::from_secs(60) {
-                return Err(io::Error::other("the host is not ready after a minute"));
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        self.host.launch()?;
+        self.host.ready().await
     }
 
     /// What the host says of itself at its operators' door.
@@ -280,16 +243,8 @@ auth = {notify_auth}
     ///
     /// # Errors
     /// When there is no host, or it does not end in time.
-    pub async fn host_ended(&mut self, within: Duration) -> io::Result<std::process::ExitStatus> {
-        let ended = tokio::time::timeout(within, self.running()?.wait()).await;
-        let status =
-            ended.map_err(|_| io::Error::other(format!("the host did not end within {within:?}")))?;
-        self.host = None;
-        status
-    }
-
-    fn running(&mut self) -> io::Result<&mut Child> {
-        self.host.as_mut().ok_or_else(|| io::Error::other("no host runs"))
+    pub async fn host_ended(&mut self, within: Duration) -> io::Result<ExitStatus> {
+        self.host.ended(within).await
     }
 
     /// SIGKILL: nothing is finished, nothing is said.
@@ -297,24 +252,15 @@ auth = {notify_auth}
     /// # Errors
     /// When there is no host to be killed.
     pub async fn kill_host(&mut self) -> io::Result<()> {
-        let mut host = self.host.take().ok_or_else(|| io::Error::other("no host runs"))?;
-        host.kill().await
+        self.host.kill()
     }
 
     /// SIGTERM, and waits for the end.
     ///
     /// # Errors
-    /// When there is no host, or it does not end within half a minute.
-    pub async fn stop_host(&mut self) -> io::Result<std::process::ExitStatus> {
-        let mut host = self.host.take().ok_or_else(|| io::Error::other("no host runs"))?;
-        let id = host.id().ok_or_else(|| io::Error::other("the host has ended"))?;
-        let told = Command::new("kill").args(["-TERM", &id.to_string()]).status().await?;
-        if !told.success() {
-            return Err(io::Error::other("cannot signal the host"));
-        }
-        tokio::time::timeout(Duration::from_secs(30), host.wait())
-            .await
-            .map_err(|_| io::Error::other("the host did not stop within 30 s"))?
+    /// When there is no host, or it does not end.
+    pub async fn stop_host(&mut self) -> io::Result<ExitStatus> {
+        self.host.stop().await
     }
 
     /// Whether the host died of itself. One that never ran has.
@@ -322,19 +268,16 @@ auth = {notify_auth}
     /// # Errors
     /// When nobody can tell.
     pub fn host_has_ended(&mut self) -> io::Result<bool> {
-        match &mut self.host {
-            Some(host) => Ok(host.try_wait()?.is_some()),
-            None => Ok(true),
-        }
+        self.host.has_ended()
     }
 
     /// The process of the host that runs.
     pub fn host_pid(&self) -> Option<u32> {
-        self.host.as_ref()?.id()
+        self.host.pid()
     }
 
     pub fn log(&self) -> PathBuf {
-        self.directory.join("host.log")
+        self.host.log.clone()
     }
 }
 

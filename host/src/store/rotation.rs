@@ -1,13 +1,18 @@
 //! Another key for the journal, while no host runs.
 //!
 //! The file of the next key says that a change is under way: nobody serves until it is gone, and whoever
-//! begins again goes on where the one before was stopped.
+//! begins again goes on where the one before was stopped. A journal on PostgreSQL is sealed anew in one transaction,
+//! with a key that somebody has made: there the key is no file of the journal's.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use super::seal::{Seal, make_key, replace_key};
+use super::postgres::{self, Refusal, SealingKey};
+use super::seal::{Seal, key_of_text, make_key, read_private, replace_key};
 use super::sqlite::rotate;
-use super::{OpenError, Settings, lock};
+use super::{OpenError, Settings, lock, make};
+use crate::ports::World;
+use crate::secret::Secret;
 
 /// Stands beside `journal.key` until all is sealed with it.
 pub const NEXT_KEY: &str = "journal.key.next";
@@ -44,6 +49,43 @@ pub fn rotate_key(settings: &Settings, batches: Option<usize>) -> Result<Rotated
         replace_key(&key, &next_key).map_err(failed)?;
     }
     Ok(rotated)
+}
+
+/// The same of a journal on PostgreSQL, with the key whose text is in the file `next`. Until the configuration names that
+/// one, no host begins.
+///
+/// # Errors
+/// When a host works on the journal, or the journal or its keys cannot be used. All is sealed with the key that was there
+/// then, or all with the new one.
+pub async fn rotate_key_there(
+    settings: &Settings,
+    postgres: &postgres::Settings,
+    world: Arc<dyn World>,
+    next: &Path,
+) -> Result<Rotated, OpenError> {
+    let directory = &settings.directory;
+    make(directory).map_err(|source| OpenError::Directory { path: directory.clone(), source })?;
+    let _lock = lock(directory)?;
+    let (key, new) = read_next(next)?;
+    let alone = match postgres.alone(Arc::clone(&world)).await {
+        // It was done before, to its end or nearly.
+        Err(Refusal::Key { stored, .. }) if stored == new.key_id() => {
+            postgres::Settings { key, ..postgres.clone() }.alone(world).await?
+        }
+        alone => alone?,
+    };
+    if !alone.stands().await? {
+        return Err(OpenError::NoJournal(settings.place().into()));
+    }
+    Ok(alone.opened().await?.rotate(&new).await?)
+}
+
+fn read_next(path: &Path) -> Result<(SealingKey, Seal), OpenError> {
+    let failed = |why: &str| OpenError::Key { path: path.to_owned(), why: why.to_owned() };
+    let bytes = read_private(path)?.ok_or_else(|| failed("there is no such file"))?;
+    let text = String::from_utf8(bytes).unwrap_or_default();
+    let key = key_of_text(&text).ok_or_else(|| failed("a sealing key is 32 bytes in base64"))?;
+    Ok((SealingKey(Secret::new(text.trim())), Seal::new(key)))
 }
 
 fn make_next(path: &Path) -> Result<Seal, OpenError> {

@@ -107,18 +107,10 @@ impl Seal {
 
     /// Reads the key; `None` where there is no such file.
     pub fn read(path: &Path) -> Result<Option<Self>, OpenError> {
-        let failed = |why: String| OpenError::Key { path: path.to_owned(), why };
-        let key = match std::fs::read(path) {
-            Ok(key) => key,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(error.to_string())),
-        };
-        let mode = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?.permissions().mode();
-        if mode & 0o077 != 0 {
-            return Err(failed(format!("others may read it (mode {:o}): chmod 600", mode & 0o777)));
-        }
+        let Some(key) = read_private(path)? else { return Ok(None) };
+        let why = format!("it is not {KEY_BYTES} bytes long");
         let key: [u8; KEY_BYTES] =
-            key.try_into().map_err(|_| failed(format!("it is not {KEY_BYTES} bytes long")))?;
+            key.try_into().map_err(|_| OpenError::Key { path: path.to_owned(), why })?;
         Ok(Some(Self::new(key)))
     }
 
@@ -183,6 +175,21 @@ impl Seal {
             self.cipher.decrypt(&XNonce::from(nonce), payload).map_err(|_| damaged("its seal is broken"))?;
         deflate::inflated(&deflated, OPENED_BYTES_MAX).map_err(|error| damaged(&error.to_string()))
     }
+}
+
+/// The bytes of a file that nobody else may read; `None` where there is no such file.
+pub fn read_private(path: &Path) -> Result<Option<Vec<u8>>, OpenError> {
+    let failed = |why: String| OpenError::Key { path: path.to_owned(), why };
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error.to_string())),
+    };
+    let mode = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(failed(format!("others may read it (mode {:o}): chmod 600", mode & 0o777)));
+    }
+    Ok(Some(bytes))
 }
 
 /// Puts the new key in the old one's place, and then leaves nothing of the old one's bytes. It belongs to whom

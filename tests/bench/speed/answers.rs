@@ -2,6 +2,7 @@
 //! connections of which each sends its next event when the last one is answered. Beside it the same rows through a
 //! plain group commit: whoever waits is written together, and nothing else is done.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -31,11 +32,12 @@ pub async fn run(folder: &Path, seconds: f64, _: Told) -> Result<(), Failed> {
     let mut stage = set(folder, HOST, "paused = true").await?;
     stage.start_host().await?;
     let number = Arc::new(AtomicU64::new(1));
-    post_events(&stage, 8, Duration::from_secs(1), &number).await?;
+    let (doors, head) = (&[stage.public], &head(&stage)?);
+    post_events(doors, head, 8, Duration::from_secs(1), &number).await?;
     println!("connections   durable answers/s                                    bare group commit/s");
     let mut hosts = Vec::new();
     for connections in CONNECTIONS {
-        hosts.push(post_events(&stage, connections, time, &number).await?);
+        hosts.push(post_events(doors, head, connections, time, &number).await?);
     }
     stage.stop_host().await?;
     let sizes = sizes(&stage.directory.join("data/journal.db"))?;
@@ -53,17 +55,17 @@ pub async fn run(folder: &Path, seconds: f64, _: Told) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Events of an account each, over so many connections.
-async fn post_events(
-    stage: &Stage,
+/// Events of an account each, over so many connections, to these doors in turn.
+pub async fn post_events(
+    doors: &[SocketAddr],
+    head: &str,
     connections: usize,
     time: Duration,
     number: &Arc<AtomicU64>,
 ) -> Result<Times, Failed> {
-    let head = head(stage)?;
     let mut callers = JoinSet::new();
-    for _ in 0..connections {
-        let (address, head, number) = (stage.public, head.clone(), Arc::clone(number));
+    for address in doors.iter().copied().cycle().take(connections) {
+        let (head, number) = (head.to_owned(), Arc::clone(number));
         callers.spawn(async move { call(TcpStream::connect(address).await?, &head, time, &number).await });
     }
     let mut all = Times::default();

@@ -4,6 +4,7 @@
 //! ```sh
 //! cargo bench -p punchdown-tests --bench speed -- answers
 //! cargo bench -p punchdown-tests --bench speed -- operations --accounts 4000
+//! cargo bench -p punchdown-tests --bench speed -- several --instances 1,2,3
 //! cargo bench -p punchdown-tests --bench speed -- adapter
 //! cargo bench -p punchdown-tests --bench speed -- reload --seconds 30 --rate 50
 //! cargo bench -p punchdown-tests --bench speed -- waiting --most 1000000
@@ -19,12 +20,13 @@ mod measure;
 mod operations;
 mod reload;
 mod scene;
+mod several;
 mod soak;
 mod waiting;
 
 use measure::{Arguments, Failed};
 
-const KNOWN: &str = "say one of: answers, operations, adapter, reload, waiting, soak";
+const KNOWN: &str = "say one of: answers, operations, several, adapter, reload, waiting, soak";
 
 #[tokio::main]
 async fn main() -> Result<(), Failed> {
@@ -34,6 +36,12 @@ async fn main() -> Result<(), Failed> {
     match what.as_str() {
         "answers" => answers::run(at, arguments.take("--seconds", 5.0)?, arguments.end(at)?).await,
         "operations" => operations::run(at, arguments.take("--accounts", 4000)?, arguments.end(at)?).await,
+        "several" => {
+            let instances = arguments.take("--instances", "1,2,3".to_owned())?;
+            let (seconds, accounts) =
+                (arguments.take("--seconds", 5.0)?, arguments.take("--accounts", 4000)?);
+            several::run(at, &instances, seconds, accounts, arguments.end(at)?).await
+        }
         "adapter" => adapter::run(arguments.take("--questions", 2000)?, arguments.end(at)?).await,
         "reload" => {
             let (seconds, rate) = (arguments.take("--seconds", 30.0)?, arguments.take("--rate", 50.0)?);

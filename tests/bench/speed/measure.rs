@@ -108,6 +108,19 @@ impl Used {
         })
     }
 
+    /// By all of them together.
+    pub fn by_all(pids: &[u32]) -> Result<Self, Failed> {
+        let mut all = Self::default();
+        for pid in pids {
+            let used = Self::by(*pid)?;
+            all.cpu += used.cpu;
+            all.written += used.written;
+            all.memory += used.memory;
+            all.memory_peak += used.memory_peak;
+        }
+        Ok(all)
+    }
+
     /// What it has used since then.
     pub fn since(self, before: Self) -> Self {
         Self { cpu: self.cpu - before.cpu, written: self.written - before.written, ..self }

@@ -9,7 +9,7 @@ use punchdown_kit::espf::Espf;
 use punchdown_kit::oms;
 use serde_json::json;
 
-use super::measure::{Failed, Times, Used, per_second};
+use super::measure::{Failed, Times, per_second};
 
 pub const HOST: &str = env!("CARGO_BIN_EXE_punchdown-under-test");
 /// A burst that is not through by then says nothing.
@@ -44,7 +44,6 @@ pub struct Burst {
     pub per_second: f64,
     /// From the event that was accepted to its `OK`.
     pub times: Times,
-    pub used: Used,
     pub accounts: usize,
 }
 
@@ -55,8 +54,7 @@ pub async fn burst(
     accounts: std::ops::Range<u64>,
     rate: f64,
 ) -> Result<Burst, Failed> {
-    let pid = stage.host_pid().ok_or("no host")?;
-    let (before, began) = (Used::by(pid)?, SystemTime::now());
+    let began = SystemTime::now();
     let mut pace = tokio::time::interval(Duration::from_secs_f64(1.0 / if rate > 0.0 { rate } else { 1e6 }));
     for i_account in accounts.clone() {
         if rate > 0.0 {
@@ -65,7 +63,6 @@ pub async fn burst(
         espf.emit("Account/New", json!({ "i_account": i_account }));
     }
     let oks = oks(stage, &accounts).await?;
-    let used = Used::by(pid)?.since(before);
     let last = oks.values().max().copied().unwrap_or(began);
     let mut times = Times::default();
     for event in espf.ledger().events {
@@ -74,12 +71,7 @@ pub async fn burst(
             times.add(ok.duration_since(accepted).unwrap_or_default());
         }
     }
-    Ok(Burst {
-        per_second: per_second(oks.len(), last.duration_since(began)?),
-        times,
-        used,
-        accounts: oks.len(),
-    })
+    Ok(Burst { per_second: per_second(oks.len(), last.duration_since(began)?), times, accounts: oks.len() })
 }
 
 async fn oks(stage: &Stage, accounts: &std::ops::Range<u64>) -> Result<BTreeMap<u64, SystemTime>, Failed> {

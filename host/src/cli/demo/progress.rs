@@ -16,13 +16,14 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn start(stage: &Stage, espf: &Espf, accounts: u64) -> Self {
+    pub fn start(stage: &Stage, espf: &Espf, accounts: u64, instances: Option<u8>) -> Self {
         let bar =
             if std::io::stderr().is_terminal() { ProgressBar::new(accounts) } else { ProgressBar::hidden() };
         let style = ProgressStyle::with_template("{bar:32} {pos}/{len} settled in PortaBilling  {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         let done = Arc::new(AtomicBool::new(false));
         let progress = Self { bar: bar.clone(), done: Arc::clone(&done) };
+        let by = instances.map(|instances| format!(", instances {instances}")).unwrap_or_default();
         let (billing, oms, espf) = (stage.billing.clone(), stage.oms.clone(), espf.clone());
         tokio::spawn(async move {
             let mut looks = 0_u32;
@@ -34,7 +35,7 @@ impl Progress {
                     told.is_some_and(|told| matches!(told.status.as_str(), "OK" | "FAILED"))
                 };
                 let settled = (1..=accounts).filter(is_settled).count() as u64;
-                let line = format!("events stored {acknowledged}, orders under way {}", oms.waiting());
+                let line = format!("events stored {acknowledged}, orders under way {}{by}", oms.waiting());
                 bar.set_position(settled);
                 bar.set_message(line.clone());
                 if bar.is_hidden() && looks.is_multiple_of(20) {

@@ -24,6 +24,7 @@ mod owners;
 mod purge;
 mod refusal;
 mod resyncs;
+mod rotate;
 mod save;
 pub mod schema;
 mod settings;

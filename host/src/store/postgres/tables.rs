@@ -27,9 +27,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// A database that no host works on.
 pub struct Alone {
-    database: Arc<Database>,
-    seal: Seal,
-    server: String,
+    pub(super) database: Arc<Database>,
+    pub(super) seal: Seal,
+    pub(super) server: String,
     /// As long as it is there, no host begins.
     held: sole::Held,
 }
@@ -84,7 +84,7 @@ impl Alone {
     }
 
     /// Whether no host can have begun meanwhile: the lock is that of a connection, and gone with it.
-    async fn still(&self) -> Result<(), Failure> {
+    pub(super) async fn still(&self) -> Result<(), Failure> {
         let asked = self.held.on.one("SELECT 1", &[]).await;
         asked.map(drop).map_err(|failure| {
             let why = format!("the lock of the database was lost before the end: {failure}");
@@ -137,7 +137,7 @@ impl Alone {
         Ok(true)
     }
 
-    fn unusable(&self, error: &JournalError) -> Refusal {
+    pub(super) fn unusable(&self, error: &JournalError) -> Refusal {
         Refusal::Unusable { server: self.server.clone(), why: error.to_string() }
     }
 }
@@ -176,7 +176,7 @@ async fn go_on_counting(on: &Connection) -> Result<(), Failure> {
     Ok(())
 }
 
-fn rows_at_a_time(table: &Table) -> u32 {
+pub(super) fn rows_at_a_time(table: &Table) -> u32 {
     if table.holds_bodies() { BODIES_AT_A_TIME } else { ROWS_AT_A_TIME }
 }
 
@@ -257,7 +257,7 @@ async fn insert(on: &Connection, table: &Table, rows: &[Row]) -> Result<(), Fail
     on.execute(&text, &values).await.map(drop)
 }
 
-const fn type_of(kind: Kind) -> &'static str {
+pub(super) const fn type_of(kind: Kind) -> &'static str {
     match kind {
         Kind::Text | Kind::Id => "text",
         Kind::Integer => "bigint",
@@ -266,7 +266,7 @@ const fn type_of(kind: Kind) -> &'static str {
     }
 }
 
-fn list(rows: &[Row], at: usize, kind: Kind) -> Box<dyn ToSql + Sync> {
+pub(super) fn list(rows: &[Row], at: usize, kind: Kind) -> Box<dyn ToSql + Sync> {
     macro_rules! of {
         ($kind:ident) => {{
             let value = |row: &Row| match &row[at] {

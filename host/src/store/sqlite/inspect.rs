@@ -7,11 +7,11 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::super::OpenError;
 use super::super::seal::{INDEX_PLACE, Seal};
+use super::super::sealed::{SEALED, Sealed};
 use super::super::verify::{Kind, Report};
 use super::copy::{hold_still, is_damage, look};
 use super::lanes::stored_operation;
 use super::schema;
-use super::sealed::{SEALED, Sealed};
 use crate::ports::JournalError;
 
 /// So many broken pages are named.
@@ -177,7 +177,7 @@ impl Looks<'_> {
     }
 
     fn values(&mut self, of: &Sealed, seal: &Seal) -> rusqlite::Result<()> {
-        let Sealed { table, column, place, .. } = of;
+        let (Sealed { table, column, .. }, place) = (of, of.place_on_sqlite());
         let text = format!("SELECT {place}, {column} FROM {table} WHERE length({column}) > 0");
         let mut values = self.connection.prepare(&text)?;
         let mut rows = values.query([])?;

@@ -21,7 +21,6 @@ mod resyncs;
 pub mod rotate;
 mod save;
 pub mod schema;
-mod sealed;
 pub mod shell;
 mod statuses;
 mod suspects;

@@ -9,14 +9,10 @@ use rusqlite::{Connection, params_from_iter};
 use super::super::OpenError;
 use super::super::rotation::Rotated;
 use super::super::seal::{Index, Seal};
+use super::super::sealed::{FINGERPRINTS, Fingerprints, SEALED, Sealed};
 use super::schema;
-use super::sealed::{SEALED, Sealed};
 
 const ROWS_AT_A_TIME: usize = 500;
-
-/// Fingerprints: a table, its key, the column.
-const FINGERPRINTS: [(&str, &[&str], &str); 3] =
-    [("operation_key", &["grp", "key"], "key"), ("signal", &["id"], "key"), ("lane", &["id"], "done_with")];
 
 /// What is left of the transactions that may be done.
 struct Turns(Option<usize>);
@@ -51,7 +47,7 @@ pub fn rotate(path: &Path, old: &Seal, new: &Seal, batches: Option<usize>) -> Re
     }
     let next = index.then(new);
     for of in FINGERPRINTS {
-        if !fingerprints(&mut connection, of, &next, &mut turns).map_err(failed)? {
+        if !fingerprints(&mut connection, &of, &next, &mut turns).map_err(failed)? {
             return Ok(rotated);
         }
     }
@@ -75,8 +71,8 @@ fn values(
     turns: &mut Turns,
     rotated: &mut Rotated,
 ) -> rusqlite::Result<bool> {
-    let Sealed { table, key, column, place } = of;
-    let keys = key.join(", ");
+    let Sealed { table, key, column, .. } = of;
+    let (keys, place) = (key.join(", "), of.place_on_sqlite());
     let mut after: Option<Vec<Value>> = None;
     loop {
         let text = format!(
@@ -119,7 +115,7 @@ fn values(
 /// Whether all of them have the newest key's mark.
 fn fingerprints(
     connection: &mut Connection,
-    (table, key, column): (&str, &[&str], &str),
+    Fingerprints { table, key, column }: &Fingerprints,
     index: &Index,
     turns: &mut Turns,
 ) -> rusqlite::Result<bool> {

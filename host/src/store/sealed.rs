@@ -1,11 +1,11 @@
-//! Where sealed values stand.
+//! Where sealed values stand, and fingerprints, on either engine.
 
 /// A column of sealed values: its table, that table's key, and the place of a value as SQL says it.
 pub struct Sealed {
     pub table: &'static str,
     pub key: &'static [&'static str],
     pub column: &'static str,
-    pub place: &'static str,
+    place: &'static str,
 }
 
 const fn sealed(
@@ -17,7 +17,20 @@ const fn sealed(
     Sealed { table, key, column, place }
 }
 
-const OF_STATUS: &str = "'status.said:' || printf('%u', i_account) || '/' || service";
+/// An account's number in a place, which has no sign: the engines say so in words of their own.
+const NUMBER: &str = "number(i_account)";
+const OF_STATUS: &str = "'status.said:' || number(i_account) || '/' || service";
+
+impl Sealed {
+    pub fn place_on_sqlite(&self) -> String {
+        self.place.replace(NUMBER, "printf('%u', i_account)")
+    }
+
+    pub fn place_on_postgres(&self) -> String {
+        let number = "(i_account + CASE WHEN i_account < 0 THEN 18446744073709551616 ELSE 0 END)";
+        self.place.replace(NUMBER, number)
+    }
+}
 
 pub const SEALED: &[Sealed] = &[
     sealed("event", &["identity"], "body", "'event.body:' || identity"),
@@ -41,13 +54,26 @@ pub const SEALED: &[Sealed] = &[
     sealed("registration", &["grp"], "state", "'registration.state:' || grp"),
 ];
 
+/// A column of fingerprints: its table and that table's key.
+pub struct Fingerprints {
+    pub table: &'static str,
+    pub key: &'static [&'static str],
+    pub column: &'static str,
+}
+
+pub const FINGERPRINTS: [Fingerprints; 3] = [
+    Fingerprints { table: "operation_key", key: &["grp", "key"], column: "key" },
+    Fingerprints { table: "signal", key: &["id"], column: "key" },
+    Fingerprints { table: "lane", key: &["id"], column: "done_with" },
+];
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::super::schema;
     use super::*;
     use crate::store::seal::Seal;
+    use crate::store::sqlite::schema;
 
     /// Or it would be rotated, verified and shown without what was added last.
     #[test]
