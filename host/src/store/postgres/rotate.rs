@@ -15,7 +15,10 @@ use super::tables::{Alone, list, rows_at_a_time, type_of};
 use crate::ports::JournalError;
 
 /// What stands here alone.
-const LOG_INS: Fingerprints = Fingerprints { table: "log_in_refused", key: &["who"], column: "who" };
+const HERE_ALONE: [Fingerprints; 2] = [
+    Fingerprints { table: "log_in_refused", key: &["who"], column: "who" },
+    Fingerprints { table: "served_by", key: &["grp"], column: "mark" },
+];
 
 /// What of a table is made anew.
 struct Anew {
@@ -30,7 +33,7 @@ fn all() -> Vec<Anew> {
     for of in SEALED {
         Anew::of(&mut all, of.table, of.key).sealed.push(of);
     }
-    for Fingerprints { table, key, column } in FINGERPRINTS.iter().chain([&LOG_INS]) {
+    for Fingerprints { table, key, column } in FINGERPRINTS.iter().chain(&HERE_ALONE) {
         Anew::of(&mut all, table, key).fingerprints.push(column);
     }
     all
