@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::harness::{PROGRAM, folder, new_accounts, oms_adapter, stage_of, told, until};
+use crate::harness::{PROGRAM, folder, log, new_accounts, oms_adapter, stage_of, told, until};
 
 const SOON: Duration = Duration::from_secs(60);
 /// So many kills must strike while the key is being changed.
