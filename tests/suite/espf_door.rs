@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::either::{count, needs_directory};
 use crate::harness::{
     BENT, PROGRAM, counted, folder, log, oms_adapter, rewrite, stage_of, until, with_settings,
 };
@@ -58,13 +59,15 @@ fn journal(stage: &Stage) -> Connection {
     Connection::open(stage.directory.join("data/journal.db")).expect("a journal")
 }
 
-fn stored(stage: &Stage) -> i64 {
-    let count = journal(stage).query_row("SELECT count(*) FROM event", [], |row| row.get(0));
-    count.expect("a number")
+fn stored(stage: &Stage) -> u64 {
+    count(stage, "event")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_another_holds_the_database_events_come_again_and_the_host_goes_on() {
+    if needs_directory("a file is held by whoever writes; a database has room for several") {
+        return;
+    }
     let Some((_folder, stage, client)) = running(PROGRAM, "").await else { return };
     let post =
         async || status(posted(&stage, &client, event("A/B", 1)).basic_auth("espf", Some(PASSWORD))).await;

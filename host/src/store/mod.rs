@@ -21,6 +21,7 @@ mod seal;
 mod sqlite;
 mod stored;
 mod tables;
+mod tallied;
 mod text;
 mod verify;
 mod written;
