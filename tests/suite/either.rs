@@ -3,8 +3,12 @@
 //! beside this file names the files that are told so in CI, and [`needs_directory`] the stories in them that are not.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use punchdown::cli::stage::Stage;
+use punchdown::ports::Journal;
+use punchdown::world::SystemWorld;
+use punchdown::{config, store};
 use punchdown_kit::postgres::Cluster;
 use punchdown_tests::rounds;
 use rusqlite::Connection;
@@ -20,14 +24,18 @@ fn cluster() -> Option<&'static Arc<Cluster>> {
     }
 }
 
+/// Whether the stories of this run have databases.
+pub fn over_postgres() -> bool {
+    cluster().is_some()
+}
+
 /// Says that the story is of a journal in a directory, and why. It is not told where the others have databases.
 #[must_use]
 pub fn needs_directory(why: &str) -> bool {
-    let elsewhere = cluster().is_some();
-    if elsewhere {
+    if over_postgres() {
         eprintln!("not over PostgreSQL: {why}");
     }
-    elsewhere
+    over_postgres()
 }
 
 /// The host of a stage has its journal where this run has them.
@@ -54,6 +62,21 @@ fn file(stage: &Stage) -> Connection {
     Connection::open(rounds::journal(stage).join("journal.db")).expect("a journal")
 }
 
+/// The journal of a host that has ended.
+pub async fn journal(stage: &Stage) -> Box<dyn Journal> {
+    let settings = config::load(&stage.config).unwrap_or_else(|problems| panic!("{problems}")).store;
+    let began = Instant::now();
+    loop {
+        match store::begin(&settings, Arc::new(SystemWorld)).await {
+            // By a process that is not its own program yet.
+            Err(store::OpenError::Locked(_)) if began.elapsed() < Duration::from_secs(5) => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            opened => return opened.expect("the journal opens").journal,
+        }
+    }
+}
+
 /// How many rows of a journal are so: `event WHERE …`.
 pub fn count(stage: &Stage, rows: &str) -> u64 {
     let select = format!("SELECT count(*) FROM {rows}");
@@ -62,6 +85,20 @@ pub fn count(stage: &Stage, rows: &str) -> u64 {
         None => {
             let counted: i64 = file(stage).query_row(&select, [], |row| row.get(0)).expect("a number");
             counted.unsigned_abs()
+        }
+    }
+}
+
+/// What a question to a journal finds, a text in each row.
+pub fn texts(stage: &Stage, select: &str) -> Vec<String> {
+    match database_of(stage) {
+        Some(database) => asked(&database, select).lines().map(str::to_owned).collect(),
+        None => {
+            let journal = file(stage);
+            let mut select = journal.prepare(select).expect("SQL");
+            let texts: rusqlite::Result<_> =
+                select.query_map([], |row| row.get(0)).and_then(Iterator::collect);
+            texts.expect("texts")
         }
     }
 }

@@ -8,7 +8,7 @@ use punchdown::config;
 use punchdown_kit::oms::Settings;
 use serde_json::json;
 
-use crate::either::{change, count};
+use crate::either::{change, count, over_postgres};
 use crate::harness::{counted, folder, log, new_accounts, oms_adapter, stage, told, until};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -25,7 +25,9 @@ fn age(stage: &Stage) {
         ("signal", &["at"]),
         ("status_part", &["at"]),
     ] {
-        for column in columns {
+        // By that date one engine finds what ended, and keeps it out of its index until then.
+        let ended = (table == "operation" && over_postgres()).then_some(&"ended_at");
+        for column in columns.iter().chain(ended) {
             let update = format!("UPDATE {table} SET {column} = {column} - {FORTY_DAYS_MS}");
             assert!(change(stage, &update) > 0, "{table}");
         }

@@ -16,11 +16,11 @@ INSERT INTO tally SELECT '', l.grp, o.word, count(*), 0 FROM operation o JOIN la
 INSERT INTO tally SELECT '', l.grp, '', count(*), max(o.received_at) FROM operation o JOIN lane l ON l.id = o.lane
     WHERE o.word <> 'purged' GROUP BY l.grp;
 
-CREATE FUNCTION tally_of(of_group TEXT, of_word TEXT, more BIGINT, at BIGINT) RETURNS void LANGUAGE sql AS $$
+CREATE FUNCTION tally_of(of_group TEXT, of_word TEXT, more BIGINT, at BIGINT) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO tally VALUES (COALESCE(current_setting('punchdown.slot', true), ''), of_group, of_word, more, at)
     ON CONFLICT (slot, grp, word) DO UPDATE
-    SET count = tally.count + excluded.count, newest = GREATEST(tally.newest, excluded.newest)
-$$;
+    SET count = tally.count + excluded.count, newest = GREATEST(tally.newest, excluded.newest);
+END $$;
 
 CREATE FUNCTION tally_event() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     IF TG_OP = 'INSERT' THEN
