@@ -28,7 +28,7 @@ use crate::domain::{
 use crate::secret::Secret;
 
 pub use errand::{Register, Run, SessionValues};
-pub use instances::{Alone, Among, Instances, LogInRefused, Shared, part_of};
+pub use instances::{Alone, Among, Hint, Instances, LogInRefused, Shared, part_of};
 pub use journal::{
     Acceptance, Audit, AuditsSought, Claim, DeadLetter, Delivered, Held, JournalError, Kept, Lease, Leased,
     Line, Overview, Purge, Purgeable, Purged, Sought, StatusUpdate, Told, Work,

@@ -295,7 +295,7 @@ fn notifications_there(database: &Database) -> Option<BTreeSet<String>> {
 /// Thirty-two sevens.
 pub const SEALING_KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 
-/// Puts the journal of a stage's host into a database.
+/// Puts the journal of a stage's host into a database, in the place of another one in which it would be.
 ///
 /// # Errors
 /// When a file cannot be written.
@@ -308,6 +308,10 @@ pub fn on(stage: &Stage, database: &Database) -> io::Result<()> {
 /// # Errors
 /// When a file cannot be written.
 pub fn sealed_with(stage: &Stage, database: &Database, key: &str) -> io::Result<()> {
+    let config = std::fs::read_to_string(&stage.config)?;
+    if let Some((rest, _)) = config.split_once("\n[journal.postgres]\n") {
+        std::fs::write(&stage.config, rest)?;
+    }
     let (url, password) = (&database.url(), Some(database.password()));
     stage.keep_journal_in(&stage::Database { url, password, key, tls: false })
 }

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::either::{count, needs_directory, texts};
 use crate::harness::{
     BENT, PROGRAM, counted, folder, log, oms_adapter, rewrite, stage_of, until, with_settings,
 };
@@ -58,13 +59,15 @@ fn journal(stage: &Stage) -> Connection {
     Connection::open(stage.directory.join("data/journal.db")).expect("a journal")
 }
 
-fn stored(stage: &Stage) -> i64 {
-    let count = journal(stage).query_row("SELECT count(*) FROM event", [], |row| row.get(0));
-    count.expect("a number")
+fn stored(stage: &Stage) -> u64 {
+    count(stage, "event")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_another_holds_the_database_events_come_again_and_the_host_goes_on() {
+    if needs_directory("a file is held by whoever writes; a database has room for several") {
+        return;
+    }
     let Some((_folder, stage, client)) = running(PROGRAM, "").await else { return };
     let post =
         async || status(posted(&stage, &client, event("A/B", 1)).basic_auth("espf", Some(PASSWORD))).await;
@@ -182,15 +185,11 @@ async fn what_can_never_be_an_event_is_kept_up_to_64_kib_and_not_quoted() {
         let request = posted(&stage, &client, body.clone()).basic_auth("espf", Some(PASSWORD));
         assert_eq!(status(request).await, StatusCode::BAD_REQUEST, "{what}");
     }
-    let journal = journal(&stage);
-    let mut letters =
-        journal.prepare("SELECT why, length(body) FROM dead_letter ORDER BY at, id").expect("SQL");
-    let letters: Vec<(String, u32)> = letters
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .and_then(Iterator::collect)
-        .expect("dead letters");
+    let letters = texts(&stage, "SELECT length(body) || ' ' || why FROM dead_letter ORDER BY at, id");
     assert_eq!(letters.len(), cases.len());
-    for ((why, kept), (what, _, expected)) in letters.iter().zip(&cases) {
+    for (letter, (what, _, expected)) in letters.iter().zip(&cases) {
+        let (kept, why) = letter.split_once(' ').expect("both");
+        let kept: u32 = kept.parse().expect("a number");
         // With the seal, and what packing adds where it wins nothing.
         let more = kept.checked_sub(*expected).unwrap_or_else(|| panic!("{what}: only {kept} are kept"));
         assert!(more < 256, "{what}: {kept} are kept");

@@ -12,6 +12,7 @@ use punchdown_kit::front::{self, Demand, Front};
 use punchdown_kit::oms;
 use serde_json::Value;
 
+use crate::either::keep_journal;
 use crate::operators::operations;
 
 /// The program under test.
@@ -83,7 +84,7 @@ pub async fn stage_of(
     group_settings: &str,
     adapter_config: &str,
 ) -> Stage {
-    Stage::set(Setting {
+    set(Setting {
         directory: folder.to_owned(),
         program: PathBuf::from(program),
         adapter: adapter.to_owned(),
@@ -94,7 +95,13 @@ pub async fn stage_of(
         system: None,
     })
     .await
-    .expect("the stage is set")
+}
+
+/// Whoever sets a stage for a story does it here: its journal is where this run has them.
+pub async fn set(setting: Setting<'_>) -> Stage {
+    let stage = Stage::set(setting).await.expect("the stage is set");
+    keep_journal(&stage);
+    stage
 }
 
 /// Waits until it is so; a story that waits in vain fails with its name.

@@ -13,7 +13,10 @@ use punchdown_kit::pyhss::{Manners, Odd, Pyhss, Row, Settings, Table};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{PROGRAM, check_example, component, folder, happens, rewrite, told, until, workspace};
+use crate::either::{change, everything};
+use crate::harness::{
+    PROGRAM, check_example, component, folder, happens, log, rewrite, set, told, until, workspace,
+};
 use crate::operators::{asked, operations};
 
 mod odd;
@@ -63,7 +66,7 @@ impl Story {
             hss.put_apn(apn);
         }
         hss.put_rule("medium");
-        let mut stage = Stage::set(Setting {
+        let mut stage = set(Setting {
             directory: folder.path().to_owned(),
             program: PathBuf::from(PROGRAM),
             adapter,
@@ -73,8 +76,7 @@ impl Story {
             oms: oms::Settings::default(),
             system: Some(System::pyhss(&hss)),
         })
-        .await
-        .expect("the stage is set");
+        .await;
         rewrite(&stage, "[\"Account/**\"]", "[\"Account/**\", \"SIM/**\"]");
         stage.open_accounts(accounts);
         stage.start_host().await.expect("the host starts");
@@ -286,11 +288,8 @@ async fn keys_of_cards_are_written_where_they_belong_and_nowhere_else() {
     let account = asked(&story.stage, &["account", "show", "1"]).await.to_string();
     assert!(shown.contains("create-auc") && account.contains("auc"), "{shown} {account}");
     story.stage.stop_host().await.expect("it stops");
-    let folder = story.stage.directory.clone();
-    let mut everything = (shown + &account).into_bytes();
-    for name in ["host.log", "data/journal.db", "data/journal.db-wal"] {
-        everything.extend(std::fs::read(folder.join(name)).unwrap_or_default());
-    }
+    let said = shown + &account + &log(&story.stage);
+    let everything = [said.into_bytes(), everything(&story.stage)].concat();
     assert!(everything.len() > 10_000);
     let auc = story.only(Table::Auc);
     for key in ["ki", "opc"] {

@@ -13,7 +13,8 @@ use punchdown_kit::oms;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::{PROGRAM, check_example, component, folder, happens, told, until, workspace};
+use crate::either::everything;
+use crate::harness::{PROGRAM, check_example, component, folder, happens, log, set, told, until, workspace};
 use crate::operators::{asked, operations};
 
 const SOON: Duration = Duration::from_secs(40);
@@ -55,7 +56,7 @@ impl Story {
         iptv.put_product("basic", &[1, 2]);
         iptv.put_product("movies", &[2, 3]);
         iptv.put_product("sports", &[4]);
-        let mut stage = Stage::set(Setting {
+        let mut stage = set(Setting {
             directory: folder.path().to_owned(),
             program: PathBuf::from(PROGRAM),
             adapter,
@@ -65,8 +66,7 @@ impl Story {
             oms: oms::Settings::default(),
             system: Some(System::magoware(&iptv)),
         })
-        .await
-        .expect("the stage is set");
+        .await;
         stage.open_accounts(accounts);
         stage.start_host().await.expect("the host starts");
         let espf = stage.espf(0.0);
@@ -332,10 +332,7 @@ async fn keys_passwords_and_sessions_are_shown_to_nobody() {
         assert!(!shown.contains(hidden), "{hidden} in {shown}");
     }
     story.stage.stop_host().await.expect("it stops");
-    let mut everything = shown.into_bytes();
-    for name in ["host.log", "data/journal.db", "data/journal.db-wal"] {
-        everything.extend(std::fs::read(story.stage.directory.join(name)).unwrap_or_default());
-    }
+    let everything = [shown.into_bytes(), log(&story.stage).into_bytes(), everything(&story.stage)].concat();
     let tokens = story.iptv.ledger().tokens;
     assert_eq!(tokens.len(), 1);
     let secrets = [MAGOWARE_KEY, MAGOWARE_PASSWORD, "service-password-1"];

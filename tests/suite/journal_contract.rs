@@ -23,6 +23,7 @@ mod signals;
 mod stages;
 mod statuses;
 mod suspects;
+mod tally;
 mod together;
 mod unclaimed;
 

@@ -10,15 +10,16 @@ use punchdown::cli::stage::Stage;
 use punchdown::domain::{
     Body, Correlation, Group, Json, Notification, Otherwise, Reading, Response, Signal, Timestamp,
 };
-use punchdown::ports::{Delivered, Journal as _};
+use punchdown::ports::Delivered;
 use punchdown_kit::oms::{Manners, Settings};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tempfile::TempDir;
 
+use crate::either::journal;
+use crate::guests;
 use crate::harness::{folder, oms_adapter, stage, told, until};
-use crate::{guests, journal_contract};
 
 const SOON: Duration = Duration::from_secs(20);
 pub const SECRET: &str = "c3RhZ2Utd2ViaG9vay1zZWNyZXQtb2YtcHVuY2hkb3du";
@@ -183,7 +184,7 @@ async fn one_of_two_passwords_admits_and_is_not_handed_on() {
 /// What the journal holds and no adapter could read.
 async fn stored(stage: &mut Stage) -> Vec<Notification> {
     stage.stop_host().await.expect("it stops");
-    let journal = journal_contract::open(&stage.directory.join("data")).expect("the journal opens");
+    let journal = journal(stage).await;
     let unread = journal.unread(&Group("HSS".to_owned()), 100).await.expect("reads");
     assert!(!unread.is_empty());
     unread.into_iter().map(|(_, raw)| raw).collect()
@@ -337,7 +338,7 @@ async fn what_nobody_claimed_for_three_days_is_parked_and_shown() {
 
     // The same news, as if they had come long ago.
     stage.stop_host().await.expect("it stops");
-    let journal = journal_contract::open(&stage.directory.join("data")).expect("the journal opens");
+    let journal = journal(&stage).await;
     let (group, long_ago) = (Group("HSS".to_owned()), Timestamp::from_millis(1_000));
     let raw = Notification {
         method: "POST".to_owned(),

@@ -8,6 +8,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::either::needs_directory;
 use crate::harness::{
     PROGRAM, counted, folder, oms_adapter, rewrite, stage, stage_of, told, until, with_settings,
 };
@@ -239,6 +240,9 @@ async fn dribbled(stage: &Stage) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_says_whether_an_event_could_be_stored() {
+    if needs_directory("a file is held by whoever writes; a database has room for several") {
+        return;
+    }
     let Some((_folder, stage, client)) = running("", "").await else { return };
     let health =
         async || client.get(format!("http://{}/health", stage.public)).send().await.expect("an answer");

@@ -8,6 +8,7 @@ use punchdown::config;
 use punchdown_kit::oms::Settings;
 use serde_json::json;
 
+use crate::either::{change, count, over_postgres};
 use crate::harness::{counted, folder, log, new_accounts, oms_adapter, stage, told, until};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -15,8 +16,7 @@ const ACCOUNTS: u64 = 40;
 const FORTY_DAYS_MS: i64 = 40 * 86_400_000;
 
 /// Makes all that stands in the journal that much older.
-fn age(folder: &std::path::Path) {
-    let database = rusqlite::Connection::open(folder.join("data/journal.db")).expect("the journal");
+fn age(stage: &Stage) {
     for (table, columns) in [
         ("event", &["received_at"][..]),
         ("operation", &["received_at", "changed_at"]),
@@ -25,16 +25,13 @@ fn age(folder: &std::path::Path) {
         ("signal", &["at"]),
         ("status_part", &["at"]),
     ] {
-        for column in columns {
+        // By that date one engine finds what ended, and keeps it out of its index until then.
+        let ended = (table == "operation" && over_postgres()).then_some(&"ended_at");
+        for column in columns.iter().chain(ended) {
             let update = format!("UPDATE {table} SET {column} = {column} - {FORTY_DAYS_MS}");
-            assert!(database.execute(&update, []).expect("aged") > 0, "{table}");
+            assert!(change(stage, &update) > 0, "{table}");
         }
     }
-}
-
-fn rows(folder: &std::path::Path, what: &str) -> i64 {
-    let database = rusqlite::Connection::open(folder.join("data/journal.db")).expect("the journal");
-    database.query_row(&format!("SELECT COUNT(*) FROM {what}"), [], |row| row.get(0)).expect("counts")
 }
 
 async fn all_ok(stage: &Stage, accounts: RangeInclusive<u64>) {
@@ -55,7 +52,7 @@ async fn an_old_journal_is_purged_while_the_host_serves() {
     new_accounts(&espf, ACCOUNTS);
     all_ok(&stage, 1..=ACCOUNTS).await;
     stage.stop_host().await.expect("it stops");
-    age(folder.path());
+    age(&stage);
     stage.start_host().await.expect("the host starts");
     for account in ACCOUNTS + 1..=2 * ACCOUNTS {
         espf.emit("Account/New", json!({ "i_account": account }));
@@ -75,15 +72,10 @@ async fn an_old_journal_is_purged_while_the_host_serves() {
     espf.emit("Account/Blocked", json!({ "i_account": 1 }));
     until("it is changed", SOON, async || stage.oms.ledger().orders.len() > orders).await;
     stage.stop_host().await.expect("it stops");
-    assert_eq!(rows(folder.path(), "operation WHERE word = 'purged'"), i64::try_from(ACCOUNTS).expect("few"));
-    assert_eq!(
-        rows(folder.path(), "timeline t JOIN operation o ON o.seq = t.operation WHERE o.word = 'purged'"),
-        0
-    );
-    assert_eq!(
-        rows(folder.path(), "lane WHERE applied IS NOT NULL"),
-        i64::try_from(2 * ACCOUNTS).expect("few")
-    );
+    assert_eq!(count(&stage, "operation WHERE word = 'purged'"), ACCOUNTS);
+    let moments = "timeline t JOIN operation o ON o.seq = t.operation WHERE o.word = 'purged'";
+    assert_eq!(count(&stage, moments), 0);
+    assert_eq!(count(&stage, "lane WHERE applied IS NOT NULL"), 2 * ACCOUNTS);
 }
 
 #[test]

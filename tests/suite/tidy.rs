@@ -2,6 +2,7 @@
 //! code does. Each rule is a function from a tree to its violations; each is tried on a planted
 //! violation first.
 
+mod engines;
 mod rules;
 
 use punchdown::config;

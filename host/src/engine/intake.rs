@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use super::{Core, GroupSettings, GroupState};
 use crate::domain::{
-    Event, EventSource, Group, IAccount, NotAnEvent, Notification, Operation, OperationId, Reading, Response,
-    Subject, Timestamp, Trace,
+    Event, EventSource, Group, IAccount, NotAnEvent, Notification, Operation, OperationId, Otherwise,
+    Reading, Response, Subject, Timestamp, Trace,
 };
 use crate::ports::{
-    Acceptance, AdapterError, Among, DeadLetter, Delivered, JournalError, Kept, Overview, Work,
+    Acceptance, AdapterError, Among, DeadLetter, Delivered, Hint, JournalError, Kept, Overview, Work,
 };
 use crate::telemetry::{AdapterQuestion, Metrics};
 
@@ -83,12 +83,15 @@ impl Intake {
         let wanting: Vec<_> = groups.values().filter(|settings| settings.events.want(&event.name)).collect();
         let work = self.core.work(&event, &wanting);
         let result = if work.is_nothing() { "unwanted" } else { "accepted" };
+        let fans_out = matches!(work, Work::FanOut(_));
         let (identity, name, of) = (event.identity.clone(), event.name.clone(), of(&event));
         let accepted = self.core.ports.journal.accept(event, work).await?;
         // Durable from here on; a hint that gets lost costs a second.
-        self.core.hints.fan_outs.notify_one();
+        if fans_out {
+            self.core.to_whoever_leads(Hint::FanOuts);
+        }
         for settings in &wanting {
-            self.core.hints.lane(&settings.group);
+            self.core.lanes_are_due(&settings.group);
         }
         match accepted {
             Acceptance::New => {
@@ -287,6 +290,7 @@ impl Core {
         let reply = if unread.is_some() { self.default_reply(group) } else { reading.reply };
         let reading = Reading { reply: reply.clone(), ..reading };
         let signals = reading.signals.len();
+        let begins = reading.signals.iter().any(|signal| signal.otherwise == Otherwise::Begin);
         self.ports.journal.record_reading(id, reading, self.ports.world.now()).await?;
         if let Some(trouble) = unread {
             self.metrics.notification(group, "unread");
@@ -295,8 +299,10 @@ impl Core {
             self.metrics.notification(group, "read");
             tracing::info!(%group, notification = id, signals, "notification read");
         }
-        self.hints.lane(group);
-        self.hints.changes.notify_one();
+        self.lanes_are_due(group);
+        if begins {
+            self.to_whoever_leads(Hint::Changes);
+        }
         Ok(Some(reply))
     }
 }

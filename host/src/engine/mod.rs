@@ -10,6 +10,7 @@ mod clock;
 mod errands;
 mod fan_out;
 mod groups;
+mod hints;
 mod intake;
 mod lanes;
 mod lead;
@@ -35,13 +36,13 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::breakers::Breakers;
 use self::clock::Clocks;
-use self::groups::{Groups, PerGroup};
+use self::groups::Groups;
+use self::hints::Hints;
 use self::lead::Lead;
 use self::registrations::Registrations;
 use self::resync::Resyncs;
@@ -122,22 +123,6 @@ pub(crate) struct Core {
     hints: Hints,
     /// Made at each start, so that nobody is mistaken for an earlier self.
     owner: String,
-}
-
-/// Says that there may be something to do. Losing one costs a second.
-#[derive(Default)]
-struct Hints {
-    lanes: PerGroup<Notify>,
-    fan_outs: Notify,
-    changes: Notify,
-    statuses: Notify,
-}
-
-impl Hints {
-    /// A group may have something to do.
-    fn lane(&self, group: &Group) {
-        self.lanes.of(group).notify_one();
-    }
 }
 
 impl Engine {
@@ -264,6 +249,7 @@ impl Core {
             turn = turn.wrapping_add(u32::from(free > 0));
             let looks_first = turn.is_multiple_of(LOOKS_FIRST_EVERY);
             let (lanes, look_in) = self.lease(&settings, free, looks_first).await;
+            self.hints.is_busy(&group, lanes.len() == free);
             for (lease, held) in lanes {
                 let (core, settings, stop) = (Arc::clone(&self), Arc::clone(&settings), stop.clone());
                 let slot = Arc::clone(&slot);

@@ -15,7 +15,7 @@ use crate::domain::{
     Act, Digest, Event, EventIdentity, Group, Json, Operation, OperationId, Person, Resync, Subject,
     may_act_on,
 };
-use crate::ports::{Audit, Claim, Held, Journal, JournalError, Lease, Work};
+use crate::ports::{Audit, Claim, Held, Hint, Journal, JournalError, Lease, Work};
 use crate::secret::Screen;
 use crate::telemetry::HeldBy;
 
@@ -117,7 +117,7 @@ impl Operators {
             core.hints.lane(&group);
         });
         let _ = tokio::time::timeout(GIVEN_BACK_WITHIN, given_back).await;
-        self.core.hints.statuses.notify_one();
+        self.core.to_whoever_leads(Hint::Statuses);
         done
     }
 
@@ -141,7 +141,7 @@ impl Operators {
         core.metrics.held(group, HeldBy::Paused, paused);
         let what = if paused { "pause" } else { "resume" };
         core.audit(what, &group.0, person).await?;
-        core.hints.lane(group);
+        core.person_said(group);
         Ok(())
     }
 
@@ -211,7 +211,7 @@ impl Operators {
         }
         core.turn_registration(group, off).await?;
         core.audit(if off { "unregister" } else { "register" }, &group.0, person).await?;
-        core.hints.lane(group);
+        core.person_said(group);
         Ok(())
     }
 }

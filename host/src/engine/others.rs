@@ -7,6 +7,8 @@ use super::{Core, LOOK_EVERY};
 use crate::ports::JournalError;
 
 pub async fn hear(core: &Core, stop: CancellationToken) {
+    let hints = core.others_hint();
+    tokio::pin!(hints);
     let mut led = false;
     // Where one process alone has the journal it knows all that it has written.
     while core.ports.instances.among().several && !stop.is_cancelled() {
@@ -17,11 +19,26 @@ pub async fn hear(core: &Core, stop: CancellationToken) {
         led = leads;
         core.share();
         core.hear_others().await;
-        stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await;
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            () = &mut hints => {}
+            () = core.hints.words.notified() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
     }
 }
 
 impl Core {
+    /// Wakes whom they wake, without end.
+    async fn others_hint(&self) {
+        loop {
+            for hint in self.ports.instances.hinted().await {
+                self.hints.heard(&hint);
+            }
+        }
+    }
+
     /// Each has its part of what all together may ask in a time.
     pub(super) fn share(&self) {
         let live = self.ports.instances.among().live;

@@ -247,7 +247,7 @@ impl Core {
         self.audit("release", &group.0, person).await?;
         for group in self.groups.all().keys() {
             self.rest(group).await;
-            self.hints.lane(group);
+            self.person_said(group);
         }
         Ok(adapter)
     }

@@ -16,7 +16,7 @@ use crate::domain::Group;
 use crate::domain::breaker::sign;
 use crate::domain::outcome::{Outcome, apply};
 use crate::domain::step::{Head, Next, Step, next};
-use crate::ports::{Held, JournalError, Lease};
+use crate::ports::{Held, Hint, JournalError, Lease};
 
 /// No step outlives its lease, or two would move the same operation.
 const STEP_MAX: Duration = LEASE.saturating_sub(Duration::from_secs(10));
@@ -97,7 +97,7 @@ async fn steps(
             core.heard(&settings, sign).await;
         }
         if news {
-            core.hints.statuses.notify_one();
+            core.to_whoever_leads(Hint::Statuses);
         }
     }
     Ok(())

@@ -1,12 +1,13 @@
 //! Several processes that work on one journal at a time, as each of them knows of the others.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::JournalError;
-use crate::domain::Suspect;
+use crate::domain::{Group, Suspect};
 
 /// Two machines whose clocks are kept are no further apart.
 const CLOCKS_APART_MAX: Duration = Duration::from_secs(4);
@@ -58,6 +59,21 @@ pub struct LogInRefused {
     pub pause: Duration,
 }
 
+/// What another instance may have to do, and would see by itself a second later.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hint {
+    /// Lanes of a group are due.
+    Lanes(Group),
+    /// An event of a customer was stored.
+    FanOuts,
+    /// A system changed something of itself.
+    Changes,
+    /// PortaBilling is to be told something.
+    Statuses,
+    /// A person said something of a group.
+    Words,
+}
+
 /// What is no operation's, and yet must be known to all.
 #[async_trait]
 pub trait Instances: Send + Sync {
@@ -72,6 +88,14 @@ pub trait Instances: Send + Sync {
 
     /// One of them was.
     async fn refuse_log_in(&self, user: &str, refused: &LogInRefused) -> Result<(), JournalError>;
+
+    /// Tells the others. It waits for nobody, and what is told may be lost.
+    fn hint(&self, _: Hint) {}
+
+    /// What others told since it was last asked; it waits until there is something.
+    async fn hinted(&self) -> BTreeSet<Hint> {
+        std::future::pending().await
+    }
 
     /// This one works no more; what it led another one may lead at once.
     async fn leave(&self);

@@ -22,6 +22,7 @@ mod sealed;
 mod sqlite;
 mod stored;
 mod tables;
+mod tallied;
 mod text;
 mod verify;
 mod written;

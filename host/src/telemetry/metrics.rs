@@ -13,10 +13,12 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::counts::Counts;
+use super::instances::Instances;
 use super::labels::{
     ANSWERED, AdapterCall, CLASSES, DoorResult, ENDS, GroupCode, GroupHeld, GroupKind, GroupOutcome,
-    GroupResult, GroupStage, GroupState, NO_ANSWERS, OfGroup, OfKind, OfResult, STAGES, ServingAdapter,
-    StatusPost, class, result,
+    GroupResult, GroupStage, NO_ANSWERS, OfGroup, OfKind, OfResult, STAGES, ServingAdapter, StatusPost,
+    class, result,
 };
 use super::listeners::Listeners;
 use super::serving::Serving;
@@ -36,18 +38,10 @@ const STAGE_SECONDS: [f64; 10] = [0.01, 0.1, 0.5, 2.5, 15.0, 60.0, 300.0, 3600.0
 /// All metrics of one running host.
 pub struct Metrics {
     registry: Registry,
+    counts: Counts,
+    pub instances: Instances,
     events: Family<DoorResult, Counter>,
-    last_event: Gauge,
     notifications: Family<GroupResult, Counter>,
-    operations: Family<GroupState, Gauge>,
-    oldest_open: Family<OfGroup, Gauge>,
-    fan_outs: Gauge,
-    dead_letters: Gauge,
-    unread: Gauge,
-    unmatched: Gauge,
-    signals_parked: Gauge,
-    statuses_waiting: Gauge,
-    statuses_given_up: Gauge,
     parked: Family<OfGroup, Counter>,
     late: Family<OfGroup, Counter>,
     held: Family<GroupHeld, Gauge>,
@@ -109,18 +103,10 @@ impl Metrics {
     pub fn new() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("punchdown"),
+            counts: Counts::default(),
+            instances: Instances::default(),
             events: Family::default(),
-            last_event: Gauge::default(),
             notifications: Family::default(),
-            operations: Family::default(),
-            oldest_open: Family::default(),
-            fan_outs: Gauge::default(),
-            dead_letters: Gauge::default(),
-            unread: Gauge::default(),
-            unmatched: Gauge::default(),
-            signals_parked: Gauge::default(),
-            statuses_waiting: Gauge::default(),
-            statuses_given_up: Gauge::default(),
             parked: Family::default(),
             late: Family::default(),
             held: Family::default(),
@@ -152,18 +138,10 @@ impl Metrics {
     fn register(&mut self) {
         let all = &mut self.registry;
         all.register("build", "What runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        self.counts.register(all);
+        self.instances.register(all);
         all.register("events", "Deliveries at the doors for events", self.events.clone());
-        all.register("last_event_timestamp_seconds", "When the last event was stored, Unix time", self.last_event.clone());
         all.register("notifications", "Notifications received", self.notifications.clone());
-        all.register("operations", "Operations by where they stand", self.operations.clone());
-        all.register("oldest_open_age_seconds", "Age of the oldest unfinished operation", self.oldest_open.clone());
-        all.register("fan_outs", "Events of customers that have not reached all accounts", self.fan_outs.clone());
-        all.register("dead_letters", "Deliveries that could never become an event", self.dead_letters.clone());
-        all.register("notifications_unread", "Notifications that no adapter has read", self.unread.clone());
-        all.register("signals_unmatched", "Signals kept for an operation that has not named their key", self.unmatched.clone());
-        all.register("signals_parked", "Signals that nobody claimed in time", self.signals_parked.clone());
-        all.register("statuses_waiting", "Statuses that PortaBilling has yet to take", self.statuses_waiting.clone());
-        all.register("statuses_given_up", "Statuses of accounts that PortaBilling has no more", self.statuses_given_up.clone());
         all.register("held", "1 while a group's operations are held back", self.held.clone());
         all.register("parked", "Operations that were parked", self.parked.clone());
         all.register("late", "Operations that ended after their deadline", self.late.clone());
@@ -373,25 +351,9 @@ impl Metrics {
 
     /// The text that Prometheus reads. What the journal counts is taken from `overview`.
     pub fn render(&self, overview: &Overview, now: Timestamp) -> String {
-        let integer = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        for group in self.groups.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            for state in State::ALL.map(State::word) {
-                let count = overview.operations.get(&(group.clone(), state.to_owned())).copied().unwrap_or(0);
-                self.operations
-                    .get_or_create(&GroupState { group: group.0.clone(), state })
-                    .set(integer(count));
-            }
-            let age = overview.oldest_open.get(group).map_or(0, |oldest| now.since(*oldest).as_secs());
-            self.oldest_open.get_or_create(&OfGroup { group: group.0.clone() }).set(integer(age));
-        }
-        self.last_event.set(overview.last_event.as_ref().map_or(0, |(_, at)| at.millis() / 1000));
-        self.fan_outs.set(integer(overview.fan_outs));
-        self.dead_letters.set(integer(overview.dead_letters));
-        self.unread.set(integer(overview.notifications_unread));
-        self.unmatched.set(integer(overview.signals_kept));
-        self.signals_parked.set(integer(overview.signals_parked));
-        self.statuses_waiting.set(integer(overview.statuses_waiting));
-        self.statuses_given_up.set(integer(overview.statuses_given_up));
+        let groups = self.groups.read().unwrap_or_else(PoisonError::into_inner);
+        self.counts.are(overview, &groups, now);
+        drop(groups);
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = encode(&mut text, &self.registry);

@@ -1,5 +1,7 @@
 //! The instruments: logs and metrics. Neither ever shows subscriber data or secrets.
 
+mod counts;
+mod instances;
 mod labels;
 mod listeners;
 mod metrics;

@@ -16,10 +16,7 @@ async fn hearing() -> Option<Story> {
 /// Lets the time pass in which what is heard may be an echo of our own.
 async fn a_minute_later(story: &mut Story) {
     story.stage.stop_host().await.expect("it stops");
-    let journal =
-        rusqlite::Connection::open(story.stage.directory.join("data/journal.db")).expect("a journal");
-    journal.execute("UPDATE operation SET changed_at = changed_at - 61000", []).expect("aged");
-    drop(journal);
+    change(&story.stage, "UPDATE operation SET changed_at = changed_at - 61000");
     story.stage.start_host().await.expect("it starts again");
 }
 

@@ -115,7 +115,9 @@ async fn ready(State(door): State<Arc<Door>>) -> Response {
 async fn metrics(State(door): State<Arc<Door>>) -> Response {
     match door.intake.overview().await {
         Ok(overview) => {
-            let text = door.intake.metrics().render(&overview, door.intake.now());
+            let metrics = door.intake.metrics();
+            metrics.instances.are(&door.intake.among());
+            let text = metrics.render(&overview, door.intake.now());
             ([("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
                 .into_response()
         }

@@ -64,10 +64,10 @@ pub struct Database {
     failed: CancellationToken,
 }
 
-impl Database {
-    /// Nothing is connected yet.
-    pub fn new(server: &Server, world: Arc<dyn World>) -> Result<Self, String> {
-        let mut client = (*server.client).clone();
+impl Server {
+    /// How each connection to it is made.
+    pub(super) fn client(&self) -> tokio_postgres::Config {
+        let mut client = (*self.client).clone();
         client
             .application_name("punchdown")
             .connect_timeout(CONNECT_MAX)
@@ -76,13 +76,25 @@ impl Database {
             .keepalives_retries(3)
             .tcp_user_timeout(Duration::from_secs(20))
             .target_session_attrs(TargetSessionAttrs::ReadWrite)
-            .ssl_mode(if server.tls.is_some() { SslMode::Require } else { SslMode::Disable });
-        if let Some(password) = &server.password {
+            .ssl_mode(if self.tls.is_some() { SslMode::Require } else { SslMode::Disable });
+        if let Some(password) = &self.password {
             client.password(password.expose());
         }
+        client
+    }
+
+    pub(super) fn tls(&self) -> Result<Option<Tls>, String> {
+        self.tls.as_ref().map(|authorities| Tls::new(authorities.0.as_deref())).transpose()
+    }
+}
+
+impl Database {
+    /// Nothing is connected yet.
+    pub fn new(server: &Server, world: Arc<dyn World>) -> Result<Self, String> {
+        let client = server.client();
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = match &server.tls {
-            Some(authorities) => Manager::from_config(client, Tls::new(authorities.0.as_deref())?, config),
+        let manager = match server.tls()? {
+            Some(tls) => Manager::from_config(client, tls, config),
             None => Manager::from_config(client, tokio_postgres::NoTls, config),
         };
         let pool = Pool::builder(manager)

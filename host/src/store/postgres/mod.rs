@@ -12,6 +12,7 @@ mod connection;
 mod database;
 mod events;
 mod fan_outs;
+mod hints;
 mod instances;
 mod lanes;
 mod library;
@@ -43,6 +44,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::connection::{Connection, Failure};
 use self::database::{Database, Patience};
+use self::hints::Hints;
 use self::instances::Instance;
 use self::library::Components;
 use self::others::Others;
@@ -72,6 +74,8 @@ pub struct PostgresJournal {
     marks: Marks,
     owners: Owners,
     instance: Arc<Instance>,
+    /// Where there may be others.
+    hints: Option<Arc<Hints>>,
     /// Of the directory in which these stand.
     _lock: Lock,
 }
@@ -113,7 +117,8 @@ impl PostgresJournal {
         owners.begin().map_err(unwritten)?;
         // What it leads its next self may lead at once.
         owners.note(instance.id());
-        Ok(Self { database, seal, marks, owners, instance, _lock: lock })
+        let hints = settings.several.then(|| Arc::new(Hints::carried_by(&settings.server)));
+        Ok(Self { database, seal, marks, owners, instance, hints, _lock: lock })
     }
 
     /// Cancelled when the process must end: nobody can say what was committed, or somebody else has the database.
@@ -124,7 +129,7 @@ impl PostgresJournal {
     /// What it knows of those who work beside it.
     pub(super) fn instances(&self) -> Others {
         let (database, instance) = (Arc::clone(&self.database), Arc::clone(&self.instance));
-        Others { database, instance, seal: self.seal.clone() }
+        Others { database, instance, seal: self.seal.clone(), hints: self.hints.clone() }
     }
 
     /// Those that serve and served.

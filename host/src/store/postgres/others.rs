@@ -1,5 +1,6 @@
 //! Answers the port `Instances`: what is no operation's, and yet must be known to all who work on the database.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,10 +8,11 @@ use async_trait::async_trait;
 
 use super::super::seal::Seal;
 use super::database::{Database, Patience};
+use super::hints::Hints;
 use super::instances::Instance;
 use super::suspects;
 use crate::domain::Suspect;
-use crate::ports::{Among, Instances, JournalError, LogInRefused};
+use crate::ports::{Among, Hint, Instances, JournalError, LogInRefused};
 
 /// Whoever leaves does not wait longer for a database that is away.
 const LEFT_WITHIN: Duration = Duration::from_secs(2);
@@ -19,6 +21,7 @@ pub struct Others {
     pub(super) database: Arc<Database>,
     pub(super) instance: Arc<Instance>,
     pub(super) seal: Seal,
+    pub(super) hints: Option<Arc<Hints>>,
 }
 
 impl Others {
@@ -61,6 +64,19 @@ impl Instances for Others {
             on.execute(text, &[who, &pause, locked_out, why]).await.map(drop)
         };
         self.database.write(Patience::None, refuse).await
+    }
+
+    fn hint(&self, hint: Hint) {
+        if let Some(hints) = &self.hints {
+            hints.give(hint);
+        }
+    }
+
+    async fn hinted(&self) -> BTreeSet<Hint> {
+        match &self.hints {
+            Some(hints) => hints.heard().await,
+            None => std::future::pending().await,
+        }
     }
 
     async fn leave(&self) {

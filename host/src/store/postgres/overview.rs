@@ -3,33 +3,29 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::super::tallied::Tallied;
 use super::connection::{Connection, Failure};
 use crate::domain::{EventIdentity, Group, Timestamp};
 use crate::ports::Overview;
 
 pub async fn read(on: &Connection) -> Result<Overview, Failure> {
     let mut overview = Overview::default();
+    // In one statement: what ends meanwhile is one or the other.
     let counts = on
         .all(
-            "SELECT l.grp, o.word, COUNT(*), MIN(CASE WHEN o.open THEN o.received_at END), MAX(o.received_at)
-             FROM operation o JOIN lane l ON l.id = o.lane WHERE o.word <> 'purged' GROUP BY l.grp, o.word",
+            "SELECT l.grp, o.word, COUNT(*), MIN(o.received_at), 0::bigint FROM operation o JOIN lane l ON l.id = o.lane
+             WHERE o.open GROUP BY l.grp, o.word
+             UNION ALL SELECT grp, word, SUM(count)::bigint, NULL, MAX(newest) FROM tally GROUP BY grp, word",
             &[],
         )
         .await?;
     for row in &counts {
-        let group = Group(row.get(0));
-        overview.operations.insert((group.clone(), row.get(1)), count(row.get(2)));
-        if let Some(received) = row.get::<_, Option<i64>>(3).map(Timestamp::from_millis) {
-            let oldest = overview.oldest_open.entry(group.clone()).or_insert(received);
-            *oldest = received.min(*oldest);
-        }
-        let newest = overview.newest.entry(group).or_default();
-        *newest = Timestamp::from_millis(row.get(4)).max(*newest);
+        let (group, word, count) = (row.get(0), row.get(1), row.get(2));
+        Tallied { group, word, count, oldest: row.get(3), newest: row.get(4) }.tell(&mut overview);
     }
     let row = on
         .one(
-            "SELECT (SELECT COUNT(*) FROM event WHERE identity <> 'purged'),
-                    (SELECT COUNT(*) FROM fan_out WHERE due IS NOT NULL),
+            "SELECT (SELECT COUNT(*) FROM fan_out WHERE due IS NOT NULL),
                     (SELECT COUNT(*) FROM dead_letter),
                     (SELECT COUNT(*) FROM notification WHERE unread > 0),
                     (SELECT COUNT(*) FROM signal WHERE fate = 'kept' AND operation IS NULL),
@@ -39,14 +35,13 @@ pub async fn read(on: &Connection) -> Result<Overview, Failure> {
             &[],
         )
         .await?;
-    overview.events = count(row.get(0));
-    overview.fan_outs = count(row.get(1));
-    overview.dead_letters = count(row.get(2));
-    overview.notifications_unread = count(row.get(3));
-    overview.signals_kept = count(row.get(4));
-    overview.signals_parked = count(row.get(5));
-    overview.statuses_waiting = count(row.get(6));
-    overview.statuses_given_up = count(row.get(7));
+    overview.fan_outs = count(row.get(0));
+    overview.dead_letters = count(row.get(1));
+    overview.notifications_unread = count(row.get(2));
+    overview.signals_kept = count(row.get(3));
+    overview.signals_parked = count(row.get(4));
+    overview.statuses_waiting = count(row.get(5));
+    overview.statuses_given_up = count(row.get(6));
     overview.times = times(on).await?;
     let last = on
         .optional(

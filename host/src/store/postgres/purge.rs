@@ -44,6 +44,7 @@ pub async fn purge(on: &Connection, purge: &Purge) -> Result<Purged, Failure> {
     purged.add(Purgeable::Event, budget.change(on, EVENTS, finished).await?);
     // Of connections that are no more; nobody has been in doubt for so long.
     on.execute("DELETE FROM commit_mark WHERE at < now() - interval '7 days'", &[]).await?;
+    on.execute(TALLY, &[]).await?;
     purged.more = budget.0 == 0;
     Ok(purged)
 }
@@ -68,6 +69,18 @@ async fn empty_bodies(on: &Connection, before: i64, budget: &mut Budget) -> Resu
         .await?;
     Ok(of_notifications + of_letters)
 }
+
+/// What connections have counted becomes one sum; of those that count at this moment the next time.
+const TALLY: &str = "
+    WITH counted AS (
+        DELETE FROM tally WHERE (slot, grp, word) IN (
+            SELECT slot, grp, word FROM tally WHERE slot <> '' FOR UPDATE SKIP LOCKED)
+        RETURNING grp, word, count, newest
+    )
+    INSERT INTO tally
+    SELECT '', grp, word, SUM(count)::bigint, MAX(newest) FROM counted GROUP BY grp, word
+    ON CONFLICT (slot, grp, word) DO UPDATE
+    SET count = tally.count + excluded.count, newest = GREATEST(tally.newest, excluded.newest)";
 
 const SPENT_SIGNALS: &str = "DELETE FROM signal WHERE id IN (
     SELECT id FROM signal s WHERE fate IN ('taken', 'dropped', 'begun') AND at <= $2

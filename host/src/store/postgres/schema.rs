@@ -48,6 +48,7 @@ pub async fn open(database: &Database, server: &str, seal: &Seal) -> Result<Seal
         database.read(|on| async move { on.batch(text).await }).await.map_err(unusable)?;
     }
     database.write(Patience::None, |on| async move { migrate(&on).await }).await.map_err(unusable)?;
+    database.write(Patience::None, |on| async move { keep_tally(&on).await }).await.map_err(unusable)?;
     let key = &seal.key_id();
     let take_key = |on: Connection| async move {
         let text = "INSERT INTO meta (name, value) VALUES ('key', $1) ON CONFLICT (name) DO NOTHING";
@@ -114,6 +115,18 @@ async fn migrate(on: &Connection) -> Result<(), Failure> {
         .await?;
     }
     Ok(())
+}
+
+/// From now on it is known how many there are of what only grows. A journal in which it was not is counted once; nobody
+/// writes meanwhile.
+async fn keep_tally(on: &Connection) -> Result<(), Failure> {
+    on.batch("SELECT pg_advisory_xact_lock(hashtextextended('punchdown: schema', 0))").await?;
+    if on.one("SELECT to_regclass('tally') IS NOT NULL", &[]).await?.get(0) {
+        return Ok(());
+    }
+    on.batch("SET LOCAL statement_timeout = 0; LOCK TABLE event, operation IN SHARE ROW EXCLUSIVE MODE")
+        .await?;
+    on.batch(include_str!("tally.sql")).await
 }
 
 /// A journal that is opened with another key could not read its own rows; better to hear it at once.

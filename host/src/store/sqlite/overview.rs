@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _};
 
+use super::super::tallied::Tallied;
 use super::sql;
 use crate::domain::{EventIdentity, Group, Timestamp};
 use crate::ports::{JournalError, Overview};
@@ -15,23 +16,18 @@ pub fn read(connection: &Connection) -> Result<Overview, JournalError> {
 
 fn read_rows(connection: &Connection) -> rusqlite::Result<Overview> {
     let mut overview = Overview::default();
+    // In one statement: what ends meanwhile is one or the other.
     let mut counts = connection.prepare_cached(
-        "SELECT l.grp, o.word, COUNT(*), MIN(CASE WHEN o.open = 1 THEN o.received_at END), MAX(o.received_at)
-         FROM operation o JOIN lane l ON l.id = o.lane WHERE o.word <> 'purged' GROUP BY l.grp, o.word",
+        "SELECT l.grp, o.word, COUNT(*), MIN(o.received_at), 0 FROM operation o JOIN lane l ON l.id = o.lane
+         WHERE o.open = 1 GROUP BY l.grp, o.word
+         UNION ALL SELECT grp, word, count, NULL, newest FROM tally",
     )?;
     let mut rows = counts.query([])?;
     while let Some(row) = rows.next()? {
-        let group = Group(row.get(0)?);
-        overview.operations.insert((group.clone(), row.get(1)?), count(row.get(2)?));
-        if let Some(received) = row.get::<_, Option<i64>>(3)?.map(Timestamp::from_millis) {
-            let oldest = overview.oldest_open.entry(group.clone()).or_insert(received);
-            *oldest = received.min(*oldest);
-        }
-        let newest = overview.newest.entry(group).or_default();
-        *newest = Timestamp::from_millis(row.get(4)?).max(*newest);
+        let (group, word, count) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Tallied { group, word, count, oldest: row.get(3)?, newest: row.get(4)? }.tell(&mut overview);
     }
     let one = |text: &str| connection.prepare_cached(text)?.query_row([], |row| row.get(0)).map(count);
-    overview.events = one("SELECT COUNT(*) FROM event WHERE identity <> 'purged'")?;
     overview.fan_outs = one("SELECT COUNT(*) FROM fan_out WHERE due IS NOT NULL")?;
     overview.dead_letters = one("SELECT COUNT(*) FROM dead_letter")?;
     overview.notifications_unread = one("SELECT COUNT(*) FROM notification WHERE unread > 0")?;

@@ -115,6 +115,7 @@ fn prepared(path: &Path) -> Result<Connection, OpenError> {
     let version = version(&connection, path)?;
     write_again(&connection).map_err(failed)?;
     migrate(&mut connection, version).map_err(failed)?;
+    keep_tally(&mut connection).map_err(failed)?;
     Ok(connection)
 }
 
@@ -199,6 +200,16 @@ pub fn bring_forward(copy: &Path, original: &Path) -> Result<(), OpenError> {
         return Err(OpenError::Foreign(original.to_owned()));
     }
     migrate(&mut connection, from).map_err(failed)
+}
+
+/// From now on it is known how many there are of what only grows. A journal in which it was not is counted once.
+fn keep_tally(connection: &mut Connection) -> rusqlite::Result<()> {
+    let step = connection.transaction()?;
+    let is_kept = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'tally')";
+    if !step.query_row(is_kept, [], |row| row.get::<_, bool>(0))? {
+        step.execute_batch(include_str!("tally.sql"))?;
+    }
+    step.commit()
 }
 
 /// A journal opened with another key could not read its own rows; better to hear it at once.
