@@ -126,6 +126,23 @@ impl Reload {
     ) -> Result<Candidate, Vec<Problem>> {
         let workshop = &self.parts.workshop;
         let source = workshop.source_of(group, is_wanted).await.map_err(|problem| vec![problem])?;
+        self.candidate_from(group, now, source).await
+    }
+
+    /// Where what lies in its place is no good, and nothing serves: what all instances do.
+    async fn as_all_serve(&self, group: &GroupSettings) -> Option<(Group, Candidate)> {
+        let source = self.parts.workshop.as_all_serve(group)?;
+        let candidate = self.candidate_from(group, None, source).await.ok()?;
+        Some((group.group().clone(), candidate))
+    }
+
+    async fn candidate_from(
+        &self,
+        group: &GroupSettings,
+        now: Option<&Serving>,
+        source: Source,
+    ) -> Result<Candidate, Vec<Problem>> {
+        let parts = &self.parts;
         let is_same_target = parts.targets.identity(group.group()) == Some(group.target.identity());
         let is_same_adapter = match now {
             Some(now) => is_same(now, group, &source.file).await,
