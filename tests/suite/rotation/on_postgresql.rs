@@ -12,6 +12,13 @@ use punchdown_tests::rounds::on;
 use super::*;
 use crate::database::shared;
 
+/// Those who are connected to the database.
+const CONNECTED: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+    AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
+/// Those of them who have written something that is not committed.
+const WRITES: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+    AND pid <> pg_backend_pid() AND backend_xid IS NOT NULL";
+
 struct Scene {
     stage: Stage,
     database: Database,
@@ -148,20 +155,21 @@ async fn killed_at_any_moment_it_was_done_or_was_not() {
     scene.take_key(&scene.key(10));
 
     let mut chance = StdRng::seed_from_u64(189);
-    let (mut number, mut of, mut not_done, mut done) = (11, scene.sealed_with(), 0, 0);
-    while not_done < 4 || done < 2 {
-        assert!(not_done + done < 60, "{done} of {} kills came after the commit", not_done + done);
+    let (mut number, mut of, mut kills, mut struck, mut done) = (11, scene.sealed_with(), 0, 0, 0);
+    while struck < 4 || done < 2 {
+        assert!(kills < 80, "of {kills} kills {struck} came in the midst of it and {done} after the commit");
+        kills += 1;
         let key = scene.key(number);
         let mut changing =
             scene.rotate(&key).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
         tokio::time::sleep(whole.mul_f64(chance.random_range(0.1..1.0))).await;
+        let has_begun = scene.asked(WRITES) != "0";
         changing.kill().await.expect("SIGKILL");
         // PostgreSQL notices it a moment later, and ends what it was asked for.
-        let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
-        until("nobody is connected", SOON, async || scene.asked(others) == "0").await;
+        until("nobody is connected", SOON, async || scene.asked(CONNECTED) == "0").await;
         let now = scene.sealed_with();
         if now == of {
-            not_done += 1;
+            struck += u32::from(has_begun);
         } else {
             done += 1;
             of = now;

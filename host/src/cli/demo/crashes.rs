@@ -56,7 +56,7 @@ pub async fn all_twice(
 
 fn kill(hosts: &mut Fleet, host: usize, progress: &Progress, while_it_was: &str) -> io::Result<()> {
     hosts.kill(host)?;
-    let which = hosts.is_several().then(|| format!(" of instance {}", host + 1)).unwrap_or_default();
+    let which = if hosts.is_several() { format!(" of instance {}", host + 1) } else { String::new() };
     progress.say(&format!("SIGKILL{which} while {while_it_was}"));
     Ok(())
 }
