@@ -18,7 +18,7 @@ const POSTGRES: &str = "of PostgreSQL alone, whatever else is chosen";
 const DOORS: &str = "what comes in, or is refused, before anything is stored";
 const SYSTEMS: &str = "of what is asked of a system and how; what is kept of it others tell";
 
-const OVER_ONE: [(&str, &str); 39] = [
+const OVER_ONE: [(&str, &str); 40] = [
     ("adapters", NO_HOST),
     ("admin_api", "its journal moves to another directory; what it shows is the same, and `looks` sees it"),
     ("care", DIRECTORY),
@@ -58,6 +58,7 @@ const OVER_ONE: [(&str, &str); 39] = [
     ("tidy", NO_HOST),
     ("tls", DOORS),
     ("unit", NO_HOST),
+    ("workbench", NO_HOST),
 ];
 
 /// How many stories of the files that are told over both say that they need a directory.
