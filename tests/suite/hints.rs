@@ -80,32 +80,38 @@ impl Scene {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_one_stored_the_one_that_leads_does_at_once_and_without_hints_all_the_same() {
-    let Some(mut scene) = two(200).await else { return };
-    until("both listen", SOON, async || scene.listen() == 2).await;
-    // By looking alone it would be half a second and more.
-    let mut with_hints = scene.first_words().await;
-    for _ in 0..3 {
-        if with_hints > Duration::from_millis(350) {
-            with_hints = scene.first_words().await;
-        }
-    }
-    assert!(with_hints < Duration::from_millis(350), "{with_hints:?}");
-
-    let database = scene.database.clone();
-    let cut = tokio::spawn(async move {
+/// Cuts every connection over which hints go, again and again, until it is dropped.
+fn cutting(database: &Database) -> tokio::task::JoinSet<()> {
+    let (database, mut cutting) = (database.clone(), tokio::task::JoinSet::new());
+    cutting.spawn(async move {
         loop {
             let cut = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {HINTS}");
             database.ask(&cut).expect("cut");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     });
-    until("nobody listens", SOON, async || scene.listen() == 0).await;
-    let without = scene.first_words().await;
-    println!("the first word at PortaBilling: {with_hints:?} with hints, {without:?} without");
-    cut.abort();
-    until("both listen again", SOON, async || scene.listen() == 2).await;
+    cutting
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_stored_the_one_that_leads_does_at_once_and_without_hints_all_the_same() {
+    let Some(mut scene) = two(200).await else { return };
+    let mut is_quicker = false;
+    // Both on a machine that is as busy as it is; by looking alone it is half a second more, in the middle.
+    for _ in 0..4 {
+        until("both listen", SOON, async || scene.listen() == 2).await;
+        let with_hints = scene.first_words().await;
+        let cut = cutting(&scene.database);
+        until("nobody listens", SOON, async || scene.listen() == 0).await;
+        let without = scene.first_words().await;
+        drop(cut);
+        println!("the first word at PortaBilling: {with_hints:?} with hints, {without:?} without");
+        is_quicker = with_hints + Duration::from_millis(200) < without;
+        if is_quicker {
+            break;
+        }
+    }
+    assert!(is_quicker, "hints are of no use");
     for host in 0..2 {
         assert!(!scene.fleet.has_ended(host).expect("known"), "{}", scene.fleet.log(host));
     }

@@ -274,3 +274,23 @@ async fn one_that_leaves_leads_no_more_and_counts_no_more() {
     harness::until("the other one leads", TERM, async || opened[1].instances.among().leads()).await;
     assert_eq!(database.ask("SELECT count(*) FROM instance").expect("read"), "1");
 }
+
+#[tokio::test]
+async fn a_hint_comes_to_the_others_and_again_once_its_connection_was_cut() {
+    let Some((opened, database, _folders)) = two().await else { return };
+    let [one, other] = opened.each_ref().map(|it| &it.instances);
+    for hint in [Hint::Statuses, Hint::Lanes(hss())] {
+        harness::until("it is heard", TERM, async || {
+            // What is told while nobody listens is lost.
+            one.hint(hint.clone());
+            let heard = tokio::time::timeout(Duration::from_millis(100), other.hinted()).await;
+            heard.is_ok_and(|heard| heard.contains(&hint))
+        })
+        .await;
+        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                   WHERE application_name = 'punchdown hints' AND datname = current_database()";
+        database.ask(cut).expect("cut");
+    }
+    let own = tokio::time::timeout(Duration::from_millis(300), one.hinted()).await;
+    assert!(own.is_err(), "its own come back to nobody: {own:?}");
+}
