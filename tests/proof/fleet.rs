@@ -26,7 +26,9 @@ pub struct Fleet {
 
 struct Host {
     config: PathBuf,
+    public: SocketAddr,
     admin: SocketAddr,
+    environment: Vec<(&'static str, PathBuf)>,
     log: PathBuf,
     process: Option<Child>,
 }
@@ -57,7 +59,7 @@ impl Fleet {
                 );
             std::fs::write(&config, own)?;
             let log = stage.directory.join(format!("host-{number}.log"));
-            made.push(Host { config, admin, log, process: None });
+            made.push(Host { config, public, admin, environment: Vec::new(), log, process: None });
             doors.push(public);
         }
         let door = Spread::start(stage.public, &doors).await?;
@@ -70,6 +72,31 @@ impl Fleet {
 
     pub fn admin(&self, host: usize) -> SocketAddr {
         self.hosts[host].admin
+    }
+
+    /// Where it takes events and notifications itself.
+    pub fn public(&self, host: usize) -> SocketAddr {
+        self.hosts[host].public
+    }
+
+    /// What it finds in its environment, from its next start on.
+    pub fn set_environment(&mut self, host: usize, environment: &[(&'static str, PathBuf)]) {
+        self.hosts[host].environment.extend_from_slice(environment);
+    }
+
+    /// It has the database at these addresses, from its next start on.
+    ///
+    /// # Errors
+    /// When its configuration cannot be written.
+    pub fn set_addresses(&self, host: usize, addresses: &[SocketAddr]) -> io::Result<()> {
+        let config = &self.hosts[host].config;
+        let text = std::fs::read_to_string(config)?;
+        std::fs::write(config, text.replace(&self.database.url(), &self.database.url_at(addresses)))
+    }
+
+    /// Another server has it now.
+    pub fn moved_to(&mut self, database: Database) {
+        self.database = database;
     }
 
     /// # Errors
@@ -96,6 +123,7 @@ impl Fleet {
         let log = File::options().create(true).append(true).open(&one.log)?;
         let mut serve = Command::new(&self.program);
         serve.args(["serve", "--config"]).arg(&one.config).stdin(Stdio::null()).stdout(Stdio::null());
+        serve.envs(one.environment.iter().map(|(name, value)| (name, value)));
         one.process = Some(serve.stderr(log).spawn()?);
         Ok(())
     }

@@ -4,13 +4,14 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
-use std::net::TcpListener;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 /// Its user.
 pub const USER: &str = "punchdown";
@@ -20,6 +21,11 @@ const OTHERS: [&str; 2] = ["postgres", "nobody"];
 
 /// Nobody is asked for it but those who have it.
 const PASSWORD: &str = "p0stgres-s3cret";
+
+/// By which a standby is known to the server that it follows.
+const STANDBY: &str = "standby";
+/// What is not so by then never will be.
+const SOON: Duration = Duration::from_secs(60);
 
 /// A cluster of databases, with its server.
 #[derive(Debug)]
@@ -61,7 +67,9 @@ pub fn programs() -> Option<PathBuf> {
 }
 
 fn has_all(folder: &Path) -> bool {
-    ["initdb", "postgres", "pg_ctl", "psql"].iter().all(|program| folder.join(program).exists())
+    ["initdb", "postgres", "pg_ctl", "psql", "pg_basebackup"]
+        .iter()
+        .all(|program| folder.join(program).exists())
 }
 
 impl Cluster {
@@ -70,6 +78,14 @@ impl Cluster {
     /// # Errors
     /// What could not be done, as its program said it.
     pub fn start(settings: &[(&str, &str)]) -> io::Result<Arc<Self>> {
+        let cluster = Self::empty()?;
+        cluster.make(settings)?;
+        cluster.begin()?;
+        Ok(Arc::new(cluster))
+    }
+
+    /// A place for one.
+    fn empty() -> io::Result<Self> {
         let programs = programs().ok_or_else(|| io::Error::other("there is no PostgreSQL here"))?;
         let runs_as = runs_as()?;
         let folder = folder(runs_as)?;
@@ -83,10 +99,7 @@ impl Cluster {
             .process_group(0)
             .spawn()?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let cluster = Self { programs, folder, port, runs_as, made: AtomicU32::new(0), keeper };
-        cluster.make(settings)?;
-        cluster.begin()?;
-        Ok(Arc::new(cluster))
+        Ok(Self { programs, folder, port, runs_as, made: AtomicU32::new(0), keeper })
     }
 
     fn make(&self, settings: &[(&str, &str)]) -> io::Result<()> {
@@ -100,17 +113,96 @@ impl Cluster {
         initdb.args(["--username", USER, "--auth", "scram-sha-256", "--encoding", "UTF8"]);
         initdb.args(["--locale", "C", "--no-sync"]);
         well(&initdb.output()?)?;
-        let mut text = format!(
-            "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = '{}'\nmax_connections = 400\n\
-             shared_buffers = '32MB'\n",
-            self.port,
-            self.folder.display()
-        );
+        self.set(&[
+            ("listen_addresses", "127.0.0.1"),
+            ("max_connections", "400"),
+            ("shared_buffers", "32MB"),
+        ])?;
+        self.set(settings)?;
+        self.set_place()
+    }
+
+    fn set_place(&self) -> io::Result<()> {
+        let (port, folder) = (self.port.to_string(), self.folder.display().to_string());
+        self.set(&[("port", &port), ("unix_socket_directories", &folder)])
+    }
+
+    /// From its next start on; what is said last counts.
+    fn set(&self, settings: &[(&str, &str)]) -> io::Result<()> {
+        let file = self.data().join("postgresql.conf");
+        let mut text = fs::read_to_string(&file)?;
         for (name, value) in settings {
             let _ = writeln!(text, "{name} = '{value}'");
         }
-        let file = self.data().join("postgresql.conf");
-        fs::write(&file, fs::read_to_string(&file)? + &text)
+        fs::write(&file, text)
+    }
+
+    /// Another server that follows this one. From now on a commit here is answered when both have it on their disks.
+    ///
+    /// # Errors
+    /// What could not be done, as its program said it.
+    pub fn standby(&self) -> io::Result<Arc<Self>> {
+        let standby = Self::empty()?;
+        let mut copy = standby.command("pg_basebackup");
+        copy.arg("--pgdata").arg(standby.data()).args(["--host", "127.0.0.1", "--username", USER]);
+        copy.arg("--port").arg(self.port.to_string()).env("PGPASSWORD", PASSWORD);
+        copy.args(["--write-recovery-conf", "--checkpoint", "fast", "--wal-method", "stream", "--no-sync"]);
+        well(&copy.output()?)?;
+        standby.set(&[("cluster_name", STANDBY)])?;
+        standby.set_place()?;
+        standby.begin()?;
+        self.tell(&format!("ALTER SYSTEM SET synchronous_standby_names = '{STANDBY}'"))?;
+        let follows = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+        soon("a standby that follows", || Ok(self.ask("postgres", follows)? == "1"))?;
+        Ok(Arc::new(standby))
+    }
+
+    /// From a standby it becomes one that may be written to.
+    ///
+    /// # Errors
+    /// What its program said.
+    pub fn promote(&self) -> io::Result<()> {
+        let mut promote = self.command("pg_ctl");
+        promote.args(["promote", "--wait", "--pgdata"]).arg(self.data());
+        well(&promote.output()?)
+    }
+
+    /// `kill -9` of all its processes.
+    ///
+    /// # Errors
+    /// When it does not run, or goes on.
+    pub fn kill(&self) -> io::Result<()> {
+        let running = self.data().join("postmaster.pid");
+        let text = fs::read_to_string(&running)?;
+        let server = text.lines().next().unwrap_or_default();
+        let mut kill = Command::new("kill");
+        kill.arg("-KILL").arg(server).args(children(server)?);
+        well(&kill.output()?)?;
+        // Its number may be another's soon.
+        fs::remove_file(&running)?;
+        soon("its end", || Ok(TcpStream::connect(self.address()).is_err()))
+    }
+
+    /// Gives an order that its configuration is to keep, and has it read.
+    ///
+    /// # Errors
+    /// What PostgreSQL said.
+    pub fn tell(&self, order: &str) -> io::Result<()> {
+        [order, "SELECT pg_reload_conf()"].iter().try_for_each(|sql| self.ask("postgres", sql).map(drop))
+    }
+
+    /// Puts a file where the server finds it and nobody else reads it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn put(&self, name: &str, text: &str) -> io::Result<()> {
+        let file = self.data().join(name);
+        fs::write(&file, text)?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+        match self.runs_as {
+            Some((user, group)) => chown(&file, Some(user), Some(group)),
+            None => Ok(()),
+        }
     }
 
     /// Starts the server, and waits until it lets people in.
@@ -167,6 +259,10 @@ impl Cluster {
         self.port
     }
 
+    pub fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.join("data")
     }
@@ -198,7 +294,19 @@ pub struct Database {
 impl Database {
     /// Without the password.
     pub fn url(&self) -> String {
-        format!("postgres://{USER}@127.0.0.1:{}/{}", self.cluster.port, self.name)
+        self.url_at(&[self.cluster.address()])
+    }
+
+    /// The same, by other addresses.
+    pub fn url_at(&self, addresses: &[SocketAddr]) -> String {
+        let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        format!("postgres://{USER}@{}/{}", addresses.join(","), self.name)
+    }
+
+    /// The one of the same name in another cluster.
+    #[must_use]
+    pub fn on(&self, cluster: &Arc<Cluster>) -> Self {
+        Self { cluster: Arc::clone(cluster), name: self.name.clone() }
     }
 
     pub fn password(&self) -> &'static str {
@@ -257,6 +365,31 @@ fn remove(folder: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// The processes that one has begun.
+fn children(of: &str) -> io::Result<Vec<String>> {
+    let mut children = Vec::new();
+    for process in fs::read_dir("/proc")? {
+        let process = process?;
+        let status = fs::read_to_string(process.path().join("status")).unwrap_or_default();
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+        if parent.is_some_and(|parent| parent.trim() == of) {
+            children.push(process.file_name().to_string_lossy().into_owned());
+        }
+    }
+    Ok(children)
+}
+
+fn soon(what: &str, mut is_so: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
+    let began = Instant::now();
+    while !is_so()? {
+        if began.elapsed() > SOON {
+            return Err(io::Error::other(format!("in vain for {SOON:?}: {what}")));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 fn well(output: &Output) -> io::Result<()> {
