@@ -48,7 +48,7 @@ pub struct Line {
 }
 
 struct Carried {
-    server: SocketAddr,
+    server: Mutex<SocketAddr>,
     how: watch::Sender<How>,
     /// Ends the connections that there are.
     cut: Mutex<CancellationToken>,
@@ -72,7 +72,7 @@ impl Line {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let carried = Arc::new(Carried {
-            server,
+            server: Mutex::new(server),
             how: watch::Sender::new(How::Passes),
             cut: Mutex::default(),
             made: AtomicU64::new(0),
@@ -88,6 +88,11 @@ impl Line {
     /// Where it begins.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// New connections go to that server.
+    pub fn lead_to(&self, server: SocketAddr) {
+        *lock(&self.carried.server) = server;
     }
 
     pub fn set(&self, how: How) {
@@ -130,7 +135,8 @@ impl Carried {
         let cut = lock(&self.cut).clone();
         let carries = async {
             self.passes(call).await;
-            let Ok(server) = TcpStream::connect(self.server).await else { return };
+            let server = *lock(&self.server);
+            let Ok(server) = TcpStream::connect(server).await else { return };
             // Without it small answers wait for more to say.
             let _ = (caller.set_nodelay(true), server.set_nodelay(true));
             let (from_caller, to_caller) = caller.into_split();

@@ -1,17 +1,18 @@
 //! A real PostgreSQL, made for whoever asks and gone with him: the programs of this machine, a folder of its own, a
 //! free port of the loopback. It refuses to run as root, so root has it run by somebody else.
 
+mod standby;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 /// Its user.
 pub const USER: &str = "punchdown";
@@ -21,11 +22,6 @@ const OTHERS: [&str; 2] = ["postgres", "nobody"];
 
 /// Nobody is asked for it but those who have it.
 const PASSWORD: &str = "p0stgres-s3cret";
-
-/// By which a standby is known to the server that it follows.
-const STANDBY: &str = "standby";
-/// What is not so by then never will be.
-const SOON: Duration = Duration::from_secs(60);
 
 /// A cluster of databases, with its server.
 #[derive(Debug)]
@@ -135,52 +131,6 @@ impl Cluster {
             let _ = writeln!(text, "{name} = '{value}'");
         }
         fs::write(&file, text)
-    }
-
-    /// Another server that follows this one. From now on a commit here is answered when both have it on their disks.
-    ///
-    /// # Errors
-    /// What could not be done, as its program said it.
-    pub fn standby(&self) -> io::Result<Arc<Self>> {
-        let standby = Self::empty()?;
-        let mut copy = standby.command("pg_basebackup");
-        copy.arg("--pgdata").arg(standby.data()).args(["--host", "127.0.0.1", "--username", USER]);
-        copy.arg("--port").arg(self.port.to_string()).env("PGPASSWORD", PASSWORD);
-        copy.args(["--write-recovery-conf", "--checkpoint", "fast", "--wal-method", "stream", "--no-sync"]);
-        well(&copy.output()?)?;
-        standby.set(&[("cluster_name", STANDBY)])?;
-        standby.set_place()?;
-        standby.begin()?;
-        self.tell(&format!("ALTER SYSTEM SET synchronous_standby_names = '{STANDBY}'"))?;
-        let follows = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
-        soon("a standby that follows", || Ok(self.ask("postgres", follows)? == "1"))?;
-        Ok(Arc::new(standby))
-    }
-
-    /// From a standby it becomes one that may be written to.
-    ///
-    /// # Errors
-    /// What its program said.
-    pub fn promote(&self) -> io::Result<()> {
-        let mut promote = self.command("pg_ctl");
-        promote.args(["promote", "--wait", "--pgdata"]).arg(self.data());
-        well(&promote.output()?)
-    }
-
-    /// `kill -9` of all its processes.
-    ///
-    /// # Errors
-    /// When it does not run, or goes on.
-    pub fn kill(&self) -> io::Result<()> {
-        let running = self.data().join("postmaster.pid");
-        let text = fs::read_to_string(&running)?;
-        let server = text.lines().next().unwrap_or_default();
-        let mut kill = Command::new("kill");
-        kill.arg("-KILL").arg(server).args(children(server)?);
-        well(&kill.output()?)?;
-        // Its number may be another's soon.
-        fs::remove_file(&running)?;
-        soon("its end", || Ok(TcpStream::connect(self.address()).is_err()))
     }
 
     /// Gives an order that its configuration is to keep, and has it read.
@@ -365,31 +315,6 @@ fn remove(folder: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-/// The processes that one has begun.
-fn children(of: &str) -> io::Result<Vec<String>> {
-    let mut children = Vec::new();
-    for process in fs::read_dir("/proc")? {
-        let process = process?;
-        let status = fs::read_to_string(process.path().join("status")).unwrap_or_default();
-        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
-        if parent.is_some_and(|parent| parent.trim() == of) {
-            children.push(process.file_name().to_string_lossy().into_owned());
-        }
-    }
-    Ok(children)
-}
-
-fn soon(what: &str, mut is_so: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
-    let began = Instant::now();
-    while !is_so()? {
-        if began.elapsed() > SOON {
-            return Err(io::Error::other(format!("in vain for {SOON:?}: {what}")));
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
 }
 
 fn well(output: &Output) -> io::Result<()> {
