@@ -256,15 +256,23 @@ impl Reload {
             waits,
             pins,
         };
-        // Where nothing is new, what was said of the last time stands.
-        let said = |of: &Reloaded| (of.refused.clone(), of.waits.clone(), of.pins.clone());
-        if changed || said(&told) != said(&running.last) {
-            tell(&told);
+        self.keep(running, &told, changed);
+        told
+    }
+
+    /// Where nothing is new, what was said of the last time stands.
+    fn keep(&self, mut running: Running, told: &Reloaded, changed: bool) {
+        let said = |of: &Reloaded| {
+            let passed_over: Vec<_> =
+                of.groups.iter().map(|(group, taken)| (group.clone(), taken.passes_over.clone())).collect();
+            (of.refused.clone(), of.waits.clone(), of.pins.clone(), passed_over)
+        };
+        if changed || said(told) != said(&running.last) {
+            tell(told);
             self.metrics.adapters.refused(told.refused.len());
             running.last = told.clone();
         }
         *self.running.write().unwrap_or_else(PoisonError::into_inner) = running;
-        told
     }
 }
 

@@ -1,6 +1,7 @@
 //! Several hosts that work on a database of the tests, behind one address: that of a stage.
 
 use std::io;
+use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
@@ -22,6 +23,21 @@ impl Fleet {
     pub async fn of(stage: &Stage, program: &Path, database: Database, hosts: usize) -> io::Result<Self> {
         on(stage, &database)?;
         Ok(Self { hosts: stage::Fleet::several(stage, program, hosts).await?, database })
+    }
+
+    /// It has the database at these addresses, from its next start on.
+    ///
+    /// # Errors
+    /// When its configuration cannot be written.
+    pub fn set_addresses(&self, host: usize, addresses: &[SocketAddr]) -> io::Result<()> {
+        let config = self.config(host);
+        let text = std::fs::read_to_string(config)?;
+        std::fs::write(config, text.replace(&self.database.url(), &self.database.url_at(addresses)))
+    }
+
+    /// Another server has it now.
+    pub fn moved_to(&mut self, database: Database) {
+        self.database = database;
     }
 
     /// Which host leads now, and in which term. `None`: the lead is nobody's.

@@ -6,13 +6,15 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use punchdown::cli::judge::{Verdict, judge, unrest};
 use punchdown::cli::stage::{self, HOOK_SECRET, Setting, Stage};
 use punchdown_kit::espf::{Espf, State};
+use punchdown_kit::line::{How, Line};
 use punchdown_kit::oms::{self, Manners, Notify, NotifyAuth};
-use punchdown_kit::postgres::{Database, Ending};
+use punchdown_kit::postgres::{Cluster, Database, Ending};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::json;
@@ -31,8 +33,9 @@ pub enum End {
     Cut,
     /// It goes on, and its database ends as if the machine had gone, and comes back.
     DatabaseGone,
-    /// Three of them work on one database. One of them is killed, or stands still for longer than one leads, or it is as
-    /// in the last two.
+    /// Three of them work on one database. One of them is killed, or stands still for longer than one leads, or its line
+    /// to the database swallows for as long, or it is as in the last two; and once a synchronous standby takes the place
+    /// of the server for good.
     OneOfSeveral,
 }
 
@@ -152,7 +155,7 @@ impl Round {
         }
         self.settle(&stage, &espf).await;
         let wrong = self.rest(&stage).await?;
-        Ok(self.tally(&stage, &espf, &wrong))
+        Ok(self.tally(&stage, &espf, &wrong, self.database.as_ref()))
     }
 
     fn events(&self, stage: &Stage) -> Espf {
@@ -166,23 +169,30 @@ impl Round {
 
     async fn play_among_several(&self, stage: &Stage, database: &Database) -> io::Result<Tally> {
         let mut fleet = Fleet::of(stage, &self.program, database.clone(), HOSTS).await?;
+        let mut servers = Servers::of(database, &fleet).await?;
         stage.open_accounts(self.accounts());
         fleet.start_all().await?;
         let espf = self.events(stage);
         let mut chance = StdRng::seed_from_u64(self.seed);
-        for _ in 0..self.cycles {
+        for cycle in 0..self.cycles {
             tokio::time::sleep(Duration::from_millis(chance.random_range(RUNS_MS))).await;
             let host = chance.random_range(0..HOSTS);
-            match chance.random_range(0..8) {
+            match chance.random_range(0..9) {
+                _ if cycle == self.cycles / 2 => servers.fail_over(&mut fleet)?,
                 0 => {
                     fleet.freeze(host)?;
                     tokio::time::sleep(STANDS_STILL).await;
                     fleet.thaw(host)?;
                 }
-                1 => database.cut()?,
+                1 => servers.database.cut()?,
                 2 => {
-                    database.cluster.end(Ending::Immediate)?;
-                    database.cluster.begin()?;
+                    servers.database.cluster.end(Ending::Immediate)?;
+                    servers.database.cluster.begin()?;
+                }
+                3 => {
+                    servers.lines[host].set(How::Swallows);
+                    tokio::time::sleep(STANDS_STILL).await;
+                    servers.lines[host].set(How::Passes);
                 }
                 _ => {
                     fleet.kill(host)?;
@@ -192,7 +202,7 @@ impl Round {
         }
         self.settle(stage, &espf).await;
         let wrong = self.rest(stage).await?;
-        Ok(self.tally(stage, &espf, &wrong))
+        Ok(self.tally(stage, &espf, &wrong, Some(&servers.database)))
     }
 
     async fn set(&self) -> io::Result<Stage> {
@@ -255,13 +265,13 @@ impl Round {
         }
     }
 
-    fn tally(&self, stage: &Stage, espf: &Espf, wrong: &[String]) -> Tally {
+    fn tally(&self, stage: &Stage, espf: &Espf, wrong: &[String], database: Option<&Database>) -> Tally {
         let mut verdict: Verdict = judge(stage, espf, self.accounts());
         verdict.hear(wrong);
         let events = espf.ledger().events;
         let acknowledged = events.iter().filter(|event| event.state == State::Acknowledged).count();
         let notices = stage.oms.ledger().notices_taken;
-        let kept = match &self.database {
+        let kept = match database {
             Some(database) => notifications_there(database),
             None => notifications(&journal(stage)).ok(),
         };
@@ -276,6 +286,35 @@ impl Round {
             stuck: verdict.unfinished(),
             wrong: verdict.wrong().to_vec(),
         }
+    }
+}
+
+/// Who has the database of several hosts, who takes its place, and how each host reaches it.
+struct Servers {
+    database: Database,
+    standby: Arc<Cluster>,
+    lines: Vec<Line>,
+}
+
+impl Servers {
+    async fn of(database: &Database, fleet: &Fleet) -> io::Result<Self> {
+        let standby = database.cluster.standby()?;
+        let mut lines = Vec::new();
+        for host in 0..HOSTS {
+            let line = Line::to(database.cluster.address()).await?;
+            fleet.set_addresses(host, &[line.address()])?;
+            lines.push(line);
+        }
+        Ok(Self { database: database.clone(), standby, lines })
+    }
+
+    fn fail_over(&mut self, fleet: &mut Fleet) -> io::Result<()> {
+        self.database.cluster.kill()?;
+        self.standby.promote()?;
+        self.database = self.database.on(&self.standby);
+        fleet.moved_to(self.database.clone());
+        self.lines.iter().for_each(|line| line.lead_to(self.standby.address()));
+        Ok(())
     }
 }
 

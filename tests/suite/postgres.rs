@@ -1,6 +1,8 @@
 //! A host whose journal is on PostgreSQL keeps the same promises; what is wrong with a database is said by its code,
 //! and what a database's own tools do is left to them.
 
+mod tls;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;

@@ -1,6 +1,10 @@
 //! Several hosts work on one database at a time: they share the load, each operation is done once, and what is done once
 //! for all is done by the one that leads, until it is gone.
 
+mod clocks;
+mod failover;
+mod lines;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +13,7 @@ use punchdown_kit::oms::{Manners, Settings};
 use punchdown_kit::portabilling::{Fault, When};
 use punchdown_kit::postgres::{Cluster, Database, Ending};
 use punchdown_tests::fleet::Fleet;
+use reqwest::StatusCode;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -77,6 +82,29 @@ impl Scene {
 
     fn asks(&self, sql: &str) -> String {
         self.database.ask(sql).expect("an answer")
+    }
+
+    /// Another server has the database now.
+    fn moved_to(&mut self, cluster: &Arc<Cluster>) {
+        self.database = self.database.on(cluster);
+        self.fleet.moved_to(self.database.clone());
+    }
+
+    /// What that host says to an event of an account, the same one each time; `None`: nothing.
+    fn deliver(
+        &self,
+        host: usize,
+        account: u64,
+    ) -> impl Future<Output = (u64, Option<StatusCode>)> + 'static {
+        let url = format!("http://{}/espf/events", self.fleet.public(host));
+        let password = std::fs::read_to_string(self.stage.directory.join("secrets/espf")).expect("a secret");
+        let variables = json!({ "i_event": 900_000 + account, "i_env": 1, "i_account": account });
+        let event = json!({ "event_type": "Account/New", "variables": variables });
+        let client = reqwest::Client::builder().timeout(SOON).build().expect("a client");
+        async move {
+            let call = client.post(url).basic_auth("espf", Some(password)).json(&event);
+            (account, call.send().await.ok().map(|answer| answer.status()))
+        }
     }
 
     /// What a command says to the door of that host.
@@ -360,4 +388,33 @@ async fn a_resync_is_ended_by_a_word_to_whichever_host() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(orders(), driven, "it has ended");
     assert!(driven < 40, "{driven}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hosts_share_the_work_and_two_of_them_die_on_the_way() {
+    let Some(cluster) = shared() else { return };
+    let Some(mut scene) = set(cluster, 5, 120).await else { return };
+    scene.fleet.start_all().await.expect("they start");
+    let (leader, term) = scene.leads().await;
+    let espf = scene.stage.espf(40.0);
+    espf.emit_duplicates(0.1);
+    new_accounts(&espf, 120);
+    until("it is under way", SOON, async || scene.stage.oms.ledger().orders.len() > 60).await;
+    for host in 0..5 {
+        assert!(requests(&scene, host).await > 0, "host {host} did its part");
+        let status = Stage::status_at(scene.fleet.admin(host)).await.expect("an answer");
+        assert_eq!(status["instances"], json!({ "live": 5, "leads": host == leader }), "host {host}");
+    }
+    let both = [leader, (leader + 1) % 5];
+    for host in both {
+        scene.fleet.kill(host).expect("killed");
+    }
+    until("another one leads", SOON, async || scene.leader().is_some_and(|(host, _)| !both.contains(&host)))
+        .await;
+    assert_eq!(scene.leader().map(|(_, term)| term), Some(term + 1));
+    for host in both {
+        scene.fleet.start(host).await.expect("it starts again");
+    }
+    scene.all_are_ok(120).await;
+    scene.is_right(120);
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use tokio_postgres::config::{Config, Host};
+use tokio_postgres::config::{Config, Host, SslMode};
 
 use super::reader::{Section, Value};
 use super::secrets::secret;
@@ -41,6 +41,12 @@ fn postgres(section: &mut Section<'_>, directory: &Path) -> Option<postgres::Set
     let stands_by = section.or("standby", "false", |value| value.truth());
     let several = section.or("several", "false", |value| value.truth());
     let (client, tls, ca) = (client?, tls?, ca?);
+    if let Some(at) = &at
+        && matches!((client.get_ssl_mode(), tls), (SslMode::Disable, true) | (SslMode::Require, false))
+    {
+        at.complain(Code::WrongValue, "it says otherwise of TLS than `tls`", Some(OF_TLS));
+        return None;
+    }
     // A socket in the file system knows no TLS.
     let tls = (tls && !client.get_hosts().iter().any(is_socket)).then(|| ca.unwrap_or_default());
     if tls.is_none()
@@ -55,6 +61,9 @@ fn postgres(section: &mut Section<'_>, directory: &Path) -> Option<postgres::Set
     Some(postgres::Settings { server, name, key: key?, stands_by: stands_by?, several: several? })
 }
 
+const OF_TLS: &str =
+    "say it with `tls` and `ca`: the name in the certificate is checked wherever there is TLS";
+
 /// Where the database is. What else can be said in such a URL is said by settings.
 fn client(value: &Value<'_>) -> Option<Config> {
     let text = value.text()?;
@@ -68,7 +77,10 @@ fn client(value: &Value<'_>) -> Option<Config> {
     }
     // What stands there is not quoted: it may hold a credential.
     let Ok(client) = text.parse::<Config>() else {
-        wrong("it is no URL of a database of PostgreSQL".to_owned());
+        match text.contains("sslmode=verify") {
+            true => value.complain(Code::WrongValue, "it says how TLS is checked", Some(OF_TLS)),
+            false => wrong("it is no URL of a database of PostgreSQL".to_owned()),
+        }
         return None;
     };
     if client.get_password().is_some() {

@@ -6,8 +6,8 @@
 //! them and wants other credentials; [`hlr`] is a register that wants a log-in, [`soap`] a system that speaks
 //! SOAP, [`pyhss`] an HSS with its PCRF, [`magoware`] an IPTV platform. All speak real HTTP, so what
 //! works against them has been through a socket. Each has knobs for the faults
-//! that the real one shows and a ledger of what it was asked. [`postgres`] is no player: it is the real one; and
-//! [`spread`] leads to several servers that are one to their callers.
+//! that the real one shows and a ledger of what it was asked. [`postgres`] is no player: it is the real one;
+//! [`spread`] leads to several servers that are one to their callers, and [`line`] to one, as badly as a test wants.
 //!
 //! Nothing here knows Punchdown: a neighbour that did could not find its mistakes.
 
@@ -21,6 +21,7 @@ pub mod soap;
 pub mod espf;
 pub mod front;
 pub mod hlr;
+pub mod line;
 pub mod magoware;
 pub mod oms;
 pub mod portabilling;

@@ -1,11 +1,13 @@
 //! A real PostgreSQL, made for whoever asks and gone with him: the programs of this machine, a folder of its own, a
 //! free port of the loopback. It refuses to run as root, so root has it run by somebody else.
 
+mod standby;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
-use std::net::TcpListener;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -61,7 +63,9 @@ pub fn programs() -> Option<PathBuf> {
 }
 
 fn has_all(folder: &Path) -> bool {
-    ["initdb", "postgres", "pg_ctl", "psql"].iter().all(|program| folder.join(program).exists())
+    ["initdb", "postgres", "pg_ctl", "psql", "pg_basebackup"]
+        .iter()
+        .all(|program| folder.join(program).exists())
 }
 
 impl Cluster {
@@ -70,6 +74,14 @@ impl Cluster {
     /// # Errors
     /// What could not be done, as its program said it.
     pub fn start(settings: &[(&str, &str)]) -> io::Result<Arc<Self>> {
+        let cluster = Self::empty()?;
+        cluster.make(settings)?;
+        cluster.begin()?;
+        Ok(Arc::new(cluster))
+    }
+
+    /// A place for one.
+    fn empty() -> io::Result<Self> {
         let programs = programs().ok_or_else(|| io::Error::other("there is no PostgreSQL here"))?;
         let runs_as = runs_as()?;
         let folder = folder(runs_as)?;
@@ -83,10 +95,7 @@ impl Cluster {
             .process_group(0)
             .spawn()?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let cluster = Self { programs, folder, port, runs_as, made: AtomicU32::new(0), keeper };
-        cluster.make(settings)?;
-        cluster.begin()?;
-        Ok(Arc::new(cluster))
+        Ok(Self { programs, folder, port, runs_as, made: AtomicU32::new(0), keeper })
     }
 
     fn make(&self, settings: &[(&str, &str)]) -> io::Result<()> {
@@ -100,17 +109,50 @@ impl Cluster {
         initdb.args(["--username", USER, "--auth", "scram-sha-256", "--encoding", "UTF8"]);
         initdb.args(["--locale", "C", "--no-sync"]);
         well(&initdb.output()?)?;
-        let mut text = format!(
-            "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = '{}'\nmax_connections = 400\n\
-             shared_buffers = '32MB'\n",
-            self.port,
-            self.folder.display()
-        );
+        self.set(&[
+            ("listen_addresses", "127.0.0.1"),
+            ("max_connections", "400"),
+            ("shared_buffers", "32MB"),
+        ])?;
+        self.set(settings)?;
+        self.set_place()
+    }
+
+    fn set_place(&self) -> io::Result<()> {
+        let (port, folder) = (self.port.to_string(), self.folder.display().to_string());
+        self.set(&[("port", &port), ("unix_socket_directories", &folder)])
+    }
+
+    /// From its next start on; what is said last counts.
+    fn set(&self, settings: &[(&str, &str)]) -> io::Result<()> {
+        let file = self.data().join("postgresql.conf");
+        let mut text = fs::read_to_string(&file)?;
         for (name, value) in settings {
             let _ = writeln!(text, "{name} = '{value}'");
         }
-        let file = self.data().join("postgresql.conf");
-        fs::write(&file, fs::read_to_string(&file)? + &text)
+        fs::write(&file, text)
+    }
+
+    /// Gives an order that its configuration is to keep, and has it read.
+    ///
+    /// # Errors
+    /// What PostgreSQL said.
+    pub fn tell(&self, order: &str) -> io::Result<()> {
+        [order, "SELECT pg_reload_conf()"].iter().try_for_each(|sql| self.ask("postgres", sql).map(drop))
+    }
+
+    /// Puts a file where the server finds it and nobody else reads it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn put(&self, name: &str, text: &str) -> io::Result<()> {
+        let file = self.data().join(name);
+        fs::write(&file, text)?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+        match self.runs_as {
+            Some((user, group)) => chown(&file, Some(user), Some(group)),
+            None => Ok(()),
+        }
     }
 
     /// Starts the server, and waits until it lets people in.
@@ -167,6 +209,10 @@ impl Cluster {
         self.port
     }
 
+    pub fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.join("data")
     }
@@ -198,7 +244,19 @@ pub struct Database {
 impl Database {
     /// Without the password.
     pub fn url(&self) -> String {
-        format!("postgres://{USER}@127.0.0.1:{}/{}", self.cluster.port, self.name)
+        self.url_at(&[self.cluster.address()])
+    }
+
+    /// The same, by other addresses.
+    pub fn url_at(&self, addresses: &[SocketAddr]) -> String {
+        let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        format!("postgres://{USER}@{}/{}", addresses.join(","), self.name)
+    }
+
+    /// The one of the same name in another cluster.
+    #[must_use]
+    pub fn on(&self, cluster: &Arc<Cluster>) -> Self {
+        Self { cluster: Arc::clone(cluster), name: self.name.clone() }
     }
 
     pub fn password(&self) -> &'static str {

@@ -18,12 +18,13 @@ const POSTGRES: &str = "of PostgreSQL alone, whatever else is chosen";
 const DOORS: &str = "what comes in, or is refused, before anything is stored";
 const SYSTEMS: &str = "of what is asked of a system and how; what is kept of it others tell";
 
-const OVER_ONE: [(&str, &str); 40] = [
+const OVER_ONE: [(&str, &str); 41] = [
     ("adapters", NO_HOST),
     ("admin_api", "its journal moves to another directory; what it shows is the same, and `looks` sees it"),
     ("care", DIRECTORY),
     ("cases", NO_HOST),
     ("compiling", NO_HOST),
+    ("components", POSTGRES),
     ("config_show", NO_HOST),
     ("configuration", NO_HOST),
     ("contract", NO_HOST),

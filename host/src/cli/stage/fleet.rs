@@ -75,6 +75,17 @@ impl Fleet {
         self.hosts[host].admin
     }
 
+    /// Where it takes events and notifications itself.
+    pub fn public(&self, host: usize) -> SocketAddr {
+        self.doors[host]
+    }
+
+    /// What it finds in its environment, from its next start on.
+    pub fn set_environment(&mut self, host: usize, environment: &[(&'static str, PathBuf)]) {
+        let own = environment.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into()));
+        self.hosts[host].environment.extend(own);
+    }
+
     /// # Errors
     /// When a host ends instead.
     pub async fn start_all(&mut self) -> io::Result<()> {

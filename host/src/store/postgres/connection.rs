@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use deadpool_postgres::{Client, PoolError, TimeoutType};
 use futures_util::future::try_join;
@@ -10,7 +11,13 @@ use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
+use super::database::STATEMENT_MAX;
 use crate::ports::JournalError;
+
+/// What a transaction begins with waits for nobody there.
+const BEGIN_MAX: Duration = Duration::from_secs(10);
+/// PostgreSQL itself ends a statement before.
+const ANSWER_MAX: Duration = STATEMENT_MAX.saturating_add(Duration::from_secs(5));
 
 /// Held by a transaction and by the work in it.
 #[derive(Clone)]
@@ -20,13 +27,19 @@ pub struct Connection(Arc<Lent>);
 struct Lent {
     client: Option<Client>,
     has_begun: AtomicBool,
+    /// Nothing comes over it any more.
+    is_unheard: AtomicBool,
+    /// What only looks through all there is takes as long as it takes.
+    has_time: AtomicBool,
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        if self.has_begun.load(Ordering::Acquire)
-            && let Some(client) = self.client.take()
-        {
+        let Some(client) = self.client.take() else { return };
+        if self.is_unheard.load(Ordering::Acquire) {
+            return drop(Client::take(client));
+        }
+        if self.has_begun.load(Ordering::Acquire) {
             match Handle::try_current() {
                 Ok(runtime) => drop(runtime.spawn(give_back(client))),
                 Err(_) => drop(Client::take(client)),
@@ -35,10 +48,11 @@ impl Drop for Lent {
     }
 }
 
-/// Whoever had it may have gone away in the middle, even of a commit that waits for a standby. The connection counts
-/// until PostgreSQL has answered: another one in its place would be one more, with each who goes away.
+/// Whoever had it may have gone away in the middle. The connection counts until PostgreSQL has answered: another one in
+/// its place would be one more, with each who goes away.
 async fn give_back(client: Client) {
-    if client.batch_execute("ROLLBACK").await.is_err() {
+    let answer = tokio::time::timeout(ANSWER_MAX, client.batch_execute("ROLLBACK")).await;
+    if !matches!(answer, Ok(Ok(()))) {
         // It is closed, and PostgreSQL rolls back what it finds.
         drop(Client::take(client));
     }
@@ -48,58 +62,108 @@ type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 impl Connection {
     pub fn new(client: Client) -> Self {
-        Self(Arc::new(Lent { client: Some(client), has_begun: AtomicBool::new(false) }))
+        Self(Arc::new(Lent {
+            client: Some(client),
+            has_begun: AtomicBool::new(false),
+            is_unheard: AtomicBool::new(false),
+            has_time: AtomicBool::new(false),
+        }))
     }
 
     fn client(&self) -> &Client {
         self.0.client.as_ref().expect("it is lent until nobody has it")
     }
 
+    /// It is closed when nobody has it any more.
+    pub fn unheard(&self) -> Failure {
+        self.0.is_unheard.store(true, Ordering::Release);
+        Failure::Unheard
+    }
+
+    /// An answer that does not come within a time will not come: what is said may be taken by something on the way that
+    /// has nobody to hand it on to, and TCP sees nothing wrong with that.
+    async fn within<T>(
+        &self,
+        time: Duration,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Failure> {
+        if self.0.has_time.load(Ordering::Relaxed) {
+            return Ok(answer.await?);
+        }
+        match tokio::time::timeout(time, answer).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(self.unheard()),
+        }
+    }
+
     /// Begins a transaction, and asks beside what `named` says; the answer comes with no time of its own.
     pub async fn begin(&self, named: &str) -> Result<Row, Failure> {
-        let named = self.client().prepare_cached(named).await?;
-        self.0.has_begun.store(true, Ordering::Release);
-        let begin = self.client().batch_execute("BEGIN");
-        let ((), row) = try_join(begin, self.client().query_one(&named, &[])).await?;
-        Ok(row)
+        let begun = async {
+            let named = self.client().prepare_cached(named).await?;
+            self.0.has_begun.store(true, Ordering::Release);
+            let begin = self.client().batch_execute("BEGIN");
+            try_join(begin, self.client().query_one(&named, &[])).await.map(|((), row)| row)
+        };
+        self.within(BEGIN_MAX, begun).await
     }
 
     /// Begins one that only looks, and sees what stands at this moment, however long it takes.
     pub async fn begin_to_look(&self) -> Result<(), Failure> {
         self.0.has_begun.store(true, Ordering::Release);
-        self.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+        let begin = self.client().batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+        self.within(BEGIN_MAX, begin).await?;
+        self.0.has_time.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
-    /// `COMMIT` or `ROLLBACK`.
+    /// `COMMIT` or `ROLLBACK`. A commit takes as long as the slowest standby.
     pub async fn end(&self, how: &str) -> Result<(), Failure> {
         self.client().batch_execute(how).await?;
         self.0.has_begun.store(false, Ordering::Release);
         Ok(())
     }
 
-    /// Several statements without values.
+    /// Several statements without values, in the time that they take.
     pub async fn batch(&self, text: &str) -> Result<(), Failure> {
         Ok(self.client().batch_execute(text).await?)
     }
 
     pub async fn execute(&self, text: &str, values: Values<'_>) -> Result<u64, Failure> {
-        let statement = self.client().prepare_cached(text).await?;
-        Ok(self.client().execute(&statement, values).await?)
+        let answer = async {
+            let statement = self.client().prepare_cached(text).await?;
+            self.client().execute(&statement, values).await
+        };
+        self.within(ANSWER_MAX, answer).await
     }
 
     pub async fn all(&self, text: &str, values: Values<'_>) -> Result<Vec<Row>, Failure> {
-        let statement = self.client().prepare_cached(text).await?;
-        Ok(self.client().query(&statement, values).await?)
+        let answer = async {
+            let statement = self.client().prepare_cached(text).await?;
+            self.client().query(&statement, values).await
+        };
+        self.within(ANSWER_MAX, answer).await
     }
 
     pub async fn one(&self, text: &str, values: Values<'_>) -> Result<Row, Failure> {
+        self.within(ANSWER_MAX, self.asked(text, values)).await
+    }
+
+    /// The same of a statement that writes and stands by itself: its commit takes as long as the slowest standby.
+    pub async fn committed(&self, text: &str, values: Values<'_>) -> Result<Row, Failure> {
+        Ok(self.asked(text, values).await?)
+    }
+
+    async fn asked(&self, text: &str, values: Values<'_>) -> Result<Row, tokio_postgres::Error> {
         let statement = self.client().prepare_cached(text).await?;
-        Ok(self.client().query_one(&statement, values).await?)
+        self.client().query_one(&statement, values).await
     }
 
     pub async fn optional(&self, text: &str, values: Values<'_>) -> Result<Option<Row>, Failure> {
-        let statement = self.client().prepare_cached(text).await?;
-        Ok(self.client().query_opt(&statement, values).await?)
+        let answer = async {
+            let statement = self.client().prepare_cached(text).await?;
+            self.client().query_opt(&statement, values).await
+        };
+        self.within(ANSWER_MAX, answer).await
     }
 }
 
@@ -112,6 +176,8 @@ pub enum Failure {
     Postgres(#[from] tokio_postgres::Error),
     #[error("{}", no_connection(.0))]
     Connection(#[from] PoolError),
+    #[error("nothing comes over the connection any more")]
+    Unheard,
 }
 
 /// Whether a failure is there a moment later.
@@ -141,7 +207,7 @@ impl Failure {
         match self {
             Self::Journal(_) => Passes::Never,
             Self::Connection(PoolError::Backend(error)) => connecting(error),
-            Self::Connection(_) => Passes::Later,
+            Self::Connection(_) | Self::Unheard => Passes::Later,
             Self::Postgres(error) => running(error),
         }
     }

@@ -6,15 +6,13 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::stream;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Notify;
-use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Socket};
+use tokio::sync::{Notify, mpsc};
+use tokio_postgres::Client;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::connection::told;
 use super::database::Server;
+use super::reach::Reach;
 use crate::domain::Group;
 use crate::ports::Hint;
 
@@ -92,36 +90,15 @@ async fn carry(server: &Server, both: &Both) {
 }
 
 async fn over_a_connection(server: &Server, both: &Both) -> Result<(), String> {
-    let mut client = server.client();
-    client.application_name(NAME);
+    let (hears, mut told_of) = mpsc::unbounded_channel();
     let lost = |error| told(&error);
-    match server.tls()? {
-        Some(tls) => {
-            let (client, connection) = client.connect(tls).await.map_err(lost)?;
-            speak(client, connection, both).await.map_err(lost)
-        }
-        None => {
-            let (client, connection) = client.connect(NoTls).await.map_err(lost)?;
-            speak(client, connection, both).await.map_err(lost)
-        }
-    }
-}
-
-async fn speak<S>(
-    client: Client,
-    mut connection: Connection<Socket, S>,
-    both: &Both,
-) -> Result<(), tokio_postgres::Error>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let messages = stream::poll_fn(move |polled| connection.poll_message(polled));
-    tokio::pin!(messages);
+    let (client, _) = Reach::of(server)?.connect(NAME, Some(&hears)).await.map_err(lost)?;
+    // It ends with the connection, and not with us.
+    drop(hears);
     let this = Mutex::new(None);
     let hears = async {
-        while let Some(message) = messages.next().await {
-            if let AsyncMessage::Notification(hint) = message?
-                && *this.lock().unwrap_or_else(PoisonError::into_inner) != Some(hint.process_id())
+        while let Some(hint) = told_of.recv().await {
+            if *this.lock().unwrap_or_else(PoisonError::into_inner) != Some(hint.process_id())
                 && let Some(hint) = read(hint.payload())
             {
                 both.heard.put(hint);
@@ -131,7 +108,7 @@ where
     };
     tokio::select! {
         heard = hears => heard,
-        tells = tell(&client, both, &this) => tells,
+        tells = tell(&client, both, &this) => tells.map_err(lost),
     }
 }
 

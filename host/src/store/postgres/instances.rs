@@ -113,7 +113,7 @@ impl Instance {
             Gone::These(these) => (these, false),
             Gone::AllOthers => (&[], true),
         };
-        let row = on.one(BEAT, &[&self.id, &millis(TERM), &these, &all]).await?;
+        let row = on.committed(BEAT, &[&self.id, &millis(TERM), &these, &all]).await?;
         let (term, others): (Option<i64>, i64) = (row.get(0), row.get(1));
         self.others.store(u32::try_from(others).unwrap_or(u32::MAX), Ordering::Relaxed);
         let led = term.map(|_| asked);

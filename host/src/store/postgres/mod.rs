@@ -8,6 +8,7 @@
 mod alive;
 mod by_group;
 mod changes;
+mod commits;
 mod connection;
 mod database;
 mod events;
@@ -23,6 +24,7 @@ mod others;
 mod overview;
 mod owners;
 mod purge;
+mod reach;
 mod refusal;
 mod resyncs;
 mod rotate;

@@ -68,7 +68,7 @@ pub async fn open(database: &Database, server: &str, seal: &Seal) -> Result<Seal
 pub fn refused(server: &str, failure: &Failure) -> Refusal {
     let (server, why) = (server.to_owned(), failure.to_string());
     match failure {
-        Failure::Connection(_) => Refusal::Unreachable { server, why },
+        Failure::Connection(_) | Failure::Unheard => Refusal::Unreachable { server, why },
         Failure::Journal(_) | Failure::Postgres(_) => Refusal::Unusable { server, why },
     }
 }

@@ -2,7 +2,7 @@
 //! for a connection, and lets go of with it, however the process ends. Over the same connection it says that it is there.
 
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::connection::{Connection, Failure, Passes};
 use super::database::Database;
@@ -24,11 +24,29 @@ const LET_GO: &str = "SELECT pg_advisory_unlock(hashtextextended('punchdown: sol
 const NO_LONGER_ALONE: &str = "SELECT pg_try_advisory_lock_shared(hashtextextended('punchdown: sole', 0))
                                       AND pg_advisory_unlock(hashtextextended('punchdown: sole', 0))";
 
+/// Whoever hears nothing of it any more has it ended, or it would keep the lock from him.
+const END: &str =
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2";
+
 /// The lock, and the connection that has it.
 pub struct Held {
     pub on: Connection,
     /// Nobody else has it.
     pub alone: bool,
+}
+
+/// Who serves a connection there. A number is given again, on another server, too, but not at the same moment.
+struct Backend {
+    number: i32,
+    began: SystemTime,
+}
+
+impl Backend {
+    async fn of(on: &Connection) -> Result<Self, Failure> {
+        let text = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+        let row = on.one(text, &[]).await?;
+        Ok(Self { number: row.get(0), began: row.get(1) })
+    }
 }
 
 /// Takes the lock. Who stands by waits for it without end. `former`: those that this one was before.
@@ -122,13 +140,14 @@ pub async fn keep(
     if several && alone {
         said(&on, NO_LONGER_ALONE).await?;
     }
-    tokio::spawn(hold(Arc::downgrade(database), on, Arc::clone(instance)));
+    let backend = Backend::of(&on).await?;
+    tokio::spawn(hold(Arc::downgrade(database), (on, backend), Arc::clone(instance)));
     Ok(())
 }
 
 /// When the connection was cut the lock is taken again over another one. Whoever finds that somebody else has it by
 /// then ends: two of them are one too many.
-async fn hold(database: Weak<Database>, on: Connection, instance: Arc<Instance>) {
+async fn hold(database: Weak<Database>, (on, mut backend): (Connection, Backend), instance: Arc<Instance>) {
     let mut held = Some(on);
     let mut lost = Lost::default();
     loop {
@@ -138,7 +157,7 @@ async fn hold(database: Weak<Database>, on: Connection, instance: Arc<Instance>)
         }
         let Some(database) = database.upgrade() else { return };
         if let Some(on) = &held {
-            match instance.beat(on, Gone::Nobody).await {
+            match database.heard(backend.number, on, instance.beat(on, Gone::Nobody)).await {
                 Ok(()) => continue,
                 // The connection is there, and has the lock.
                 Err(failure) if failure.is_the_statements_own() => {
@@ -149,8 +168,8 @@ async fn hold(database: Weak<Database>, on: Connection, instance: Arc<Instance>)
             }
         }
         held = None;
-        match again(&database, &instance).await {
-            Ok(Again::Had(on)) => held = Some(on),
+        match again(&database, &instance, &backend).await {
+            Ok(Again::Had(on, serves)) => (held, backend) = (Some(on), serves),
             // It may be our own connection, of which PostgreSQL has not heard yet that it is gone.
             Ok(Again::AnothersNow) => {
                 if lost.since.get_or_insert_with(Instant::now).elapsed() >= WAIT_MAX {
@@ -197,14 +216,16 @@ impl Lost {
 
 /// What came of taking it once more.
 enum Again {
-    Had(Connection),
+    Had(Connection, Backend),
     AnothersNow,
     /// Its tables are of that version.
     Changed(i64),
 }
 
-async fn again(database: &Database, instance: &Instance) -> Result<Again, Failure> {
+/// `former`: who has had the lock for this one. Where its end was not noticed there, it has it still.
+async fn again(database: &Database, instance: &Instance, former: &Backend) -> Result<Again, Failure> {
     let on = database.connection().await?;
+    on.all(END, &[&former.number, &former.began]).await?;
     let how = if instance.among().several { WITH_OTHERS } else { ALONE };
     if !said(&on, how).await? {
         return Ok(Again::AnothersNow);
@@ -214,9 +235,13 @@ async fn again(database: &Database, instance: &Instance) -> Result<Again, Failur
     if found != schema::VERSION {
         return Ok(Again::Changed(found));
     }
+    let backend = Backend::of(&on).await?;
     // Not at the next turn: by then it might not lead any more.
-    let _ = instance.beat(&on, Gone::Nobody).await;
-    Ok(Again::Had(on))
+    let beat = database.heard(backend.number, &on, instance.beat(&on, Gone::Nobody)).await;
+    match beat {
+        Err(failure @ Failure::Unheard) => Err(failure),
+        Ok(()) | Err(_) => Ok(Again::Had(on, backend)),
+    }
 }
 
 #[cfg(test)]
