@@ -64,8 +64,8 @@ impl By {
 
 impl Source {
     /// One that is kept.
-    pub fn pinned(kept: &Shelf, group: &Group, digest: Digest) -> Self {
-        Self::kept(kept, group, &digest, By::Pin(digest.clone()))
+    pub fn pinned(kept: &Shelf, group: &Group, digest: &Digest) -> Self {
+        Self::kept(kept, group, digest, By::Pin(digest.clone()))
     }
 
     fn kept(shelf: &Shelf, group: &Group, digest: &Digest, by: By) -> Self {
@@ -111,7 +111,7 @@ impl Workshop {
         })?;
         let Some(kept) = &self.kept else { return Ok(Source::of_section(group, By::Section)) };
         if let Some(digest) = pinned {
-            return Ok(Source::pinned(kept, group.group(), digest));
+            return Ok(Source::pinned(kept, group.group(), &digest));
         }
         if !kept.is_in_common() {
             return Ok(Source::of_section(group, By::Section));

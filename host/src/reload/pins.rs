@@ -114,7 +114,7 @@ impl Reload {
         let shelf = self.known(group).map_err(|why| why.to_string())?;
         if !serves {
             let settings = settings.ok_or("its section is not whole: see `punchdown check`")?;
-            let source = Source::pinned(shelf, group, digest.clone());
+            let source = Source::pinned(shelf, group, digest);
             let made = self.parts.workshop.adapter_from(settings, &source).await;
             let said = |it: &Problem| (it.message.clone(), it.code.number());
             return made.map(drop).map_err(|found| in_a_line(found.iter().map(said)));
