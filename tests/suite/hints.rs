@@ -124,6 +124,12 @@ async fn each_says_how_many_they_are_and_one_of_them_that_it_leads() {
     let Some(scene) = two(1).await else { return };
     let mut seen = Vec::new();
     for host in 0..2 {
+        // Who came first hears of the other one within two seconds.
+        let knows = async || {
+            let status = Stage::status_at(scene.fleet.admin(host)).await.expect("an answer");
+            status["instances"]["live"] == 2
+        };
+        until("it knows of both", SOON, knows).await;
         let url = format!("http://{}/metrics", scene.fleet.admin(host));
         let text = reqwest::get(url).await.expect("an answer").text().await.expect("text");
         let value = |name: &str| -> Option<u64> {
