@@ -181,6 +181,6 @@ async fn killed_at_any_moment_it_was_done_or_was_not() {
     scene.stage.oms.hold_completion(false);
     all_say(&scene.stage, ACCOUNTS, "OK").await;
     println!(
-        "killed {not_done} times before the commit, {done} times after it; {whole:?} when nobody stops it"
+        "killed {kills} times, {struck} of them in the midst of it, {done} after the commit; {whole:?} when nobody stops it"
     );
 }
