@@ -34,7 +34,7 @@ pub use journal::{
     Line, Overview, Purge, Purgeable, Purged, Sought, StatusUpdate, Told, Work,
 };
 pub use lack::{Away, Denial, Lack, Withheld};
-pub use library::{Chosen, EDITIONS_MAX, Library};
+pub use library::{Choice, Chosen, EDITIONS_MAX, Library};
 pub use look::{
     AccountTold, Deciders, EventLine, Letter, Looks, NotificationLine, NotificationTold, Place, StatusTold,
 };

@@ -12,6 +12,7 @@ mod watch;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
@@ -31,7 +32,7 @@ use crate::secret::Vault;
 use crate::telemetry::Metrics;
 use crate::wasm::{Catalog, Stock};
 
-use candidates::Candidates;
+use candidates::{Candidates, Said};
 pub use common::follow;
 use running::{RunningSettings, TakenOver};
 use told::{refusal, taken, tell, warn};
@@ -46,6 +47,8 @@ pub struct Reload {
     turn: Mutex<()>,
     /// Who asks how anything stands does not wait for that.
     running: RwLock<Running>,
+    /// What other instances serve could not be heard, or they could not be told.
+    is_unheard: AtomicBool,
 }
 
 /// All of a host that may become another one.
@@ -126,12 +129,19 @@ impl Reload {
         metrics.adapters.refused(last.refused.len());
         let settings = RunningSettings::begun(in_effect, |group| whole.contains(group));
         let running = RwLock::new(Running { settings, last, pins: Vec::new() });
-        Self { file: file.to_owned(), parts, metrics, turn: Mutex::default(), running }
+        Self {
+            file: file.to_owned(),
+            parts,
+            metrics,
+            turn: Mutex::default(),
+            running,
+            is_unheard: AtomicBool::default(),
+        }
     }
 
-    /// Whether a group's events are taken and nothing provisions it.
-    fn leaves_unserved(&self) -> bool {
-        self.parts.sections.all().keys().any(|group| !self.parts.catalog.serves(group))
+    /// Whether a group's events are taken and nothing provisions it, or it is served here by another one than elsewhere.
+    fn leaves_undone(&self) -> bool {
+        self.is_apart() || self.parts.sections.all().keys().any(|group| !self.parts.catalog.serves(group))
     }
 
     /// Here, and not before, anything is another one. What a group is served by is there before it moves by it, and it
@@ -217,8 +227,8 @@ impl Reload {
             let queries = Some(Arc::new(self.parts.queries.names()));
             groups.iter_mut().for_each(|group| group.queries.clone_from(&queries));
         }
-        self.hear(&groups).await;
-        let mut candidates = self.candidates(&groups, &between, wanted).await;
+        let unheard = self.hear(&groups).await;
+        let mut candidates = self.candidates(&groups, &between, &Said { wanted, unheard }).await;
         self.offer(&groups, &mut candidates).await;
         problems.append(&mut candidates.problems);
         problems.sort();

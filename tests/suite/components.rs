@@ -181,6 +181,11 @@ async fn what_a_host_refuses_is_offered_to_nobody_and_what_cannot_be_told_serves
     scene.fleet.start(0).await.expect("it starts again");
     assert_eq!(scene.serves(0).await, first, "all others serve it");
     assert_ne!(scene.told_by(0).await["problems"], json!([]), "what lies there is told of still");
+    // What was refused here is older than what another one was given since.
+    let zeroth = scene.installs(1, &scene.other(9)).await;
+    scene.all_serve(&[0], &zeroth).await;
+    assert_eq!(scene.told_by(0).await["problems"], json!([]));
+    let first = zeroth;
     put(&scene.place(0), &std::fs::read(scene.place(1)).expect("read"));
     until("all is well", SOON, async || scene.told_by(0).await["problems"] == json!([])).await;
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::clock::Moment;
 use super::sessions::Session;
+use super::suspects::Marked;
 use super::{Core, GroupSettings, PbData, takeover};
 use crate::domain::outcome::Outcome;
 use crate::domain::step::Step;
@@ -200,8 +201,9 @@ async fn ask(operation: &Operation, core: &Core, session: &mut Option<Arc<Sessio
     if let Some(trouble) = core.fatal(&subject) {
         return Outcome::Refused(trouble);
     }
-    let answer = takeover::decide(core, operation, question);
-    let answer = core.asked(&subject, AdapterQuestion::Provision, answer).await;
+    let marked = Marked::default();
+    let answer = takeover::decide(core, operation, question, &marked);
+    let answer = core.asked_under(&subject, AdapterQuestion::Provision, &marked, answer).await;
     let left_with = session.take();
     if let (Ok((Progress { decision: Decision::Renew(_), .. }, _)), Some(ended)) = (&answer, left_with) {
         core.session_ended(group, &ended).await;

@@ -2,7 +2,7 @@
 //! that was the end of the process for several accounts is shut out, until another one serves or a person
 //! lets it in.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use tokio::sync::{RwLock as Turns, RwLockReadGuard, RwLockWriteGuard};
@@ -28,9 +28,25 @@ pub struct Suspects {
 
 /// Held while an adapter is asked. It unmarks before it lets others in.
 struct Asking<'a> {
-    _mark: Option<Mark>,
+    marked: &'a Marked,
     _beside_others: Option<RwLockReadGuard<'a, ()>>,
     _alone: Option<RwLockWriteGuard<'a, ()>>,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.marked.set(None);
+    }
+}
+
+/// Against which adapter it is held if the process dies now: one at a time.
+#[derive(Default)]
+pub struct Marked(Mutex<Option<Mark>>);
+
+impl Marked {
+    fn set(&self, mark: Option<Mark>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = mark;
+    }
 }
 
 impl Suspects {
@@ -74,9 +90,26 @@ impl Core {
         question: AdapterQuestion,
         answer: impl Future<Output = Result<T, AdapterError>>,
     ) -> Result<T, AdapterError> {
-        let answer = self.asked_on_the_way(subject, question, answer).await;
+        self.asked_under(subject, question, &Marked::default(), answer).await
+    }
+
+    /// The same where the mark may be [handed on](Self::hand_on) on the way.
+    pub(super) async fn asked_under<T>(
+        &self,
+        subject: &Subject,
+        question: AdapterQuestion,
+        marked: &Marked,
+        answer: impl Future<Output = Result<T, AdapterError>>,
+    ) -> Result<T, AdapterError> {
+        let answer = self.timed(subject, question, marked, answer).await;
         self.acquit(subject).await;
         answer
+    }
+
+    /// From now on another one is asked. What the process dies of is not held against the one before.
+    pub(super) fn hand_on(&self, subject: &Subject, marked: &Marked, adapter: &Digest) {
+        marked.set(None);
+        marked.set(Some(self.ports.journal.mark(subject, adapter)));
     }
 
     /// The same of one question of several: what the process dies of may come after what it survives.
@@ -86,7 +119,17 @@ impl Core {
         question: AdapterQuestion,
         answer: impl Future<Output = Result<T, AdapterError>>,
     ) -> Result<T, AdapterError> {
-        let asking = self.asking(subject).await;
+        self.timed(subject, question, &Marked::default(), answer).await
+    }
+
+    async fn timed<T>(
+        &self,
+        subject: &Subject,
+        question: AdapterQuestion,
+        marked: &Marked,
+        answer: impl Future<Output = Result<T, AdapterError>>,
+    ) -> Result<T, AdapterError> {
+        let asking = self.asking(subject, marked).await;
         let began = Instant::now();
         let answer = answer.await;
         drop(asking);
@@ -97,7 +140,7 @@ impl Core {
 
     /// The adapter may be asked about it while this is held. Of what the process dies meanwhile is known to
     /// the next one.
-    async fn asking(&self, subject: &Subject) -> Asking<'_> {
+    async fn asking<'a>(&'a self, subject: &Subject, marked: &'a Marked) -> Asking<'a> {
         let turns = &self.suspects.turns;
         // Whichever it is held against: one that served before may be asked, too.
         let is_suspect = self.suspects.look(|known| known.iter().any(|it| it.subject == *subject));
@@ -105,8 +148,8 @@ impl Core {
             true => (None, Some(turns.write().await)),
             false => (Some(turns.read().await), None),
         };
-        let mark = self.serving(subject.group()).map(|adapter| self.ports.journal.mark(subject, &adapter));
-        Asking { _mark: mark, _beside_others: beside_others, _alone: alone }
+        marked.set(self.serving(subject.group()).map(|adapter| self.ports.journal.mark(subject, &adapter)));
+        Asking { marked, _beside_others: beside_others, _alone: alone }
     }
 
     /// The process has survived it.

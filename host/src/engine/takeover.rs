@@ -2,6 +2,7 @@
 //! it is there.
 
 use super::Core;
+use super::suspects::Marked;
 use crate::domain::{Asked, Decision, Digest, Lane, Operation, Progress, Reason, Request, Subject, Trouble};
 use crate::ports::{AdapterError, Question};
 
@@ -15,6 +16,7 @@ pub async fn decide(
     core: &Core,
     operation: &Operation,
     question: Question,
+    marked: &Marked,
 ) -> Result<(Progress, Digest), AdapterError> {
     let (adapters, group) = (&core.ports.adapters, &operation.lane.group);
     let needs = adapters.needs(group).ok_or_else(|| AdapterError::NotLoaded(group.clone()))?;
@@ -29,9 +31,8 @@ pub async fn decide(
         // Whatever the new one makes of it, what began it is still there.
         Err(AdapterError::Fault(_)) if core.may_go_on(&operation.lane, before).await => {
             let subject = Subject::Lane(operation.lane.clone());
-            let mark = core.ports.journal.mark(&subject, before);
+            core.hand_on(&subject, marked, before);
             let answer = adapters.provision_by(before, question).await;
-            drop(mark);
             core.acquit_of(&subject, before).await;
             answer
         }

@@ -20,6 +20,16 @@ pub struct Chosen {
     pub number: u64,
 }
 
+/// What a group is to be served by.
+pub struct Choice<'a> {
+    pub component: KeptComponent,
+    /// What it is.
+    pub bytes: &'a [u8],
+    pub pinned: bool,
+    /// The number of what was heard last of the group: where that is another one by now, somebody said something else.
+    pub heard: Option<u64>,
+}
+
 #[async_trait]
 pub trait Library: Send + Sync {
     /// What was said last of each group.
@@ -31,9 +41,10 @@ pub trait Library: Send + Sync {
     /// What one is; `None`: it is not kept.
     async fn bytes(&self, digest: &Digest) -> Result<Option<Vec<u8>>, JournalError>;
 
-    /// Keeps one for a group as its newest, and no more than the newest few of it.
+    /// Keeps one that has served a group, and no more than the newest few of it.
     async fn keep(&self, group: &Group, component: &KeptComponent, bytes: &[u8]) -> Result<(), JournalError>;
 
-    /// From now on all serve a group by that one, which is kept for it.
-    async fn choose(&self, group: &Group, digest: &Digest, pinned: bool) -> Result<Chosen, JournalError>;
+    /// From now on all serve a group by that one, which is kept as the newest. `None`: somebody said something else, and
+    /// that stands.
+    async fn choose(&self, group: &Group, choice: &Choice<'_>) -> Result<Option<Chosen>, JournalError>;
 }

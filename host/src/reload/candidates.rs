@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Reload;
 use super::between::Between;
+use super::common::not_told;
 use crate::config::{GroupSettings, Problem};
 use crate::domain::{Digest, Group};
 use crate::engine;
@@ -12,7 +13,7 @@ use crate::explain::Code;
 use crate::outbound::Target;
 use crate::ports::{Outbound as _, Outcome};
 use crate::ready::{By, Source, digest_of, lacks};
-use crate::wasm::Serving;
+use crate::wasm::{Serving, StockError};
 
 #[derive(Default)]
 pub struct Candidates {
@@ -23,6 +24,14 @@ pub struct Candidates {
     pub news: Vec<News>,
     /// What lies in its place and was left for what all serve.
     pub passed_over: BTreeMap<Group, Digest>,
+}
+
+/// What persons and other instances have said.
+pub struct Said<'a> {
+    /// What lies in the places of these groups is to serve.
+    pub wanted: &'a BTreeSet<Group>,
+    /// Of these nobody knows what all serve.
+    pub unheard: BTreeMap<Group, StockError>,
 }
 
 /// A component of which the other instances do not know.
@@ -91,17 +100,14 @@ impl Reload {
         &self,
         groups: &[GroupSettings],
         between: &Between,
-        wanted: &BTreeSet<Group>,
+        said: &Said<'_>,
     ) -> Candidates {
         let serving: BTreeMap<_, _> = self.parts.catalog.served().into_iter().collect();
         let mut found = Candidates::default();
         for group in groups {
             let candidate = match between.judged_by(group.group()) {
                 Some(by) => Err(vec![judged_by(group, by)]),
-                None => {
-                    let is_wanted = wanted.contains(group.group());
-                    self.candidate(group, serving.get(group.group()), is_wanted).await
-                }
+                None => self.candidate(group, serving.get(group.group()), said).await,
             };
             match candidate {
                 Ok(candidate) => found.take(group, candidate).await,
@@ -122,10 +128,14 @@ impl Reload {
         &self,
         group: &GroupSettings,
         now: Option<&Serving>,
-        is_wanted: bool,
+        said: &Said<'_>,
     ) -> Result<Candidate, Vec<Problem>> {
         let workshop = &self.parts.workshop;
+        let is_wanted = said.wanted.contains(group.group());
         let source = workshop.source_of(group, is_wanted).await.map_err(|problem| vec![problem])?;
+        if let (By::News(_), Some(why)) = (&source.by, said.unheard.get(group.group())) {
+            return Err(vec![not_told(group, why)]);
+        }
         self.candidate_from(group, now, source).await
     }
 

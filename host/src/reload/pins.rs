@@ -82,7 +82,12 @@ impl Reload {
     pub(super) async fn pin_to(&self, group: &Group, to: Option<Digest>) -> Result<Reloaded, NotPinned> {
         let shelf = self.known(group)?;
         let turn = self.turn.lock().await;
+        self.hear(&read(&self.file).await.groups).await;
+        let said = self.parts.stock.as_ref().and_then(|stock| stock.said(group));
         let Some(digest) = &to else {
+            if let Some(said) = said.filter(|said| said.pinned) {
+                self.turn_all(group, &said.digest, false).await?;
+            }
             self.write_pin(group, None).await?;
             let wanted = BTreeSet::from([group.clone()]);
             return Ok(self.take_over(&turn, "a pin that was taken off", &wanted).await);
@@ -93,15 +98,29 @@ impl Reload {
         self.may_serve(group, digest).await.map_err(|why| {
             NotPinned::NotNow(format!("it cannot serve group {group}, and all is as it was: {why}"))
         })?;
+        self.turn_all(group, digest, true).await?;
         self.write_pin(group, to.clone()).await?;
         let reloaded = self.take_over(&turn, "a pin", &BTreeSet::new()).await;
         if reloaded.groups.iter().any(|(of, taken)| of == group && taken.digest == *digest) {
             return Ok(reloaded);
         }
+        if let Some(said) = said {
+            self.turn_all(group, &said.digest, said.pinned).await?;
+        }
         self.write_pin(group, before).await?;
         let why = in_a_line(reloaded.refused_of(group).map(|it| (it.message.as_str(), it.code)));
         self.take_over(&turn, "a pin that could not be", &BTreeSet::new()).await;
         Err(NotPinned::NotNow(format!("it cannot serve group {group}, and all is as it was: {why}")))
+    }
+
+    /// Where there are others, they are told before anything is written here.
+    async fn turn_all(&self, group: &Group, to: &Digest, pinned: bool) -> Result<(), NotPinned> {
+        let Some(stock) = &self.parts.stock else { return Ok(()) };
+        stock.turn(group, to, pinned).await.map_err(|error| {
+            NotPinned::NotNow(format!(
+                "the other instances cannot be told of a pin of group {group}: {error}"
+            ))
+        })
     }
 
     /// Looks at what is kept, and not at what is in memory alone: that is gone with the process.
@@ -133,16 +152,8 @@ impl Reload {
         }
     }
 
-    /// Where there are others, they are told first.
     async fn write_pin(&self, group: &Group, to: Option<Digest>) -> Result<(), NotPinned> {
         let (shelf, of) = (self.known(group)?.clone(), group.clone());
-        if let Some(stock) = &self.parts.stock {
-            stock.pin(group, to.as_ref()).await.map_err(|error| {
-                NotPinned::NotNow(format!(
-                    "the other instances cannot be told of a pin of group {group}: {error}"
-                ))
-            })?;
-        }
         let written = tokio::task::spawn_blocking(move || shelf.pin(&of, to.as_ref())).await;
         let written = written.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         written.map_err(|error| {

@@ -52,7 +52,7 @@ pub async fn watch(reload: Arc<Reload>, stop: CancellationToken) {
             tries = Tries::default();
         }
         // What keeps a group unserved may have been mended elsewhere.
-        if now != seen || (is_time && reload.leaves_unserved() && tries.is_due()) {
+        if now != seen || (is_time && reload.leaves_undone() && tries.is_due()) {
             reload.reload("a changed file", &BTreeSet::new()).await;
             seen = now;
         }

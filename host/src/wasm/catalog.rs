@@ -21,6 +21,9 @@ use crate::ports::{AdapterError, Adapters, Needs, Question, Register, Run};
 const QUESTIONS_PER_GROUP: usize = 4;
 /// What could not be compiled for what the machine has too little of is tried again then.
 const AGAIN_AFTER: Duration = Duration::from_secs(300);
+/// While the journal does not answer.
+const BROUGHT_EVERY: Duration = Duration::from_secs(2);
+const BROUGHT_AGAIN: u32 = 8;
 /// Those that served a group before and are kept in memory.
 const RETIRED_MAX: usize = 4;
 
@@ -104,10 +107,19 @@ impl Kept {
             return false;
         }
         let Some(stock) = &self.stock else { return self.shelf.has(group, digest) };
-        stock.bring(group, digest).await.unwrap_or_else(|error| {
-            tracing::warn!(%group, %digest, %error, "an adapter that another instance may have cannot be brought here");
-            false
-        })
+        let mut tries = 0;
+        loop {
+            match stock.bring(group, digest).await {
+                Ok(is_here) => return is_here,
+                // A person would be called for what is there a moment later.
+                Err(_) if tries < BROUGHT_AGAIN => tries += 1,
+                Err(error) => {
+                    tracing::warn!(%group, %digest, %error, "an adapter that another instance may have cannot be brought here");
+                    return false;
+                }
+            }
+            tokio::time::sleep(BROUGHT_EVERY).await;
+        }
     }
 
     fn failed(&self, group: &Group, digest: &Digest) -> Option<Failed> {
@@ -217,6 +229,14 @@ impl Catalog {
             };
             groups.insert(group, of);
         }
+        self.0.groups.store(Arc::new(groups));
+    }
+
+    /// Nothing serves that group any more.
+    pub fn remove(&self, group: &Group) {
+        let _turn = locked(&self.0.turn);
+        let mut groups = BTreeMap::clone(&self.0.groups.load());
+        groups.remove(group);
         self.0.groups.store(Arc::new(groups));
     }
 

@@ -29,7 +29,7 @@ pub use contract::{Difference, Surface, contract_spoken};
 pub use engine::Sandbox;
 pub use load::{COMPONENT_BYTES_MAX, LoadError, surface};
 pub use shelf::{Agreed, Edition, Shelf};
-pub use stock::Stock;
+pub use stock::{Stock, StockError};
 
 /// What one question to an adapter may cost. Each limit is met by a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,14 +1,14 @@
 //! The components that all instances of a journal have in common, as this one has them on its shelf: which of them serves
 //! a group is said in the journal, and heard there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Agreed, Edition, Shelf};
 use crate::domain::{Digest, Group};
-use crate::ports::{Chosen, JournalError, KeptComponent, Library, World};
+use crate::ports::{Choice, Chosen, EDITIONS_MAX, JournalError, KeptComponent, Library, World};
 
 /// All who have it see the same.
 #[derive(Clone)]
@@ -18,8 +18,8 @@ struct Inner {
     shelf: Shelf,
     library: Arc<dyn Library>,
     world: Arc<dyn World>,
-    /// The number of what was heard last of each group.
-    heard: Mutex<BTreeMap<Group, u64>>,
+    /// What was heard last of each group, and lies on the disk.
+    heard: Mutex<BTreeMap<Group, Chosen>>,
 }
 
 /// Why what all are to have is not here, or is not there.
@@ -28,7 +28,13 @@ pub enum StockError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     #[error("{0}")]
+    Unasked(String),
+    #[error("{0}")]
     Disk(#[from] io::Error),
+    #[error("another instance was told something else meanwhile, and that stands")]
+    SaidOtherwise,
+    #[error("{0} is not in the journal, or is another one there")]
+    Missing(Digest),
 }
 
 impl Stock {
@@ -42,23 +48,33 @@ impl Stock {
     /// When the journal cannot be asked.
     pub async fn has_news(&self) -> Result<bool, JournalError> {
         let chosen = self.0.library.chosen().await?;
-        Ok(*self.heard() != numbers(&chosen))
+        Ok(*self.heard() != chosen)
     }
 
-    /// Hears what was said of these groups, and has it here. Each is named with what lies in its place.
-    ///
-    /// # Errors
-    /// When the journal cannot be asked, or the disk cannot be written. What was heard until then stands.
-    pub async fn hear(&self, groups: &[(Group, Option<Digest>)]) -> Result<(), StockError> {
-        let chosen = self.0.library.chosen().await?;
+    /// Hears what was said of these groups, and has it here. Each is named with what lies in its place. Those are given of
+    /// which that could not be, each by itself: nobody knows what is new there.
+    pub async fn hear(&self, groups: &[(Group, Option<Digest>)]) -> BTreeMap<Group, StockError> {
+        let chosen = match self.0.library.chosen().await {
+            Ok(chosen) => chosen,
+            Err(error) => {
+                let why = error.to_string();
+                let unheard = |(group, _): &(Group, _)| (group.clone(), StockError::Unasked(why.clone()));
+                return groups.iter().map(unheard).collect();
+            }
+        };
+        let (mut heard, mut unheard) = (chosen.clone(), BTreeMap::new());
         for (group, in_place) in groups {
-            match chosen.get(group) {
-                Some(chosen) => self.hear_of(group, in_place.as_ref(), chosen).await?,
-                None => self.introduce(group).await?,
+            let hear = match chosen.get(group) {
+                Some(chosen) => self.hear_of(group, in_place.as_ref(), chosen).await,
+                None => self.introduce(group).await,
+            };
+            if let Err(error) = hear {
+                heard.remove(group);
+                unheard.insert(group.clone(), error);
             }
         }
-        *self.heard() = numbers(&chosen);
-        Ok(())
+        *self.heard() = heard;
+        unheard
     }
 
     async fn hear_of(
@@ -67,23 +83,19 @@ impl Stock {
         in_place: Option<&Digest>,
         chosen: &Chosen,
     ) -> Result<(), StockError> {
-        let shelf = &self.0.shelf;
         if !self.bring(group, &chosen.digest).await? {
-            tracing::error!(%group, digest = %chosen.digest, "what all serve the group by is not in the journal, or is another one");
-            return Ok(());
+            return Err(StockError::Missing(chosen.digest.clone()));
         }
-        let agreed = match shelf.agreed(group) {
-            Some(agreed) => Some(Agreed { serves: chosen.digest.clone(), ..agreed }),
+        let shelf = &self.0.shelf;
+        let is_old = match (shelf.agreed(group), in_place) {
+            // Since then all were given another one, or are held to one, and that is newer than what lies here.
+            (Some(agreed), _) => agreed.serves != chosen.digest || chosen.pinned,
             // This directory has never heard of the group. What lies in its place may be older than what the others
             // serve by now, or what they have never seen.
-            None => {
-                let is_known = match in_place {
-                    Some(there) => self.0.library.kept(group).await?.iter().any(|kept| kept.digest == *there),
-                    None => true,
-                };
-                is_known.then(|| Agreed { serves: chosen.digest.clone(), in_place: in_place.cloned() })
-            }
+            (None, Some(there)) => self.0.library.kept(group).await?.iter().any(|kept| kept.digest == *there),
+            (None, None) => true,
         };
+        let agreed = Agreed { serves: chosen.digest.clone(), in_place: in_place.cloned() };
         let pin = chosen.pinned.then(|| chosen.digest.clone());
         let (shelf, group) = (shelf.clone(), group.clone());
         off_thread(move || {
@@ -91,26 +103,19 @@ impl Stock {
             if shelf.pinned(&group).map_or(true, |before| before != pin) {
                 shelf.pin(&group, pin.as_ref())?;
             }
-            match agreed.filter(|agreed| shelf.agreed(&group).as_ref() != Some(agreed)) {
-                Some(agreed) => shelf.agree(&group, &agreed),
-                None => Ok(()),
+            if is_old && shelf.agreed(&group).as_ref() != Some(&agreed) {
+                shelf.agree(&group, &agreed)?;
             }
+            Ok(())
         })
         .await?;
         Ok(())
     }
 
-    /// Of a group of which nobody has said anything: what is kept here is for all, and so is a pin.
+    /// Of a group of which nobody has said anything a pin that is here is for all.
     async fn introduce(&self, group: &Group) -> Result<(), StockError> {
-        let (shelf, of) = (self.0.shelf.clone(), group.clone());
-        let mut editions = off_thread(move || Ok(shelf.editions(&of))).await?;
-        editions.reverse();
-        for edition in editions {
-            let Edition { digest, path, bytes, kept_at } = edition;
-            self.keep(group, KeptComponent { digest, kept_at, bytes }, &path).await?;
-        }
         match self.0.shelf.pinned(group)? {
-            Some(pinned) => self.choose_kept(group, &pinned, true).await,
+            Some(pinned) => self.choose_kept(group, &pinned, true, None).await,
             None => Ok(()),
         }
     }
@@ -133,13 +138,25 @@ impl Stock {
         Ok(true)
     }
 
-    /// Has all here that the journal keeps of a group: what was begun by any of them is gone on with.
+    /// What was begun by any of them is gone on with by all: what the journal keeps of a group is here then, and what is
+    /// here is there.
     ///
     /// # Errors
-    /// As [`bring`](Self::bring).
-    pub async fn bring_all(&self, group: &Group) -> Result<(), StockError> {
-        for kept in self.0.library.kept(group).await? {
-            self.bring(group, &kept.digest).await?;
+    /// When the journal cannot be asked, or the disk cannot be read or written.
+    pub async fn share(&self, group: &Group) -> Result<(), StockError> {
+        let kept = self.0.library.kept(group).await?;
+        for component in &kept {
+            self.bring(group, &component.digest).await?;
+        }
+        let (shelf, of) = (self.0.shelf.clone(), group.clone());
+        let here = off_thread(move || Ok(shelf.editions(&of))).await?;
+        let known: BTreeSet<&Digest> = kept.iter().map(|component| &component.digest).collect();
+        let unknown = here.into_iter().filter(|edition| !known.contains(&edition.digest));
+        // The oldest of it would go again.
+        for Edition { digest, path, bytes, kept_at } in unknown.take(EDITIONS_MAX.saturating_sub(kept.len()))
+        {
+            let content = self.read(&digest, &path).await?;
+            self.0.library.keep(group, &KeptComponent { digest, kept_at, bytes }, &content).await?;
         }
         Ok(())
     }
@@ -147,61 +164,76 @@ impl Stock {
     /// Has all serve a group by what lies in its place here.
     ///
     /// # Errors
-    /// When nobody can be told. All is as it was then.
+    /// When nobody can be told, or somebody was told something else. All is as it was then.
     pub async fn offer(&self, group: &Group, digest: &Digest, place: &Path) -> Result<(), StockError> {
-        let bytes = tokio::fs::metadata(place).await?.len();
-        let component = KeptComponent { digest: digest.clone(), kept_at: self.0.world.now(), bytes };
-        self.keep(group, component, place).await?;
-        self.choose(group, digest, false).await?;
+        let heard = self.said(group);
+        if heard.as_ref().is_none_or(|heard| heard.pinned || heard.digest != *digest) {
+            self.choose(group, digest, place, false, heard).await?;
+        }
         let agreed = Agreed { serves: digest.clone(), in_place: Some(digest.clone()) };
-        let (shelf, group) = (self.0.shelf.clone(), group.clone());
-        Ok(off_thread(move || shelf.agree(&group, &agreed)).await?)
-    }
-
-    /// Has all serve a group by one that is kept here, whatever comes to lie in a place; or, without one, by what they
-    /// serve it by now until another one comes.
-    ///
-    /// # Errors
-    /// When nobody can be told. All is as it was then.
-    pub async fn pin(&self, group: &Group, to: Option<&Digest>) -> Result<(), StockError> {
-        if let Some(digest) = to {
-            return self.choose_kept(group, digest, true).await;
+        let (shelf, of) = (self.0.shelf.clone(), group.clone());
+        if let Err(error) = off_thread(move || shelf.agree(&of, &agreed)).await {
+            // All others serve it by now, and so will this one.
+            tracing::warn!(%group, %digest, %error, "what all instances serve the group by cannot be written down here");
+            self.heard().remove(group);
         }
-        match self.0.library.chosen().await?.get(group) {
-            Some(chosen) if chosen.pinned => self.choose(group, &chosen.digest, false).await,
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    async fn choose_kept(&self, group: &Group, digest: &Digest, pinned: bool) -> Result<(), StockError> {
-        let place = self.0.shelf.place(group, digest);
-        let bytes = tokio::fs::metadata(&place).await?.len();
-        let component = KeptComponent { digest: digest.clone(), kept_at: self.0.world.now(), bytes };
-        self.keep(group, component, &place).await?;
-        self.choose(group, digest, pinned).await
-    }
-
-    async fn choose(&self, group: &Group, digest: &Digest, pinned: bool) -> Result<(), StockError> {
-        let chosen = self.0.library.choose(group, digest, pinned).await?;
-        self.heard().insert(group.clone(), chosen.number);
         Ok(())
     }
 
-    async fn keep(&self, group: &Group, component: KeptComponent, place: &Path) -> Result<(), StockError> {
-        let bytes = tokio::fs::read(place).await?;
-        if Digest::of(&bytes) != component.digest {
-            return Err(io::Error::other(format!("{} is another one already", place.display())).into());
-        }
-        Ok(self.0.library.keep(group, &component, &bytes).await?)
+    /// What was heard last of a group.
+    pub fn said(&self, group: &Group) -> Option<Chosen> {
+        self.heard().get(group).cloned()
     }
 
-    fn heard(&self) -> MutexGuard<'_, BTreeMap<Group, u64>> {
+    /// Has all serve a group by one that is kept here, whatever comes to lie in a place, or only until something does.
+    ///
+    /// # Errors
+    /// When nobody can be told, or somebody was told something else. All is as it was then.
+    pub async fn turn(&self, group: &Group, to: &Digest, pinned: bool) -> Result<(), StockError> {
+        let heard = self.said(group);
+        self.choose_kept(group, to, pinned, heard).await
+    }
+
+    async fn choose_kept(
+        &self,
+        group: &Group,
+        digest: &Digest,
+        pinned: bool,
+        heard: Option<Chosen>,
+    ) -> Result<(), StockError> {
+        let place = self.0.shelf.place(group, digest);
+        self.choose(group, digest, &place, pinned, heard).await
+    }
+
+    async fn choose(
+        &self,
+        group: &Group,
+        digest: &Digest,
+        place: &Path,
+        pinned: bool,
+        heard: Option<Chosen>,
+    ) -> Result<(), StockError> {
+        let bytes = self.read(digest, place).await?;
+        let (kept_at, size) = (self.0.world.now(), bytes.len() as u64);
+        let component = KeptComponent { digest: digest.clone(), kept_at, bytes: size };
+        let heard = heard.map(|heard| heard.number);
+        let choice = Choice { component, bytes: &bytes, pinned, heard };
+        let chosen = self.0.library.choose(group, &choice).await?.ok_or(StockError::SaidOtherwise)?;
+        self.heard().insert(group.clone(), chosen);
+        Ok(())
+    }
+
+    async fn read(&self, digest: &Digest, place: &Path) -> Result<Vec<u8>, StockError> {
+        let bytes = tokio::fs::read(place).await?;
+        match Digest::of(&bytes) == *digest {
+            true => Ok(bytes),
+            false => Err(io::Error::other(format!("{} is another one already", place.display())).into()),
+        }
+    }
+
+    fn heard(&self) -> MutexGuard<'_, BTreeMap<Group, Chosen>> {
         self.0.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn numbers(chosen: &BTreeMap<Group, Chosen>) -> BTreeMap<Group, u64> {
-    chosen.iter().map(|(group, chosen)| (group.clone(), chosen.number)).collect()
 }
 
 async fn off_thread<T: Send + 'static>(

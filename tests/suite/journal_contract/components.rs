@@ -1,7 +1,7 @@
 //! What is promised of the components that all instances have, which is a database's alone to promise.
 
 use punchdown::domain::{Digest, Group};
-use punchdown::ports::{Chosen, KeptComponent, Library};
+use punchdown::ports::{Choice, Chosen, KeptComponent, Library};
 
 use super::instances::two;
 use super::*;
@@ -34,23 +34,31 @@ async fn what_one_instance_keeps_and_chooses_all_have() {
     assert_eq!(other.kept(&hss).await.expect("known"), [component(&large, 1)]);
     assert_eq!(other.bytes(&Digest::of(b"none")).await.expect("known"), None);
 
-    let chosen = one.choose(&hss, &first, false).await.expect("chosen");
-    assert_eq!(chosen, Chosen { digest: first.clone(), pinned: false, number: 1 });
-    assert_eq!(one.choose(&hss, &first, false).await.expect("chosen").number, 1, "that is nothing new");
-    assert_eq!(other.choose(&hss, &first, true).await.expect("chosen").number, 2);
-    assert_eq!(one.chosen().await.expect("known")[&hss], Chosen { pinned: true, number: 2, ..chosen });
-    let nobodys = other.choose(&pcrf, &first, false).await;
-    assert!(nobodys.is_err(), "nobody has kept it for that group: {nobodys:?}");
+    let choose = async |by: &dyn Library, pinned, heard| {
+        let choice = Choice { component: component(&large, 1), bytes: &large, pinned, heard };
+        by.choose(&hss, &choice).await.expect("known")
+    };
+    let chosen = Chosen { digest: first.clone(), pinned: false, number: 1 };
+    assert_eq!(choose(&*one, false, None).await, Some(chosen.clone()));
+    assert_eq!(choose(&*other, true, None).await, None, "he has not heard what was said");
+    let pinned = Chosen { pinned: true, number: 2, ..chosen };
+    assert_eq!(choose(&*other, true, Some(1)).await, Some(pinned.clone()));
+    assert_eq!(choose(&*one, false, Some(1)).await, None, "that was said of another one");
+    assert_eq!(one.chosen().await.expect("known")[&hss], pinned);
 
     // Who has no key can say nothing, and what is said after him counts.
-    for forged in ["pinned = false", "grp = 'PCRF'", "mark = 'none'"] {
-        let forged = database.ask(&format!("BEGIN; ALTER TABLE served_by DROP CONSTRAINT IF EXISTS served_by_grp_digest_fkey; UPDATE served_by SET {forged}; COMMIT"));
-        forged.expect("written");
-        assert!(one.chosen().await.expect("known").is_empty());
-        database.ask("UPDATE served_by SET grp = 'HSS'").expect("written");
-        let again = other.choose(&hss, &first, true).await.expect("chosen");
+    for (forged, number) in [("pinned = false", 3), ("number = 9", 10), ("mark = 'none'", 11)] {
+        database.ask(&format!("UPDATE served_by SET {forged}")).expect("written");
+        assert!(one.chosen().await.expect("known").is_empty(), "{forged}");
+        let again = choose(&*other, true, None).await.expect("he has heard of none");
+        assert_eq!(again.number, number, "{forged}");
         assert_eq!(one.chosen().await.expect("known"), [(hss.clone(), again)].into());
     }
+    let his =
+        "INSERT INTO component SELECT grp, 'sha256:' || repeat('0', 64), kept_at + 9, 1, mark FROM component";
+    database.ask(his).expect("written");
+    let kept = other.kept(&hss).await.expect("known");
+    assert_eq!(kept, [component(&large, 1)], "nor bring anything");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,8 +66,8 @@ async fn the_newest_eight_of_a_group_are_kept_and_the_one_that_serves() {
     let Some((opened, database, _folders)) = two().await else { return };
     let library = opened[0].library.clone().expect("a library");
     let (hss, pcrf) = (group(), Group("PCRF".to_owned()));
-    let serves = keep(&*library, &hss, &[0], 0).await;
-    library.choose(&hss, &serves, false).await.expect("chosen");
+    let choice = Choice { component: component(&[0], 0), bytes: &[0], pinned: false, heard: None };
+    let serves = library.choose(&hss, &choice).await.expect("known").expect("chosen").digest;
     // Another group may have the same one.
     let shared = keep(&*library, &hss, &[1], 1).await;
     keep(&*library, &pcrf, &[1], 1).await;

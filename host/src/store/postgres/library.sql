@@ -7,6 +7,7 @@ CREATE TABLE IF NOT EXISTS component (
     digest  TEXT   NOT NULL,
     kept_at BIGINT NOT NULL,
     bytes   BIGINT NOT NULL,
+    mark    TEXT   NOT NULL,          -- a fingerprint of group and digest: who has no key can bring nothing
     PRIMARY KEY (grp, digest)
 );
 -- In goes: no statement takes long, however slow the line is.
@@ -21,7 +22,7 @@ CREATE TABLE IF NOT EXISTS served_by (
     digest TEXT    NOT NULL,
     pinned BOOLEAN NOT NULL,
     number BIGINT  NOT NULL,          -- it rises with each that is another one
-    mark   TEXT    NOT NULL,          -- a fingerprint of the row: who has no key can choose nothing
+    mark   TEXT    NOT NULL,          -- a fingerprint of the row: nor choose
     FOREIGN KEY (grp, digest) REFERENCES component (grp, digest)
 );
 COMMIT;

@@ -15,8 +15,9 @@ use super::tables::{Alone, list, rows_at_a_time, type_of};
 use crate::ports::JournalError;
 
 /// What stands here alone.
-const HERE_ALONE: [Fingerprints; 2] = [
+const HERE_ALONE: [Fingerprints; 3] = [
     Fingerprints { table: "log_in_refused", key: &["who"], column: "who" },
+    Fingerprints { table: "component", key: &["grp", "digest"], column: "mark" },
     Fingerprints { table: "served_by", key: &["grp"], column: "mark" },
 ];
 
