@@ -40,8 +40,17 @@ async fn a_disk_that_does_not_sync_is_caught_by_a_power_cut() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_sends_again_what_may_have_arrived_is_caught_by_a_kill() {
-    let Some(tally) = caught(6, |round| Round { bent: Some("sends-again"), ..round }).await else { return };
-    assert!(tally.doubled > 0, "a broken promise went unnoticed: {tally}");
+    // A kill finds it only while a request is on its way, which of six kills sometimes none does.
+    let mut seen = Vec::new();
+    for seed in 189..194 {
+        let bend = |round| Round { bent: Some("sends-again"), seed, ..round };
+        let Some(tally) = caught(6, bend).await else { return };
+        if tally.doubled > 0 {
+            return;
+        }
+        seen.push(tally.to_string());
+    }
+    panic!("a broken promise went unnoticed: {seen:?}");
 }
 
 /// How many accounts were served more than once, when each of their events is delivered five times.
