@@ -25,7 +25,7 @@ async fn keep(library: &dyn Library, group: &Group, bytes: &[u8], kept_at: i64) 
 async fn what_one_instance_keeps_and_chooses_all_have() {
     let Some((opened, database, _folders)) = two().await else { return };
     let [one, other] = opened.each_ref().map(|it| it.library.clone().expect("a library"));
-    let (hss, pcrf) = (group(), Group("PCRF".to_owned()));
+    let hss = group();
     assert!(one.chosen().await.expect("known").is_empty());
     // More than goes into one statement.
     let large: Vec<u8> = (0..3_000_000_u32).map(|number| number.to_le_bytes()[1]).collect();
