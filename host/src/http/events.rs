@@ -17,7 +17,7 @@ use tracing::Instrument as _;
 
 use super::auth::{EventAuth, Offered};
 use super::doors::LetIn;
-use super::{Doors, EventSettings, Peer, Unread, header, nothing_here, read_body};
+use super::{Doors, EventSettings, Peer, Unread, come_again, header, nothing_here, read_body};
 use crate::domain::{EventSource, NotAnEvent, Trace};
 use crate::engine::{Accepted, Intake};
 use crate::telemetry::ListenerName;
@@ -119,13 +119,13 @@ impl Door {
     }
 
     fn say(&self, fate: &Fate) -> Response {
-        match self.dialect {
+        come_again(match self.dialect {
             Dialect::Espf => {
                 let (status, words) = fate.to_espf(self.doors.all().events.auth_failure);
                 (status, format!("{words}\n")).into_response()
             }
             Dialect::Nsps => fate.to_nsps(),
-        }
+        })
     }
 
     async fn take(&self, request: Request) -> Fate {

@@ -30,7 +30,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 
@@ -127,6 +128,14 @@ pub fn elsewhere(doors: &Doors) -> Router {
 
 fn nothing_here() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, NOTHING_HERE).into_response()
+}
+
+/// Whoever is told to come again may find another instance then, and over a connection that is kept he finds this one.
+fn come_again(mut response: Response) -> Response {
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// As whoever meets a limit of requests under way is told.

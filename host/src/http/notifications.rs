@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::notify_auth::Caller;
 use super::tls::ClientCertificate;
-use super::{AtRegistration, NotifyAuth, NotifySettings, Peer, Unread, read_body, too_much};
+use super::{AtRegistration, NotifyAuth, NotifySettings, Peer, Unread, come_again, read_body, too_much};
 use crate::domain::{self, Group, Notification, Timestamp};
 use crate::engine::{Intake, IntakeError, REGISTRATION_MARK};
 use crate::telemetry::Limit;
@@ -140,7 +140,7 @@ impl Door {
             Err(IntakeError::NoSuchGroup(_)) => StatusCode::NOT_FOUND.into_response(),
             Err(IntakeError::Journal(error)) => {
                 tracing::error!(%group, %error, "a notification could not be stored");
-                StatusCode::SERVICE_UNAVAILABLE.into_response()
+                come_again(StatusCode::SERVICE_UNAVAILABLE.into_response())
             }
         }
     }
