@@ -49,7 +49,7 @@ pub enum By {
     /// A person.
     Pin(Digest),
     /// All instances, and another one lies in its place here.
-    All(Digest),
+    All { serves: Digest, passes_over: Option<Digest> },
 }
 
 impl By {
@@ -57,7 +57,7 @@ impl By {
     const fn wanted(&self) -> Option<&Digest> {
         match self {
             Self::Section | Self::News(_) => None,
-            Self::Pin(digest) | Self::All(digest) => Some(digest),
+            Self::Pin(digest) | Self::All { serves: digest, .. } => Some(digest),
         }
     }
 }
@@ -65,11 +65,14 @@ impl By {
 impl Source {
     /// One that is kept.
     pub fn pinned(kept: &Shelf, group: &Group, digest: &Digest) -> Self {
-        Self::kept(kept, group, digest, By::Pin(digest.clone()))
+        Self::kept(kept.place(group, digest), By::Pin(digest.clone()))
     }
 
-    fn kept(shelf: &Shelf, group: &Group, digest: &Digest, by: By) -> Self {
-        let file = shelf.place(group, digest);
+    fn of_all(shelf: &Shelf, group: &GroupSettings, serves: Digest, passes_over: Option<Digest>) -> Self {
+        Self::kept(shelf.place(group.group(), &serves), By::All { serves, passes_over })
+    }
+
+    fn kept(file: PathBuf, by: By) -> Self {
         Self { cases: folder_beside(&file), file, by }
     }
 
@@ -121,9 +124,7 @@ impl Workshop {
             (there, Some(agreed)) if !wanted && (there == agreed.in_place || there.is_none()) => {
                 match there.as_ref() == Some(&agreed.serves) {
                     true => Source::of_section(group, By::Section),
-                    false => {
-                        Source::kept(kept, group.group(), &agreed.serves, By::All(agreed.serves.clone()))
-                    }
+                    false => Source::of_all(kept, group, agreed.serves, there),
                 }
             }
             (Some(there), _) => Source::of_section(group, By::News(there)),
@@ -135,7 +136,7 @@ impl Workshop {
     pub fn as_all_serve(&self, group: &GroupSettings) -> Option<Source> {
         let kept = self.kept.as_ref()?;
         let serves = kept.agreed(group.group())?.serves;
-        Some(Source::kept(kept, group.group(), &serves, By::All(serves.clone())))
+        Some(Source::of_all(kept, group, serves, None))
     }
 
     /// The files beside that of its section that say by what a group is served.
@@ -171,7 +172,7 @@ impl Workshop {
                     "it is pinned to that: punchdown adapter pin --group {} --off",
                     group.group()
                 )),
-                By::All(_) => Some("the others serve it by that; put it into its place here".to_owned()),
+                By::All { .. } => Some("the others serve it by that; put it into its place here".to_owned()),
                 By::Section | By::News(_) => None,
             };
             vec![Problem { help, ..problem(group, code, "adapter", why) }]

@@ -157,11 +157,14 @@ impl Reload {
                 self.metrics.certificate_ends(&group, target.settings.certificate().map(|it| it.until));
                 targets.push((group.clone(), target));
             }
-            if let Some((serving, file)) = candidate.adapter {
+            if let Some(serving) = candidate.adapter {
                 let (description, digest) = (serving.adapter.description(), serving.adapter.digest());
                 self.metrics.serves(&group, &description.name, &description.version, digest);
                 // Before it begins anything.
-                self.parts.catalog.shelve(&group, digest, &file, self.parts.workshop.world.now()).await;
+                self.parts
+                    .catalog
+                    .shelve(&group, digest, &candidate.source.file, self.parts.workshop.world.now())
+                    .await;
                 adapters.push((group.clone(), serving));
             }
             sections.extend(candidate.section);

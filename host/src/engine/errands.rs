@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::Core;
+use super::suspects::Marked;
 use crate::domain::{
     Delivery, Entry, Errand, Exchange, Group, Happening, OperationId, Reason, Received, Request, Response,
     Standing, Subject, Trace, Trouble,
@@ -60,7 +61,8 @@ impl Core {
         let (id, began) = (OperationId(world.new_id()), world.now());
         let mut run = Run { group: group.clone(), id, began, history: Vec::new() };
         loop {
-            let errand = self.asked_on_the_way(&subject, name.question, ask(run.clone())).await;
+            let (marked, answer) = (Marked::default(), ask(run.clone()));
+            let errand = self.asked_on_the_way(&subject, name.question, &marked, answer).await;
             match errand.map_err(|error| (Denial::Refused, name.fault(&error)))? {
                 Errand::Send(_) if run.history.len() >= REQUESTS_MAX => {
                     let why = format!("it sends more than {REQUESTS_MAX} requests and comes to no end");

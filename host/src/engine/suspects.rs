@@ -101,7 +101,7 @@ impl Core {
         marked: &Marked,
         answer: impl Future<Output = Result<T, AdapterError>>,
     ) -> Result<T, AdapterError> {
-        let answer = self.timed(subject, question, marked, answer).await;
+        let answer = self.asked_on_the_way(subject, question, marked, answer).await;
         self.acquit(subject).await;
         answer
     }
@@ -114,15 +114,6 @@ impl Core {
 
     /// The same of one question of several: what the process dies of may come after what it survives.
     pub(super) async fn asked_on_the_way<T>(
-        &self,
-        subject: &Subject,
-        question: AdapterQuestion,
-        answer: impl Future<Output = Result<T, AdapterError>>,
-    ) -> Result<T, AdapterError> {
-        self.timed(subject, question, &Marked::default(), answer).await
-    }
-
-    async fn timed<T>(
         &self,
         subject: &Subject,
         question: AdapterQuestion,

@@ -44,11 +44,11 @@ pub struct News {
 /// What of a group is another one.
 pub struct Candidate {
     pub target: Option<Target>,
-    /// With the file that it was loaded from.
-    pub adapter: Option<(Serving, PathBuf)>,
+    pub adapter: Option<Serving>,
     /// How its operations move.
     pub section: Option<engine::GroupSettings>,
-    source: Source,
+    /// Whence its adapter is, or would be.
+    pub source: Source,
 }
 
 impl Candidate {
@@ -58,16 +58,15 @@ impl Candidate {
 }
 
 impl Candidates {
-    async fn take(&mut self, group: &GroupSettings, candidate: Candidate) {
+    fn take(&mut self, group: &GroupSettings, candidate: Candidate) {
         match &candidate.source.by {
             By::News(digest) => self.news.push(News {
                 group: group.group().clone(),
                 digest: digest.clone(),
                 file: candidate.source.file.clone(),
             }),
-            By::All(_) => {
-                let there = digest_of(&group.adapter).await;
-                self.passed_over.extend(there.map(|there| (group.group().clone(), there)));
+            By::All { passes_over, .. } => {
+                self.passed_over.extend(passes_over.clone().map(|there| (group.group().clone(), there)));
             }
             By::Section | By::Pin(_) => {}
         }
@@ -110,7 +109,7 @@ impl Reload {
                 None => self.candidate(group, serving.get(group.group()), said).await,
             };
             match candidate {
-                Ok(candidate) => found.take(group, candidate).await,
+                Ok(candidate) => found.take(group, candidate),
                 Err(problems) => {
                     found.outcomes.insert(group.group().clone(), Outcome::Refused);
                     found.problems.extend(problems);
@@ -169,7 +168,6 @@ impl Reload {
         };
         match (target.transpose(), adapter) {
             (Ok(target), Ok(adapter)) => {
-                let adapter = adapter.map(|serving| (serving, source.file.clone()));
                 let is_same_section =
                     parts.sections.all().get(group.group()).map(|it| &**it) == Some(&group.engine);
                 let section = (!is_same_section).then(|| group.engine.clone());

@@ -30,13 +30,14 @@ pub async fn follow(reload: Arc<Reload>, several: bool, stop: CancellationToken)
     while several && !stop.is_cancelled() {
         stop.run_until_cancelled(tokio::time::sleep(pause)).await;
         // Where the journal cannot be asked, others say so.
-        pause = LOOK_EVERY.max(pause.min(LOOK_EVERY_MAX));
-        if matches!(stock.has_news().await, Ok(true)) {
-            reload.reload("another instance", &BTreeSet::new()).await;
-            reload.share_what_is_kept().await;
-            let is_heard = !matches!(stock.has_news().await, Ok(true));
-            pause = if is_heard { LOOK_EVERY } else { (2 * pause).min(LOOK_EVERY_MAX) };
+        if !matches!(stock.has_news().await, Ok(true)) {
+            pause = LOOK_EVERY;
+            continue;
         }
+        reload.reload("another instance", &BTreeSet::new()).await;
+        reload.share_what_is_kept().await;
+        // What could not be heard is news the next time, too.
+        pause = (2 * pause).min(LOOK_EVERY_MAX);
     }
 }
 
