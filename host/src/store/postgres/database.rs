@@ -52,6 +52,7 @@ pub enum Patience {
 }
 
 pub struct Database {
+    reach: Reach,
     pool: Pool,
     commits: Commits,
     world: Arc<dyn World>,
@@ -75,9 +76,14 @@ impl Database {
             .recycle_timeout(Some(CONNECT_MAX))
             .build()
             .map_err(|error| error.to_string())?;
-        let (aside, failed) = (Aside::new(reach), CancellationToken::new());
+        let (aside, failed) = (Aside::new(reach.clone()), CancellationToken::new());
         let commits = Commits { pool: pool.clone(), aside, failed };
-        Ok(Self { pool, commits, world, ahead: AtomicI64::new(0), answered: AtomicU64::new(0) })
+        Ok(Self { reach, pool, commits, world, ahead: AtomicI64::new(0), answered: AtomicU64::new(0) })
+    }
+
+    /// What makes its connections, for one that is not of the journal's.
+    pub fn reach(&self) -> Reach {
+        self.reach.clone()
     }
 
     /// Cancelled when nobody can say any more whether something was committed, or somebody else has the database.

@@ -11,7 +11,6 @@ use tokio_postgres::Client;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::connection::told;
-use super::database::Server;
 use super::reach::Reach;
 use crate::domain::Group;
 use crate::ports::Hint;
@@ -38,10 +37,10 @@ struct Both {
 
 impl Hints {
     /// Connects as soon as that can be, and again whenever the connection is lost.
-    pub fn carried_by(server: &Server) -> Self {
+    pub fn carried_by(reach: Reach) -> Self {
         let (both, end) = (Arc::<Both>::default(), CancellationToken::new());
-        let (server, carried, ended) = (server.clone(), Arc::clone(&both), end.clone());
-        tokio::spawn(async move { ended.run_until_cancelled(carry(&server, &carried)).await });
+        let (carried, ended) = (Arc::clone(&both), end.clone());
+        tokio::spawn(async move { ended.run_until_cancelled(carry(&reach, &carried)).await });
         Self { both, _ends: end.drop_guard() }
     }
 
@@ -78,9 +77,9 @@ impl Gathered {
     }
 }
 
-async fn carry(server: &Server, both: &Both) {
+async fn carry(reach: &Reach, both: &Both) {
     loop {
-        let why = match over_a_connection(server, both).await {
+        let why = match over_a_connection(reach, both).await {
             Ok(()) => "it was closed".to_owned(),
             Err(why) => why,
         };
@@ -89,10 +88,10 @@ async fn carry(server: &Server, both: &Both) {
     }
 }
 
-async fn over_a_connection(server: &Server, both: &Both) -> Result<(), String> {
+async fn over_a_connection(reach: &Reach, both: &Both) -> Result<(), String> {
     let (hears, mut told_of) = mpsc::unbounded_channel();
     let lost = |error| told(&error);
-    let (client, _) = Reach::of(server)?.connect(NAME, Some(&hears)).await.map_err(lost)?;
+    let (client, _) = reach.connect(NAME, Some(&hears)).await.map_err(lost)?;
     // It ends with the connection, and not with us.
     drop(hears);
     let this = Mutex::new(None);

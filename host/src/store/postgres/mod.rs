@@ -119,7 +119,7 @@ impl PostgresJournal {
         owners.begin().map_err(unwritten)?;
         // What it leads its next self may lead at once.
         owners.note(instance.id());
-        let hints = settings.several.then(|| Arc::new(Hints::carried_by(&settings.server)));
+        let hints = settings.several.then(|| Arc::new(Hints::carried_by(database.reach())));
         Ok(Self { database, seal, marks, owners, instance, hints, _lock: lock })
     }
 
