@@ -39,7 +39,7 @@ pub use look::{
     AccountTold, Deciders, EventLine, Letter, Looks, NotificationLine, NotificationTold, Place, StatusTold,
 };
 pub use marks::Marks;
-pub use question::{Needs, Question};
+pub use question::{Needs, Question, Slot};
 pub use reloads::{KeptComponent, KeptOf, NotPinned, Outcome, Pin, Refusal, Reloaded, Reloads, Taken};
 pub use resyncs::{Adopted, Compared, Resyncs};
 pub use settings::{Difference, RunsBy, SecretNamed, ShownSetting, group_of, is_within};
@@ -217,7 +217,7 @@ pub enum BillingError {
     Refused(String),
 }
 
-/// The adapters, each asked by the group that it serves. Every question is pure.
+/// The adapters, each asked by the group that it serves. Every question is pure, and asked in a [`Slot`].
 #[async_trait]
 pub trait Adapters: Send + Sync {
     /// The queries whose documents the group's adapter needs, and the group's own configuration.
@@ -232,12 +232,11 @@ pub trait Adapters: Send + Sync {
     /// Whether that one can still be asked about operations of the group: it serves or served, here or elsewhere.
     async fn keeps(&self, group: &Group, digest: &Digest) -> bool;
 
+    /// Waits until the group may have one question more computed at the same moment.
+    async fn slot(&self, group: &Group) -> Slot;
+
     /// What one decides that the host [`keeps`](Self::keeps).
-    async fn provision_by(
-        &self,
-        digest: &Digest,
-        question: Question,
-    ) -> Result<(Progress, Digest), AdapterError>;
+    async fn provision_by(&self, one: &Digest, about: Question) -> Result<(Progress, Digest), AdapterError>;
 
     async fn read_notification(&self, group: &Group, raw: &Notification) -> Result<Reading, AdapterError>;
 

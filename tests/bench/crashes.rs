@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo bench --workspace --profile dev --bench crashes -- --kills 500 --cuts 200
 //! cargo bench --workspace --profile dev --bench crashes -- --kills 0 --cuts 0 --several 50    # three hosts on PostgreSQL
+//! cargo bench --workspace --profile dev --bench crashes -- --kills 0 --cuts 0 --moves 50      # between the two engines
 //! ```
 
 use std::error::Error;
@@ -23,6 +24,7 @@ struct Arguments {
     kills: u32,
     cuts: u32,
     several: u32,
+    moves: u32,
     seed: u64,
     /// The host; another build of it, say.
     program: PathBuf,
@@ -30,13 +32,15 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> Result<(), Failed> {
-    let Arguments { kills, cuts, several, seed, program } = arguments()?;
+    let Arguments { kills, cuts, several, moves, seed, program } = arguments()?;
     let _ = rustls::crypto::ring::default_provider().install_default();
     let adapter = stage::adapter(None, "oms-tmf641").await?;
     println!("| how it ends | cycles | events acknowledged | notifications | lost | doubled | stuck |");
     println!("|---|---|---|---|---|---|---|");
     let mut clean = true;
-    for (end, cycles) in [(End::Kill, kills), (End::PowerCut, cuts), (End::OneOfSeveral, several)] {
+    for (end, cycles) in
+        [(End::Kill, kills), (End::PowerCut, cuts), (End::OneOfSeveral, several), (End::Moves, moves)]
+    {
         let began = Instant::now();
         let tally = rounds(end, cycles, seed, (&program, &adapter)).await?;
         println!("| {end:?} | {tally}");
@@ -55,7 +59,8 @@ async fn rounds(
     let mut tally = Tally::default();
     while tally.cycles < cycles {
         let folder = tempfile::Builder::new().prefix("punchdown-crashes-").tempdir()?;
-        let cluster = (end == End::OneOfSeveral).then(|| Cluster::start(&[])).transpose()?;
+        let cluster =
+            matches!(end, End::OneOfSeveral | End::Moves).then(|| Cluster::start(&[])).transpose()?;
         let database = cluster.map(|cluster| cluster.database()).transpose()?;
         let round = Round {
             program: program.to_owned(),
@@ -80,7 +85,8 @@ async fn rounds(
 }
 
 fn arguments() -> Result<Arguments, Failed> {
-    let mut read = Arguments { kills: 50, cuts: 20, several: 0, seed: 189, program: PathBuf::from(PROGRAM) };
+    let mut read =
+        Arguments { kills: 50, cuts: 20, several: 0, moves: 0, seed: 189, program: PathBuf::from(PROGRAM) };
     // Cargo says `--bench` of its own.
     let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
     while let Some(word) = words.next() {
@@ -89,10 +95,11 @@ fn arguments() -> Result<Arguments, Failed> {
             "--kills" => read.kills = value.parse()?,
             "--cuts" => read.cuts = value.parse()?,
             "--several" => read.several = value.parse()?,
+            "--moves" => read.moves = value.parse()?,
             "--seed" => read.seed = value.parse()?,
             "--program" => read.program = value.into(),
             _ => {
-                let known = "--kills, --cuts, --several, --seed and --program are";
+                let known = "--kills, --cuts, --several, --moves, --seed and --program are";
                 return Err(format!("{word} is not known: {known}").into());
             }
         }

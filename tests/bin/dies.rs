@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use punchdown::domain::{Body, Digest, Errand, Group, Notification, Progress, Reading, Reason};
 use punchdown::lifecycle;
-use punchdown::ports::{AdapterError, Adapters, Needs, Ports, Question, Register, Run};
+use punchdown::ports::{AdapterError, Adapters, Needs, Ports, Question, Register, Run, Slot};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -66,6 +66,10 @@ impl Adapters for Deadly {
 
     async fn keeps(&self, group: &Group, digest: &Digest) -> bool {
         self.adapters.keeps(group, digest).await
+    }
+
+    async fn slot(&self, group: &Group) -> Slot {
+        self.adapters.slot(group).await
     }
 
     async fn provision_by(

@@ -2,25 +2,26 @@
 //! the host ends again and again at moments that chance chooses. In the end the ledgers of the neighbours are compared,
 //! and every notification that was answered is looked for in the journal: an order system that is asked hides its loss.
 
+mod moves;
+mod several;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use punchdown::cli::judge::{Verdict, judge, unrest};
-use punchdown::cli::stage::{self, HOOK_SECRET, Setting, Stage};
+use punchdown::cli::stage::{self, HOOK_SECRET, Operator, Setting, Stage, Stuck};
+use punchdown::domain::Reason;
 use punchdown_kit::espf::{Espf, State};
-use punchdown_kit::line::{How, Line};
 use punchdown_kit::oms::{self, Manners, Notify, NotifyAuth};
-use punchdown_kit::postgres::{Cluster, Database, Ending};
+use punchdown_kit::postgres::{Database, Ending};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::json;
 
 use crate::disk::{Disk, LIES, Order, Unsynced};
-use crate::fleet::Fleet;
 
 /// How a host ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub enum End {
     /// to the database swallows for as long, or it is as in the last two; and once a synchronous standby takes the place
     /// of the server for good.
     OneOfSeveral,
+    /// It ends in order or is killed, and its journal moves: from the folder into a new database, and from there back.
+    Moves,
 }
 
 #[derive(Clone, Debug)]
@@ -50,7 +53,7 @@ pub struct Round {
     pub end: End,
     /// The disk says that it has synced, and has not.
     pub disk_lies: bool,
-    /// Its journal is here, and not in the folder.
+    /// Its journal is here, and not in the folder; or comes here.
     pub database: Option<Database>,
     pub cycles: u32,
     pub seed: u64,
@@ -65,10 +68,6 @@ const ACCOUNTS_A_CYCLE: u64 = 25;
 const RUNS_MS: std::ops::Range<u64> = 10..500;
 /// Of events that come twice.
 const REPEATED: f64 = 0.05;
-/// In a round of several.
-const HOSTS: usize = 3;
-/// Another one leads by then.
-const STANDS_STILL: Duration = Duration::from_secs(13);
 /// What the neighbours know, the host may have to write down yet.
 const REST_WITHIN: Duration = Duration::from_secs(20);
 
@@ -87,6 +86,9 @@ pub struct Tally {
     pub doubled: u64,
     /// Accounts that never got a last word.
     pub stuck: u64,
+    /// Operations on which three ends in a row fell while their adapter was asked, and that a person had asked again.
+    /// From inside such an end cannot be told from one that the adapter brought about.
+    pub accused: u64,
     /// What else does not agree.
     pub wrong: Vec<String>,
 }
@@ -104,6 +106,7 @@ impl Tally {
         self.lost += other.lost;
         self.doubled += other.doubled;
         self.stuck += other.stuck;
+        self.accused += other.accused;
         self.wrong.extend(other.wrong);
         self
     }
@@ -112,8 +115,11 @@ impl Tally {
 /// A row of the table in `docs/reliability.md`.
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cycles, acknowledged, notified, lost, doubled, stuck, wrong } = self;
+        let Self { cycles, acknowledged, notified, lost, doubled, stuck, accused, wrong } = self;
         write!(f, "{cycles} | {acknowledged} | {notified} | {lost} | {doubled} | {stuck} |")?;
+        if *accused > 0 {
+            write!(f, "\nasked again by a person: {accused}")?;
+        }
         wrong.iter().try_for_each(|wrong| write!(f, "\nwrong: {wrong}"))
     }
 }
@@ -127,8 +133,10 @@ impl Round {
     /// When the host does not start again, or the stage is none.
     pub async fn play(&self) -> io::Result<Tally> {
         let mut stage = self.set().await?;
-        if let (End::OneOfSeveral, Some(database)) = (self.end, &self.database) {
-            return self.play_among_several(&stage, database).await;
+        match (self.end, &self.database) {
+            (End::OneOfSeveral, Some(database)) => return self.play_among_several(&stage, database).await,
+            (End::Moves, Some(database)) => return self.play_moving(&mut stage, database).await,
+            _ => {}
         }
         let disk = self.disk(&mut stage)?;
         stage.open_accounts(self.accounts());
@@ -153,9 +161,7 @@ impl Round {
                 }
             }
         }
-        self.settle(&stage, &espf).await;
-        let wrong = self.rest(&stage).await?;
-        Ok(self.tally(&stage, &espf, &wrong, self.database.as_ref()))
+        self.ended(&stage, &espf, self.database.as_ref()).await
     }
 
     fn events(&self, stage: &Stage) -> Espf {
@@ -165,44 +171,6 @@ impl Round {
             espf.emit("Account/New", json!({ "i_account": i_account }));
         }
         espf
-    }
-
-    async fn play_among_several(&self, stage: &Stage, database: &Database) -> io::Result<Tally> {
-        let mut fleet = Fleet::of(stage, &self.program, database.clone(), HOSTS).await?;
-        let mut servers = Servers::of(database, &fleet).await?;
-        stage.open_accounts(self.accounts());
-        fleet.start_all().await?;
-        let espf = self.events(stage);
-        let mut chance = StdRng::seed_from_u64(self.seed);
-        for cycle in 0..self.cycles {
-            tokio::time::sleep(Duration::from_millis(chance.random_range(RUNS_MS))).await;
-            let host = chance.random_range(0..HOSTS);
-            match chance.random_range(0..9) {
-                _ if cycle == self.cycles / 2 => servers.fail_over(&mut fleet)?,
-                0 => {
-                    fleet.freeze(host)?;
-                    tokio::time::sleep(STANDS_STILL).await;
-                    fleet.thaw(host)?;
-                }
-                1 => servers.database.cut()?,
-                2 => {
-                    servers.database.cluster.end(Ending::Immediate)?;
-                    servers.database.cluster.begin()?;
-                }
-                3 => {
-                    servers.lines[host].set(How::Swallows);
-                    tokio::time::sleep(STANDS_STILL).await;
-                    servers.lines[host].set(How::Passes);
-                }
-                _ => {
-                    fleet.kill(host)?;
-                    fleet.start(host).await?;
-                }
-            }
-        }
-        self.settle(stage, &espf).await;
-        let wrong = self.rest(stage).await?;
-        Ok(self.tally(stage, &espf, &wrong, Some(&servers.database)))
     }
 
     async fn set(&self) -> io::Result<Stage> {
@@ -218,7 +186,8 @@ impl Round {
         });
         let mut stage = stage.await?;
         stage.oms.set_notify(Some(until_taken(&stage)));
-        if let Some(database) = self.database.as_ref().filter(|_| self.end != End::OneOfSeveral) {
+        let waits = matches!(self.end, End::OneOfSeveral | End::Moves);
+        if let Some(database) = self.database.as_ref().filter(|_| !waits) {
             on(&stage, database)?;
         }
         if let Some(bent) = self.bent {
@@ -236,14 +205,16 @@ impl Round {
         Ok(Some(disk))
     }
 
-    /// Until every account has its last word, or nothing has moved for long.
-    async fn settle(&self, stage: &Stage, espf: &Espf) {
-        let (mut before, mut moved) = (None, Instant::now());
+    /// Until every account has its last word, or nothing has moved for long. Gives how many were asked again.
+    async fn settle(&self, stage: &Stage, espf: &Espf) -> u64 {
+        let (mut before, mut moved, mut accused) = (None, Instant::now(), 0);
         while moved.elapsed() < self.patience {
+            // One that does not answer just now is asked later.
+            accused += acquit(stage).await.unwrap_or_default();
             let verdict = judge(stage, espf, self.accounts());
             let acknowledged = espf.drained(Duration::from_millis(1)).await;
             if verdict.is_settled() && acknowledged {
-                return;
+                return accused;
             }
             let now = Some((verdict.unfinished(), acknowledged));
             if now != before {
@@ -251,18 +222,26 @@ impl Round {
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
+        accused
     }
 
     /// What the host says of itself, once it has nothing more to do, that the ledgers do not explain.
     async fn rest(&self, stage: &Stage) -> io::Result<Vec<String>> {
         let began = Instant::now();
         loop {
-            let wrong = unrest(&stage.status().await?, self.accounts());
+            let mut wrong = unrest(&stage.status().await?, self.accounts());
             if wrong.is_empty() || began.elapsed() > REST_WITHIN.min(self.patience) {
+                wrong.extend(Operator::at(stage.admin)?.stuck().await?.iter().map(Stuck::to_string));
                 return Ok(wrong);
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    async fn ended(&self, stage: &Stage, espf: &Espf, database: Option<&Database>) -> io::Result<Tally> {
+        let accused = self.settle(stage, espf).await;
+        let wrong = self.rest(stage).await?;
+        Ok(Tally { accused, ..self.tally(stage, espf, &wrong, database) })
     }
 
     fn tally(&self, stage: &Stage, espf: &Espf, wrong: &[String], database: Option<&Database>) -> Tally {
@@ -284,38 +263,23 @@ impl Round {
             lost: verdict.lost() + lost,
             doubled: verdict.doubled(),
             stuck: verdict.unfinished(),
+            accused: 0,
             wrong: verdict.wrong().to_vec(),
         }
     }
 }
 
-/// Who has the database of several hosts, who takes its place, and how each host reaches it.
-struct Servers {
-    database: Database,
-    standby: Arc<Cluster>,
-    lines: Vec<Line>,
-}
-
-impl Servers {
-    async fn of(database: &Database, fleet: &Fleet) -> io::Result<Self> {
-        let standby = database.cluster.standby()?;
-        let mut lines = Vec::new();
-        for host in 0..HOSTS {
-            let line = Line::to(database.cluster.address()).await?;
-            fleet.set_addresses(host, &[line.address()])?;
-            lines.push(line);
+/// Has asked again what the ends of the host are held against.
+async fn acquit(stage: &Stage) -> io::Result<u64> {
+    let operator = Operator::at(stage.admin)?;
+    let mut accused = 0;
+    for stuck in operator.stuck().await? {
+        if stuck.code == Reason::AdapterFatal.code() {
+            operator.retry(&stuck).await?;
+            accused += 1;
         }
-        Ok(Self { database: database.clone(), standby, lines })
     }
-
-    fn fail_over(&mut self, fleet: &mut Fleet) -> io::Result<()> {
-        self.database.cluster.kill()?;
-        self.standby.promote()?;
-        self.database = self.database.on(&self.standby);
-        fleet.moved_to(self.database.clone());
-        self.lines.iter().for_each(|line| line.lead_to(self.standby.address()));
-        Ok(())
-    }
+    Ok(accused)
 }
 
 /// By what their senders know them.

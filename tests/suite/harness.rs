@@ -1,11 +1,12 @@
 //! What every story needs: a stage with the real program on it, and patience.
 
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use punchdown::cli::stage::{OMS_TOKEN, Setting, Stage};
+use punchdown::cli::stage::{OMS_TOKEN, Operator, Setting, Stage};
 use punchdown::toolchain;
 use punchdown_kit::espf::Espf;
 use punchdown_kit::front::{self, Demand, Front};
@@ -61,6 +62,11 @@ pub fn log(stage: &Stage) -> String {
 }
 
 /// A folder that goes away with the test, unless the test fails.
+/// What the host says of itself whose operators' door is there.
+pub async fn status_at(admin: SocketAddr) -> Value {
+    Operator::at(admin).expect("a client").status().await.expect("an answer")
+}
+
 pub fn folder() -> tempfile::TempDir {
     tls();
     tempfile::Builder::new().prefix("punchdown-suite-").tempdir().expect("a folder")

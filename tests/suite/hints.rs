@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::database::shared;
-use crate::harness::{PROGRAM, folder, oms_adapter, stage_of, told, until};
+use crate::harness::{PROGRAM, folder, oms_adapter, stage_of, status_at, told, until};
 
 const SOON: Duration = Duration::from_secs(40);
 const HINTS: &str = "application_name = 'punchdown hints' AND datname = current_database()";
@@ -126,7 +126,7 @@ async fn each_says_how_many_they_are_and_one_of_them_that_it_leads() {
     for host in 0..2 {
         // Who came first hears of the other one within two seconds.
         let knows = async || {
-            let status = Stage::status_at(scene.fleet.admin(host)).await.expect("an answer");
+            let status = status_at(scene.fleet.admin(host)).await;
             status["instances"]["live"] == 2
         };
         until("it knows of both", SOON, knows).await;
@@ -135,7 +135,7 @@ async fn each_says_how_many_they_are_and_one_of_them_that_it_leads() {
         let value = |name: &str| -> Option<u64> {
             text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
         };
-        let status: Value = Stage::status_at(scene.fleet.admin(host)).await.expect("an answer");
+        let status: Value = status_at(scene.fleet.admin(host)).await;
         assert_eq!(value("punchdown_instances"), status["instances"]["live"].as_u64());
         seen.push((
             value("punchdown_instances"),

@@ -105,6 +105,12 @@ async fn whatever_befalls_one_of_three_hosts_loses_nothing_and_doubles_nothing()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn six_moves_under_load_lose_nothing_and_double_nothing() {
+    let Some(cluster) = shared() else { return };
+    rounds_lose_nothing_and_double_nothing(End::Moves, 6, cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn while_its_database_is_away_the_host_takes_nothing_and_then_goes_on() {
     let (Some(cluster), folder) = (own(), folder()) else { return };
     let Some((mut stage, _)) = stage_on(folder.path(), Settings::default(), &cluster).await else { return };

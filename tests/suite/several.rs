@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use crate::database::{own, shared};
 use crate::harness::{
-    PROGRAM, folder, new_accounts, oms_adapter, stage, stage_of, told, until, with_settings,
+    PROGRAM, folder, new_accounts, oms_adapter, stage, stage_of, status_at, told, until, with_settings,
 };
 
 const SOON: Duration = Duration::from_secs(40);
@@ -140,7 +140,7 @@ async fn three_hosts_share_the_work_and_each_order_is_made_once() {
         assert!(requests(&scene, host).await > 0, "host {host} did its part");
     }
     for host in 0..3 {
-        let status = Stage::status_at(scene.fleet.admin(host)).await.expect("an answer");
+        let status = status_at(scene.fleet.admin(host)).await;
         let leads = scene.leader().is_some_and(|(leader, _)| leader == host);
         assert_eq!(status["instances"], json!({ "live": 3, "leads": leads }), "host {host}");
     }
@@ -239,7 +239,7 @@ async fn what_a_person_says_to_one_host_of_a_group_all_of_them_do() {
     scene.fleet.start_all().await.expect("they start");
     scene.said(0, &["target", "pause", "HSS", "--who", "ops", "--why", "works there"]).await;
     let is_paused = async |host| {
-        let status = Stage::status_at(scene.fleet.admin(host)).await.expect("an answer");
+        let status = status_at(scene.fleet.admin(host)).await;
         status["groups"]["HSS"]["paused"].as_bool().expect("known")
     };
     until("the other one knows", SOON, async || is_paused(1).await).await;
@@ -402,7 +402,7 @@ async fn five_hosts_share_the_work_and_two_of_them_die_on_the_way() {
     until("it is under way", SOON, async || scene.stage.oms.ledger().orders.len() > 60).await;
     for host in 0..5 {
         assert!(requests(&scene, host).await > 0, "host {host} did its part");
-        let status = Stage::status_at(scene.fleet.admin(host)).await.expect("an answer");
+        let status = status_at(scene.fleet.admin(host)).await;
         assert_eq!(status["instances"], json!({ "live": 5, "leads": host == leader }), "host {host}");
     }
     let both = [leader, (leader + 1) % 5];

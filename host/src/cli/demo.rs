@@ -18,7 +18,7 @@ use punchdown_kit::oms;
 
 use self::progress::Progress;
 use super::judge;
-use super::stage::{self, Fleet, Setting, Stage};
+use super::stage::{self, Fleet, Operator, Setting, Stage, Stuck};
 use crate::explain::Code;
 
 /// Something is stuck if nothing becomes different for longer. The longest pause before a status is
@@ -192,8 +192,9 @@ async fn settle(stage: &Stage, espf: &Espf, accounts: u64) -> bool {
 async fn rest(hosts: &Fleet, accounts: u64) -> io::Result<Vec<String>> {
     let began = Instant::now();
     loop {
-        let unrest = unrest(hosts, accounts).await?;
+        let mut unrest = unrest(hosts, accounts).await?;
         if unrest.is_empty() || began.elapsed() > REST_WITHIN {
+            unrest.extend(Operator::at(hosts.admin(0))?.stuck().await?.iter().map(Stuck::to_string));
             return Ok(unrest);
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -203,7 +204,7 @@ async fn rest(hosts: &Fleet, accounts: u64) -> io::Result<Vec<String>> {
 async fn unrest(hosts: &Fleet, accounts: u64) -> io::Result<Vec<String>> {
     let mut wrong = Vec::new();
     for host in 0..hosts.count() {
-        let status = Stage::status_at(hosts.admin(host)).await?;
+        let status = Operator::at(hosts.admin(host))?.status().await?;
         wrong.extend(judge::unrest(&status, accounts));
         let live = &status["instances"]["live"];
         if hosts.is_several() && *live != hosts.count() {

@@ -17,10 +17,12 @@ use punchdown_kit::portabilling::{self, Account, PortaBilling};
 use super::adapter::build::built;
 
 mod fleet;
+mod operator;
 mod process;
 mod systems;
 
 pub use fleet::Fleet;
+pub use operator::{Operator, Stuck};
 use process::Process;
 pub use systems::{MAGOWARE_KEY, MAGOWARE_PASSWORD, MAGOWARE_SECRETS, PATH_SECRET, PYHSS_KEY, System};
 
@@ -225,18 +227,7 @@ auth = {notify_auth}
     /// # Errors
     /// When it does not answer.
     pub async fn status(&self) -> io::Result<serde_json::Value> {
-        Self::status_at(self.admin).await
-    }
-
-    /// What any host of this stage says of itself.
-    ///
-    /// # Errors
-    /// When it does not answer.
-    pub async fn status_at(admin: SocketAddr) -> io::Result<serde_json::Value> {
-        let client = crate::web::client(Duration::from_secs(10)).map_err(io::Error::other)?;
-        let url = format!("http://{admin}/admin/v1/status");
-        let answer = client.get(url).bearer_auth(ADMIN_TOKEN).send().await.map_err(io::Error::other)?;
-        answer.error_for_status().map_err(io::Error::other)?.json().await.map_err(io::Error::other)
+        Operator::at(self.admin)?.status().await
     }
 
     /// How the host ended of itself.

@@ -13,7 +13,7 @@ use crate::domain::outcome::{Outcome, apply};
 use crate::domain::{
     Digest, Group, OperationId, Person, Quarantine, Reading, Stage, Subject, Suspect, Trouble, suspect,
 };
-use crate::ports::{AdapterError, JournalError, Mark};
+use crate::ports::{AdapterError, JournalError, Mark, Slot};
 use crate::telemetry::AdapterQuestion;
 
 use super::operators::Refused;
@@ -29,6 +29,7 @@ pub struct Suspects {
 /// Held while an adapter is asked. It unmarks before it lets others in.
 struct Asking<'a> {
     marked: &'a Marked,
+    _slot: Slot,
     _beside_others: Option<RwLockReadGuard<'a, ()>>,
     _alone: Option<RwLockWriteGuard<'a, ()>>,
 }
@@ -130,8 +131,9 @@ impl Core {
     }
 
     /// The adapter may be asked about it while this is held. Of what the process dies meanwhile is known to
-    /// the next one.
+    /// the next one; who only waits for a slot has no part in it.
     async fn asking<'a>(&'a self, subject: &Subject, marked: &'a Marked) -> Asking<'a> {
+        let slot = self.ports.adapters.slot(subject.group()).await;
         let turns = &self.suspects.turns;
         // Whichever it is held against: one that served before may be asked, too.
         let is_suspect = self.suspects.look(|known| known.iter().any(|it| it.subject == *subject));
@@ -140,7 +142,7 @@ impl Core {
             false => (Some(turns.read().await), None),
         };
         marked.set(self.serving(subject.group()).map(|adapter| self.ports.journal.mark(subject, &adapter)));
-        Asking { marked, _beside_others: beside_others, _alone: alone }
+        Asking { marked, _slot: slot, _beside_others: beside_others, _alone: alone }
     }
 
     /// The process has survived it.

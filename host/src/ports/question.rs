@@ -39,3 +39,6 @@ pub struct Needs {
     /// It can register for notifications.
     pub registers: bool,
 }
+
+/// Of the questions that a group has computed at the same moment this is one, until it is dropped.
+pub type Slot = Box<dyn Send>;

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::{Adapter, Limits, LoadError, Sandbox, Shelf, Stock};
 use crate::domain::{Digest, Errand, Group, Json, Notification, Progress, Reading, Timestamp};
-use crate::ports::{AdapterError, Adapters, Needs, Question, Register, Run};
+use crate::ports::{AdapterError, Adapters, Needs, Question, Register, Run, Slot};
 
 /// Questions that a group may ask at the same time: computing is all they do.
 const QUESTIONS_PER_GROUP: usize = 4;
@@ -245,8 +245,8 @@ impl Catalog {
     /// # Errors
     /// As [`Adapters::provision_by`].
     pub async fn provision(&self, question: Question) -> Result<(Progress, Digest), AdapterError> {
-        let of = self.of(&question.group)?;
-        provision(&of.serving, &of.slots, &question).await
+        let _slot = self.slot(&question.group).await;
+        provision(&self.of(&question.group)?.serving, &question).await
     }
 
     /// Every group with what serves it.
@@ -266,12 +266,7 @@ impl Catalog {
     }
 }
 
-async fn provision(
-    serving: &Serving,
-    slots: &Semaphore,
-    question: &Question,
-) -> Result<(Progress, Digest), AdapterError> {
-    let _slot = slots.acquire().await;
+async fn provision(serving: &Serving, question: &Question) -> Result<(Progress, Digest), AdapterError> {
     let progress = serving.adapter.provision(question, serving.limits).await;
     Ok((progress.map_err(AdapterError::Fault)?, serving.adapter.digest().clone()))
 }
@@ -312,6 +307,12 @@ impl Adapters for Catalog {
         }
     }
 
+    async fn slot(&self, group: &Group) -> Slot {
+        // Where nothing serves, nothing is computed.
+        let Ok(Of { slots, .. }) = self.of(group) else { return Box::new(()) };
+        Box::new(slots.acquire_owned().await)
+    }
+
     async fn provision_by(
         &self,
         digest: &Digest,
@@ -323,26 +324,23 @@ impl Adapters for Catalog {
             None => self.fetched(&question.group, digest).await,
         };
         let serving = serving.ok_or_else(|| AdapterError::NotLoaded(question.group.clone()))?;
-        provision(&serving, &of.slots, &question).await
+        provision(&serving, &question).await
     }
 
     async fn read_notification(&self, group: &Group, raw: &Notification) -> Result<Reading, AdapterError> {
-        let Of { serving, slots, .. } = self.of(group)?;
-        let _slot = slots.acquire().await;
+        let Of { serving, .. } = self.of(group)?;
         let reading = serving.adapter.read_notification(&serving.config, raw, serving.limits).await;
         reading.map_err(AdapterError::Fault)
     }
 
     async fn log_in(&self, run: Run) -> Result<Errand, AdapterError> {
-        let Of { serving, slots, .. } = self.of(&run.group)?;
-        let _slot = slots.acquire().await;
+        let Of { serving, .. } = self.of(&run.group)?;
         let errand = serving.adapter.log_in(&serving.config, &run, serving.limits).await;
         errand.map_err(AdapterError::Fault)
     }
 
     async fn register(&self, run: Run, how: Register) -> Result<Errand, AdapterError> {
-        let Of { serving, slots, .. } = self.of(&run.group)?;
-        let _slot = slots.acquire().await;
+        let Of { serving, .. } = self.of(&run.group)?;
         let errand = serving.adapter.register(&serving.config, &run, how, serving.limits).await;
         errand.map_err(AdapterError::Fault)
     }

@@ -7,7 +7,7 @@ use punchdown::domain::{
     Correlation, Delivery, Digest, Errand, Group, Happening, IAccount, Json, Notification, Otherwise,
     Progress, Reading, Received, Response, Signal, Standing, Trouble,
 };
-use punchdown::ports::{AdapterError, Adapters, Needs, Question, Register, Run};
+use punchdown::ports::{AdapterError, Adapters, Needs, Question, Register, Run, Slot};
 use serde_json::{Value, json};
 
 use crate::flow::{self, request};
@@ -60,6 +60,10 @@ impl Adapters for Hand {
 
     async fn keeps(&self, _group: &Group, _digest: &Digest) -> bool {
         false
+    }
+
+    async fn slot(&self, _group: &Group) -> Slot {
+        Box::new(())
     }
 
     async fn provision_by(
