@@ -53,11 +53,15 @@ impl WorkRows {
         })
     }
 
-    pub fn bytes(&self) -> usize {
+    pub fn operations(&self) -> &[NewOperation] {
         match self {
-            Self::Operations(operations) => operations.iter().map(|new| new.row.state.len()).sum(),
-            Self::FanOut(_) => 0,
+            Self::Operations(operations) => operations,
+            Self::FanOut(_) => &[],
         }
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.operations().iter().map(|new| new.row.state.len()).sum()
     }
 }
 

@@ -1,15 +1,20 @@
-//! A connection, as statements are said over it: each is prepared once.
+//! A connection, as statements are said over it: each is prepared once, and what is begun together is done in the order
+//! in which it is begun, without waiting for the answers in between.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use deadpool_postgres::{Client, PoolError, TimeoutType};
 use futures_util::future::try_join;
 use tokio::runtime::Handle;
-use tokio_postgres::Row;
+use tokio::sync::Mutex;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
 
 use super::database::STATEMENT_MAX;
 use crate::ports::JournalError;
@@ -31,6 +36,8 @@ struct Lent {
     is_unheard: AtomicBool,
     /// What only looks through all there is takes as long as it takes.
     has_time: AtomicBool,
+    /// Whose statement is said next; they stand in the order in which they came.
+    turn: Mutex<()>,
 }
 
 impl Drop for Lent {
@@ -67,6 +74,7 @@ impl Connection {
             has_begun: AtomicBool::new(false),
             is_unheard: AtomicBool::new(false),
             has_time: AtomicBool::new(false),
+            turn: Mutex::new(()),
         }))
     }
 
@@ -128,20 +136,37 @@ impl Connection {
         Ok(self.client().batch_execute(text).await?)
     }
 
+    /// Says a statement as soon as whatever was begun before it has been said. Whoever begins several (`try_join`) has
+    /// PostgreSQL do them in that order, over one way there and back. A function of several statements that needs the
+    /// answer to its first one lets the others go before its second.
+    async fn in_turn<'a, T, A>(
+        &'a self,
+        text: &str,
+        ask: impl FnOnce(&'a tokio_postgres::Client, Statement) -> A,
+    ) -> Result<T, tokio_postgres::Error>
+    where
+        A: Future<Output = Result<T, tokio_postgres::Error>>,
+    {
+        let turn = self.0.turn.lock().await;
+        let statement = self.client().prepare_cached(text).await?;
+        let mut answer = pin!(ask(self.client(), statement));
+        // It is on its way when it was looked at once.
+        let begun = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
+        drop(turn);
+        match begun {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => answer.await,
+        }
+    }
+
     pub async fn execute(&self, text: &str, values: Values<'_>) -> Result<u64, Failure> {
-        let answer = async {
-            let statement = self.client().prepare_cached(text).await?;
-            self.client().execute(&statement, values).await
-        };
-        self.within(ANSWER_MAX, answer).await
+        let ask = async |client: &tokio_postgres::Client, statement| client.execute(&statement, values).await;
+        self.within(ANSWER_MAX, self.in_turn(text, ask)).await
     }
 
     pub async fn all(&self, text: &str, values: Values<'_>) -> Result<Vec<Row>, Failure> {
-        let answer = async {
-            let statement = self.client().prepare_cached(text).await?;
-            self.client().query(&statement, values).await
-        };
-        self.within(ANSWER_MAX, answer).await
+        let ask = async |client: &tokio_postgres::Client, statement| client.query(&statement, values).await;
+        self.within(ANSWER_MAX, self.in_turn(text, ask)).await
     }
 
     pub async fn one(&self, text: &str, values: Values<'_>) -> Result<Row, Failure> {
@@ -154,16 +179,15 @@ impl Connection {
     }
 
     async fn asked(&self, text: &str, values: Values<'_>) -> Result<Row, tokio_postgres::Error> {
-        let statement = self.client().prepare_cached(text).await?;
-        self.client().query_one(&statement, values).await
+        let ask =
+            async |client: &tokio_postgres::Client, statement| client.query_one(&statement, values).await;
+        self.in_turn(text, ask).await
     }
 
     pub async fn optional(&self, text: &str, values: Values<'_>) -> Result<Option<Row>, Failure> {
-        let answer = async {
-            let statement = self.client().prepare_cached(text).await?;
-            self.client().query_opt(&statement, values).await
-        };
-        self.within(ANSWER_MAX, answer).await
+        let ask =
+            async |client: &tokio_postgres::Client, statement| client.query_opt(&statement, values).await;
+        self.within(ANSWER_MAX, self.in_turn(text, ask)).await
     }
 }
 
@@ -219,6 +243,8 @@ fn running(error: &tokio_postgres::Error) -> Passes {
     };
     match *code {
         SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => Passes::AtOnce,
+        // It was begun together with one that failed, and that one will say why.
+        SqlState::IN_FAILED_SQL_TRANSACTION => Passes::AtOnce,
         SqlState::ADMIN_SHUTDOWN
         | SqlState::CRASH_SHUTDOWN
         | SqlState::CANNOT_CONNECT_NOW

@@ -1,41 +1,55 @@
 //! Events, and the operations that they make.
 
+use futures_util::future::{try_join, try_join_all};
+
 use super::super::rows::OperationRow;
 use super::super::written::{NewOperation, Taken, WorkRows, name_of, whose};
+use super::arrivals::Arrival;
 use super::connection::{Connection, Failure};
 use super::{fan_outs, lanes};
 use crate::domain::{Event, Lane};
 use crate::ports::DeadLetter;
 
-pub async fn accept(on: &Connection, event: &Event, body: &[u8], work: &WorkRows) -> Result<Taken, Failure> {
+/// Takes events, and makes what they make. Of two that are the same the second one is known.
+pub async fn accept(on: &Connection, arrivals: &[Arrival]) -> Result<Vec<Taken>, Failure> {
+    // In one order, or two who bring the same ones would wait for each other.
+    let mut in_order: Vec<usize> = (0..arrivals.len()).collect();
+    in_order.sort_by_key(|place| &arrivals[*place].event.identity.0);
+    let taken = try_join_all(in_order.iter().map(|place| take(on, &arrivals[*place]))).await?;
+    let mut taken: Vec<(usize, Taken)> = in_order.into_iter().zip(taken).collect();
+    taken.sort_unstable_by_key(|(place, _)| *place);
+    let new =
+        taken.iter().filter(|(_, taken)| matches!(taken, Taken::New)).map(|(place, _)| &arrivals[*place]);
+    let new: Vec<&Arrival> = new.collect();
+    hold_accounts(on, new.iter().flat_map(|arrival| arrival.work.operations())).await?;
+    try_join_all(new.into_iter().map(|Arrival { event, work, .. }| make(on, event, work))).await?;
+    Ok(taken.into_iter().map(|(_, taken)| taken).collect())
+}
+
+async fn take(on: &Connection, Arrival { event, body, .. }: &Arrival) -> Result<Taken, Failure> {
     let (i_account, i_customer) = whose(event);
     let new = on
         .execute(
             "INSERT INTO event (identity, name, i_account, i_customer, received_at, body)
              VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (identity) DO NOTHING",
-            &[
-                &event.identity.0,
-                &name_of(event),
-                &i_account,
-                &i_customer,
-                &event.received_at.millis(),
-                &body,
-            ],
+            &[&event.identity.0, &name_of(event), &i_account, &i_customer, &event.received_at.millis(), body],
         )
         .await?;
-    if new == 0 {
-        return Ok(if is_the_same(on, event).await? { Taken::Known } else { Taken::OfAnother });
-    }
+    Ok(match new {
+        0 if is_the_same(on, event).await? => Taken::Known,
+        0 => Taken::OfAnother,
+        _ => Taken::New,
+    })
+}
+
+async fn make(on: &Connection, event: &Event, work: &WorkRows) -> Result<(), Failure> {
     match work {
         WorkRows::Operations(operations) => {
-            hold_accounts(on, operations.iter()).await?;
-            for operation in operations {
-                insert_operation(on, event, operation).await?;
-            }
+            let made = operations.iter().map(|operation| insert_operation(on, event, operation));
+            try_join_all(made).await.map(drop)
         }
-        WorkRows::FanOut(groups) => fan_outs::begin(on, event, groups).await?,
+        WorkRows::FanOut(groups) => fan_outs::begin(on, event, groups).await,
     }
-    Ok(Taken::New)
 }
 
 /// A signal for one of these accounts comes before its operation, or after it.
@@ -46,11 +60,11 @@ pub async fn hold_accounts(
     let mut keys: Vec<(&str, &str)> =
         operations.map(|new| (new.lane.group.0.as_str(), new.of_account.as_str())).collect();
     keys.sort_unstable();
-    for of_group in keys.chunk_by(|one, other| one.0 == other.0) {
+    let held = keys.chunk_by(|one, other| one.0 == other.0).map(async |of_group| {
         let keys: Vec<&str> = of_group.iter().map(|(_, key)| *key).collect();
-        lanes::hold_keys(on, of_group[0].0, &keys).await?;
-    }
-    Ok(())
+        lanes::hold_keys(on, of_group[0].0, &keys).await
+    });
+    try_join_all(held).await.map(drop)
 }
 
 /// Writes an operation behind the others of its lane, and gives it the signals that wait for it.
@@ -61,8 +75,8 @@ pub async fn insert_operation(
 ) -> Result<(), Failure> {
     let lane_id = hold_lane(on, lane).await?;
     let seq = insert_row(on, lane_id, event, row).await?;
-    lanes::claim_kept_signals(on, &lane.group, of_account, seq).await?;
-    lanes::settle(on, lane_id, event.received_at.millis()).await
+    let claim = lanes::claim_kept_signals(on, &lane.group, of_account, seq);
+    try_join(claim, lanes::settle(on, lane_id, event.received_at.millis())).await.map(drop)
 }
 
 /// Numbers of events come again after PortaBilling was restored from a copy.

@@ -1,9 +1,9 @@
 //! Lanes: who may move what, and when. Every write asks first whether the lease still holds, and holds the lane's
 //! row from then on, so that nobody else writes in the lane before it ends.
 
-use std::time::Duration;
-
+use futures_util::future::{try_join, try_join_all};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::super::rows::StoredOperation;
 use super::super::stored::{Beside, Dates, LeasedLane, StoredHead};
@@ -23,9 +23,10 @@ pub async fn lease(
         let most = claim.most.saturating_sub(claimed.len());
         claimed.extend(take(on, claim, which, most, database).await?);
     }
+    let heads = try_join_all(claimed.iter().map(|(lane, _)| head(on, *lane))).await?;
     let mut lanes = Vec::with_capacity(claimed.len());
-    for (lane, epoch) in claimed {
-        match head(on, lane).await? {
+    for ((lane, epoch), head) in claimed.into_iter().zip(heads) {
+        match head {
             Some(head) => lanes.push((lane, epoch.cast_unsigned(), head)),
             // Nothing stands in it any more.
             None => settle_and_free(on, lane, claim.now.millis()).await?,
@@ -111,20 +112,35 @@ pub fn stored_operation(row: &Row) -> StoredOperation {
 }
 
 pub async fn beside(on: &Connection, lane: i64, seq: i64) -> Result<Beside, Failure> {
-    let signal = on
-        .optional(
-            "SELECT notification, payload FROM signal WHERE operation = $1 AND fate = 'kept' ORDER BY id LIMIT 1",
-            &[&seq],
+    let row = on
+        .one(
+            "SELECT l.grp, l.i_account, l.applied, s.notification, s.payload, b.id, b.name, b.newest
+             FROM lane l
+             LEFT JOIN LATERAL (
+                 SELECT notification, payload FROM signal WHERE operation = $2 AND fate = 'kept' ORDER BY id LIMIT 1
+             ) s ON TRUE
+             LEFT JOIN LATERAL (
+                 SELECT o.id, e.name,
+                        (SELECT id FROM operation WHERE lane = l.id AND open ORDER BY seq DESC LIMIT 1) AS newest
+                 FROM operation o JOIN event e ON e.identity = o.event
+                 WHERE o.lane = l.id AND o.open AND o.seq > $2 ORDER BY o.seq LIMIT 1
+             ) b ON TRUE
+             WHERE l.id = $1",
+            &[&lane, &seq],
         )
         .await?;
-    let behind = behind(on, lane, seq).await?;
-    let row = on.one("SELECT grp, i_account, applied FROM lane WHERE id = $1", &[&lane]).await?;
+    let signal: Option<String> = row.get(3);
+    let next: Option<String> = row.get(5);
     Ok(Beside {
         group: row.get(0),
         i_account: row.get(1),
         applied: row.get(2),
-        signal: signal.map(|row| (row.get(0), row.get(1))),
-        behind,
+        signal: signal.map(|notification| (notification, row.get(4))),
+        behind: next.map(|next| Behind {
+            next: OperationId(next),
+            next_event: row.get(6),
+            newest: OperationId(row.get(7)),
+        }),
     })
 }
 
@@ -177,23 +193,6 @@ pub async fn take_over_signals(on: &Connection, group: &Group, key: &str, seq: i
     .map(drop)
 }
 
-async fn behind(on: &Connection, lane: i64, seq: i64) -> Result<Option<Behind>, Failure> {
-    let next = on
-        .optional(
-            "SELECT o.id, e.name, (SELECT id FROM operation WHERE lane = $1 AND open ORDER BY seq DESC LIMIT 1)
-             FROM operation o JOIN event e ON e.identity = o.event
-             WHERE o.lane = $1 AND o.open AND o.seq > $2 ORDER BY o.seq LIMIT 1",
-            &[&lane, &seq],
-        )
-        .await?;
-    let behind = |row: Row| Behind {
-        next: OperationId(row.get(0)),
-        next_event: row.get(1),
-        newest: OperationId(row.get(2)),
-    };
-    Ok(next.map(behind))
-}
-
 /// When an operation that stands before this one in its lane was last written.
 pub async fn changed_before(on: &Connection, operation: &str) -> Result<Option<Timestamp>, Failure> {
     let row = on
@@ -206,42 +205,22 @@ pub async fn changed_before(on: &Connection, operation: &str) -> Result<Option<T
     Ok(row.get::<_, Option<i64>>(0).map(Timestamp::from_millis))
 }
 
-/// So much of its term a lease may have lost before a write prolongs it: a step that comes after has ten seconds
-/// less than a lease, and a page of lanes need not be written at every step of each.
-const LOST_MAX: Duration = Duration::from_secs(5);
-
-/// Whether the lease still holds; until when it is to hold, if it has lost some seconds.
-pub async fn held(
-    on: &Connection,
-    lease: &Lease,
-    now: Timestamp,
-    database: &Database,
-) -> Result<Option<i64>, Failure> {
-    let found = on
-        .optional(
-            "SELECT lease_until FROM lane WHERE id = $1 AND owner = $2 AND epoch = $3 FOR NO KEY UPDATE",
-            &[&lease.lane, &lease.owner, &lease.epoch.cast_signed()],
-        )
-        .await?;
-    let Some(row) = found else { return Err(JournalError::LeaseLost.into()) };
-    let until = now + lease.term;
-    let held: i64 = row.get(0);
-    Ok((held < database.there(until - LOST_MAX)).then(|| database.there(until)))
-}
-
-pub async fn release(
-    on: &Connection,
-    lease: &Lease,
-    now: Timestamp,
-    database: &Database,
-) -> Result<(), Failure> {
-    held(on, lease, now, database).await?;
-    settle_and_free(on, lease.lane, now.millis()).await
+pub async fn release(on: &Connection, lease: &Lease, now: Timestamp) -> Result<(), Failure> {
+    let free = "UPDATE lane SET owner = NULL, lease_until = NULL WHERE id = $1 AND owner = $2 AND epoch = $3";
+    let values: [&(dyn ToSql + Sync); 3] = [&lease.lane, &lease.owner, &lease.epoch.cast_signed()];
+    let freed = async {
+        match on.execute(free, &values).await? {
+            0 => Err(JournalError::LeaseLost.into()),
+            _ => Ok(()),
+        }
+    };
+    // Where the lease is lost the rest is undone.
+    try_join(freed, settle(on, lease.lane, now.millis())).await.map(drop)
 }
 
 pub async fn settle_and_free(on: &Connection, lane: i64, now: i64) -> Result<(), Failure> {
-    on.execute("UPDATE lane SET owner = NULL, lease_until = NULL WHERE id = $1", &[&lane]).await?;
-    settle(on, lane, now).await
+    let free = "UPDATE lane SET owner = NULL, lease_until = NULL WHERE id = $1";
+    try_join(on.execute(free, &[&lane]), settle(on, lane, now)).await.map(drop)
 }
 
 /// Takes a lane out of the way whose head cannot be read. It stays as it is, for a person.

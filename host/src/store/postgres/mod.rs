@@ -1,11 +1,12 @@
 //! The journal on PostgreSQL: a transaction for each write, over a bounded number of connections. PostgreSQL brings
-//! the commits of several to the disk in one go, so nothing is gathered here.
+//! the commits of several to the disk in one go; what comes in by the doors is gathered before.
 //!
 //! Each statement sees what is committed at its moment, and whoever decides by what he read holds it first: a lane
 //! by its row, what signals and operations find each other by by its key. The order is keys, lanes, statuses; where
 //! two wait for each other all the same, PostgreSQL sends one back, and he begins again.
 
 mod alive;
+mod arrivals;
 mod by_group;
 mod changes;
 mod commits;
@@ -44,6 +45,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
+use self::arrivals::{Arrival, Arrivals};
 use self::connection::{Connection, Failure};
 use self::database::{Database, Patience};
 use self::hints::Hints;
@@ -53,10 +55,10 @@ use self::others::Others;
 use self::owners::Owners;
 use super::Lock;
 use super::marks::Marks;
-use super::rows::{dead_letter_place, event_place, notification_place, reply_place};
+use super::rows::{dead_letter_place, notification_place, reply_place};
 use super::seal::Seal;
 use super::stored::{OfGroups, set_aside};
-use super::written::{DeliveredRow, ReadingRows, SaveRows, Taken, WorkRows, as_another, made};
+use super::written::{DeliveredRow, ReadingRows, SaveRows, Taken, as_another, made};
 use crate::domain::{
     Breaker, Change, Event, FanOut, Group, Listed, Notification, Operation, OperationId, Reading,
     Registration, Response, SystemChange, Timestamp,
@@ -72,6 +74,7 @@ pub use settings::{SealingKey, Settings};
 
 pub struct PostgresJournal {
     database: Arc<Database>,
+    arrivals: Arc<Arrivals>,
     seal: Seal,
     marks: Marks,
     owners: Owners,
@@ -120,7 +123,8 @@ impl PostgresJournal {
         // What it leads its next self may lead at once.
         owners.note(instance.id());
         let hints = settings.several.then(|| Arc::new(Hints::carried_by(database.reach())));
-        Ok(Self { database, seal, marks, owners, instance, hints, _lock: lock })
+        let arrivals = Arc::new(Arrivals::at(Arc::clone(&database)));
+        Ok(Self { database, arrivals, seal, marks, owners, instance, hints, _lock: lock })
     }
 
     /// Cancelled when the process must end: nobody can say what was committed, or somebody else has the database.
@@ -152,10 +156,7 @@ impl PostgresJournal {
 impl Journal for PostgresJournal {
     async fn accept(&self, mut event: Event, mut work: Work) -> Result<Acceptance, JournalError> {
         loop {
-            let body = &self.seal.pack(&event_place(&event.identity.0), &event)?;
-            let (taking, rows) = (&event, &WorkRows::of(&work, &self.seal)?);
-            let accept = |on| async move { events::accept(&on, taking, body, rows).await };
-            match self.database.write(Patience::None, accept).await? {
+            match self.arrivals.store(Arrival::of(&event, &work, &self.seal)?).await? {
                 Taken::New => return Ok(Acceptance::New),
                 Taken::Known => return Ok(Acceptance::Repeated),
                 Taken::OfAnother => as_another(&mut event, &mut work),
@@ -229,8 +230,7 @@ impl Journal for PostgresJournal {
     }
 
     async fn release(&self, lease: &Lease, now: Timestamp) -> Result<(), JournalError> {
-        let database = &*self.database;
-        self.patiently(|on| async move { lanes::release(&on, lease, now, database).await }).await
+        self.patiently(|on| async move { lanes::release(&on, lease, now).await }).await
     }
 
     async fn keep_notification(&self, delivered: Delivered) -> Result<Kept, JournalError> {

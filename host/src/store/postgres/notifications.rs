@@ -145,10 +145,7 @@ async fn resolve(on: &Connection, group: &str, row: &SignalRow) -> Result<Whom, 
             return Ok(lanes::open_head(on, group, *account).await?.map_or(Whom::Nobody, Whom::Open));
         }
         // A newer operation that named the id of an earlier one has taken over what that one left.
-        Correlation::Key(key) => match by_key(on, group, &row.key).await? {
-            Some(seq) => Some(seq),
-            None => by_id(on, group, key).await?,
-        },
+        Correlation::Key(key) => by_key_or_id(on, group, &row.key, key).await?,
         // The account's latest operation named it; another one may stand in the lane by now.
         Correlation::AccountId(_) => by_key(on, group, &row.key).await?,
     };
@@ -165,9 +162,16 @@ async fn resolve(on: &Connection, group: &str, row: &SignalRow) -> Result<Whom, 
     }
 }
 
-async fn by_id(on: &Connection, group: &str, id: &str) -> Result<Option<i64>, Failure> {
-    let text = "SELECT o.seq FROM operation o JOIN lane l ON l.id = o.lane WHERE o.id = $1 AND l.grp = $2";
-    Ok(on.optional(text, &[&text::plain(id), &group]).await?.map(|row| row.get(0)))
+async fn by_key_or_id(on: &Connection, group: &str, key: &str, id: &str) -> Result<Option<i64>, Failure> {
+    let row = on
+        .one(
+            "SELECT COALESCE((SELECT operation FROM operation_key WHERE grp = $1 AND key = $2),
+                             (SELECT o.seq FROM operation o JOIN lane l ON l.id = o.lane
+                              WHERE o.id = $3 AND l.grp = $1))",
+            &[&group, &key, &text::plain(id)],
+        )
+        .await?;
+    Ok(row.get(0))
 }
 
 async fn by_key(on: &Connection, group: &str, key: &str) -> Result<Option<i64>, Failure> {

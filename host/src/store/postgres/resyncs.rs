@@ -1,11 +1,14 @@
 //! Answers the port `Resyncs`: resyncs, and what they compare with.
 
+use std::slice;
+
 use async_trait::async_trait;
 use tokio_postgres::Row;
 
 use super::super::rows::i_account;
 use super::super::stored::StoredLane;
 use super::super::written::{AdoptedRows, DIFFERING_MAX, Taken, WorkRows, done_with};
+use super::arrivals::Arrival;
 use super::connection::{Connection, Failure};
 use super::database::Patience;
 use super::lanes::{count, hold_keys};
@@ -108,8 +111,8 @@ async fn unseen(
     Ok(rows.iter().map(read).collect())
 }
 
-async fn adopt(on: &Connection, rows: &AdoptedRows, work: &WorkRows) -> Result<bool, Failure> {
-    let AdoptedRows { event, body, new, keys, applied, done_with } = rows;
+async fn adopt(on: &Connection, rows: &AdoptedRows, arrival: &Arrival) -> Result<bool, Failure> {
+    let AdoptedRows { new, keys, applied, done_with, .. } = rows;
     let lane = &new.lane;
     let mut held: Vec<&str> = keys.iter().map(String::as_str).collect();
     held.push(&new.of_account);
@@ -118,11 +121,8 @@ async fn adopt(on: &Connection, rows: &AdoptedRows, work: &WorkRows) -> Result<b
     if stored(on, lane).await?.open {
         return Ok(false);
     }
-    match events::accept(on, event, body, work).await? {
-        Taken::New => {}
-        // It was stored before a crash.
-        Taken::Known | Taken::OfAnother => return Ok(true),
-    }
+    // It may have been stored before a crash.
+    let [Taken::New] = events::accept(on, slice::from_ref(arrival)).await?[..] else { return Ok(true) };
     for key in keys {
         on.execute(
             "INSERT INTO operation_key (grp, key, operation) VALUES ($1, $2, (SELECT seq FROM operation WHERE id = $3))
@@ -197,7 +197,8 @@ impl Resyncs for PostgresJournal {
 
     async fn adopt(&self, event: &Event, found: Adopted) -> Result<bool, JournalError> {
         let rows = &AdoptedRows::of(event, found, &self.seal)?;
-        let work = &WorkRows::Operations(vec![rows.new.clone()]);
-        self.database.write(Patience::Some, |on| async move { adopt(&on, rows, work).await }).await
+        let work = WorkRows::Operations(vec![rows.new.clone()]);
+        let arrival = &Arrival { event: event.clone(), body: rows.body.clone(), work };
+        self.database.write(Patience::Some, |on| async move { adopt(&on, rows, arrival).await }).await
     }
 }

@@ -1,5 +1,6 @@
 //! The outbox: what PortaBilling is to be told, the latest value of each account and service.
 
+use futures_util::future::try_join3;
 use tokio_postgres::Row;
 
 use super::super::stored::StoredStatus;
@@ -22,16 +23,11 @@ pub async fn put(
     let i_account = account.0.cast_signed();
     let hold =
         "SELECT pg_advisory_xact_lock(hashtextextended('status:' || $1::bigint || '/' || $2::text, 0))";
-    on.all(hold, &[&i_account, &service]).await?;
-    on.execute(
+    let part =
         "INSERT INTO status_part (i_account, service, grp, word, said, at) VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (i_account, service, grp)
-         DO UPDATE SET word = excluded.word, said = excluded.said, at = excluded.at",
-        &[&i_account, &service, &group.0, &word, &said, &now.millis()],
-    )
-    .await?;
-    on.execute(
-        "INSERT INTO status (i_account, service, version, said, word, due)
+         DO UPDATE SET word = excluded.word, said = excluded.said, at = excluded.at";
+    let worst = "INSERT INTO status (i_account, service, version, said, word, due)
          SELECT i_account, service, 1, said, word, $3 FROM status_part WHERE i_account = $1 AND service = $2
          ORDER BY CASE word WHEN 'FAILED' THEN 0 WHEN 'RETRY' THEN 1 WHEN 'IN_PROGRESS' THEN 2 ELSE 3 END,
                   at DESC LIMIT 1
@@ -39,8 +35,11 @@ pub async fn put(
          DO UPDATE SET version = status.version + 1, said = excluded.said, word = excluded.word,
                        attempts = 0, due = excluded.due, given_up = FALSE,
                        -- One that was not settled may have arrived: nobody knows what is told.
-                       told = CASE WHEN status.due IS NULL THEN status.told END",
-        &[&i_account, &service, &now.millis()],
+                       told = CASE WHEN status.due IS NULL THEN status.told END";
+    try_join3(
+        on.all(hold, &[&i_account, &service]),
+        on.execute(part, &[&i_account, &service, &group.0, &word, &said, &now.millis()]),
+        on.execute(worst, &[&i_account, &service, &now.millis()]),
     )
     .await
     .map(drop)
