@@ -77,9 +77,8 @@ pub trait Journal: Looks + Suspects + Resyncs + Send + Sync {
     /// Fan-outs whose next page is to be read, the oldest first.
     async fn fan_outs_due(&self, now: Timestamp, most: usize) -> Result<Vec<FanOut>, JournalError>;
 
-    /// Stores what a page of a fan-out made, and where it stands then; `None`: at its end. A lane
-    /// that has an operation of the event gets no second one, and a closed account gets one only
-    /// where something of it still stands here. Gives the number of those that were new.
+    /// Stores what a page of a fan-out made, and where it stands then (`None`: at its end). Gives how many were new:
+    /// a lane gets one operation of an event, and a closed account one only where something of it still stands.
     async fn fan_out(
         &self,
         from: &FanOut,
@@ -102,8 +101,7 @@ pub trait Journal: Looks + Suspects + Resyncs + Send + Sync {
     /// Gives the lane back; the next date is made from what stands in it.
     async fn release(&self, lease: &Lease, now: Timestamp) -> Result<(), JournalError>;
 
-    /// Stores a notification as it came, before anybody reads it. One whose sender's id the group
-    /// has seen before changes nothing.
+    /// Stores a notification as it came, unread. One whose sender's id the group has seen before changes nothing.
     async fn keep_notification(&self, delivery: Delivered) -> Result<Kept, JournalError>;
 
     /// Stores what a notification was answered before anybody could read it; the first reply stands.
@@ -231,6 +229,9 @@ pub trait Adapters: Send + Sync {
 
     /// Whether that one can still be asked about operations of the group: it serves or served, here or elsewhere.
     async fn keeps(&self, group: &Group, digest: &Digest) -> bool;
+
+    /// Has that one in memory, if it is kept: it may have to be compiled.
+    async fn have_at_hand(&self, group: &Group, digest: &Digest);
 
     /// Waits until the group may have one question more computed at the same moment.
     async fn slot(&self, group: &Group) -> Slot;

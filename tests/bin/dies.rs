@@ -68,6 +68,10 @@ impl Adapters for Deadly {
         self.adapters.keeps(group, digest).await
     }
 
+    async fn have_at_hand(&self, group: &Group, digest: &Digest) {
+        self.adapters.have_at_hand(group, digest).await;
+    }
+
     async fn slot(&self, group: &Group) -> Slot {
         self.adapters.slot(group).await
     }

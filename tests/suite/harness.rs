@@ -61,12 +61,12 @@ pub fn log(stage: &Stage) -> String {
     std::fs::read_to_string(stage.log()).expect("a log")
 }
 
-/// A folder that goes away with the test, unless the test fails.
 /// What the host says of itself whose operators' door is there.
 pub async fn status_at(admin: SocketAddr) -> Value {
     Operator::at(admin).expect("a client").status().await.expect("an answer")
 }
 
+/// A folder that goes away with the test, unless the test fails.
 pub fn folder() -> tempfile::TempDir {
     tls();
     tempfile::Builder::new().prefix("punchdown-suite-").tempdir().expect("a folder")

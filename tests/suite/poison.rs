@@ -389,7 +389,7 @@ async fn a_kill_in_the_middle_of_a_question_keeps_no_older_adapter_from_what_it_
     }
 }
 
-/// So that the adapter is asked about all eight, and answers nobody.
+/// So that the adapter is asked about all at the same moment, and answers nobody.
 async fn all_slow(stage: &Stage, espf: &Espf, event: &str) {
     let all: Vec<String> = (1..=AT_A_TIME).map(|i_account| format!("slow {i_account}")).collect();
     deadly(stage, &all.iter().map(String::as_str).collect::<Vec<_>>());

@@ -13,9 +13,11 @@ use punchdown::domain::{Event, EventSource};
 use punchdown::ports::{Acceptance, Journal, JournalError, Work, World as _};
 use punchdown::store;
 use punchdown::world::SystemWorld;
+use punchdown_kit::espf::State;
 use punchdown_kit::oms::{Manners, Settings};
 use punchdown_kit::postgres::{Cluster, Database, Ending};
 use punchdown_tests::rounds::{End, Round, on};
+use serde_json::json;
 
 use crate::database::{beside, own, shared};
 use crate::harness::{PROGRAM, folder, log, new_accounts, oms_adapter, stage, told, until};
@@ -108,6 +110,36 @@ async fn whatever_befalls_one_of_three_hosts_loses_nothing_and_doubles_nothing()
 async fn six_moves_under_load_lose_nothing_and_double_nothing() {
     let Some(cluster) = shared() else { return };
     rounds_lose_nothing_and_double_nothing(End::Moves, 6, cluster).await;
+}
+
+/// Events that come together are stored together. One of them may need what somebody holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_cannot_be_stored_yet_does_not_keep_those_beside_it() {
+    const ALL: u64 = 45;
+    let (Some(cluster), folder) = (shared(), folder()) else { return };
+    let Some((mut stage, database)) = stage_on(folder.path(), Settings::default(), cluster).await else {
+        return;
+    };
+    stage.open_accounts(ALL);
+    stage.start_host().await.expect("the host starts");
+    let espf = stage.espf_of(0.0, 64);
+    new_accounts(&espf, ALL);
+    until("OK for all", SOON, async || all_are_ok(&stage, ALL)).await;
+    let holding = database.clone();
+    let holds = "SELECT id FROM lane WHERE i_account = 30 FOR UPDATE; SELECT pg_sleep(9)";
+    let held = tokio::task::spawn_blocking(move || holding.ask(holds));
+    let sleeps =
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()";
+    until("it is held", SOON, async || database.ask(sleeps).expect("a number") == "1").await;
+
+    for i_account in 1..=ALL {
+        espf.emit("Account/Updated", json!({ "i_account": i_account }));
+    }
+    let stored = || espf.ledger().events.iter().filter(|event| event.state == State::Acknowledged).count();
+    until("all others are stored", Duration::from_secs(7), async || stored() == 45 + 44).await;
+    assert!(!held.is_finished(), "and it is held still");
+    held.await.expect("it ran").expect("it was held");
+    assert!(espf.drained(SOON).await, "the one that had to wait is stored, too");
 }
 
 #[tokio::test(flavor = "multi_thread")]

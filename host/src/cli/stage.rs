@@ -190,7 +190,13 @@ auth = {notify_auth}
 
     /// An ESPF that sends to this host, `rate` events a second.
     pub fn espf(&self, rate: f64) -> Espf {
+        self.espf_of(rate, espf::Settings::default().concurrency)
+    }
+
+    /// The same with so many deliveries under way at once.
+    pub fn espf_of(&self, rate: f64, concurrency: usize) -> Espf {
         Espf::start(espf::Settings {
+            concurrency,
             url: format!("http://{}/espf/events", self.public),
             auth: espf::Auth::Basic { user: "espf".to_owned(), password: ESPF_PASSWORD.to_owned() },
             rate,

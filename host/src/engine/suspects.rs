@@ -29,24 +29,28 @@ pub struct Suspects {
 /// Held while an adapter is asked. It unmarks before it lets others in.
 struct Asking<'a> {
     marked: &'a Marked,
-    _slot: Slot,
     _beside_others: Option<RwLockReadGuard<'a, ()>>,
     _alone: Option<RwLockWriteGuard<'a, ()>>,
 }
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
-        self.marked.set(None);
+        self.marked.clear();
     }
 }
 
-/// Against which adapter it is held if the process dies now: one at a time.
+/// Against which adapter it is held if the process dies now: one at a time, and in a slot of its group.
 #[derive(Default)]
-pub struct Marked(Mutex<Option<Mark>>);
+pub struct Marked(Mutex<Option<(Option<Mark>, Slot)>>);
 
 impl Marked {
-    fn set(&self, mark: Option<Mark>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = mark;
+    fn set(&self, mark: Option<Mark>, slot: Slot) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((mark, slot));
+    }
+
+    /// Nobody is asked just now.
+    pub fn clear(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -107,10 +111,13 @@ impl Core {
         answer
     }
 
-    /// From now on another one is asked. What the process dies of is not held against the one before.
-    pub(super) fn hand_on(&self, subject: &Subject, marked: &Marked, adapter: &Digest) {
-        marked.set(None);
-        marked.set(Some(self.ports.journal.mark(subject, adapter)));
+    /// From now on another one is asked. What the process dies of is not held against the one before, and no slot is
+    /// kept while it is brought.
+    pub(super) async fn hand_on(&self, subject: &Subject, marked: &Marked, adapter: &Digest) {
+        marked.clear();
+        self.ports.adapters.have_at_hand(subject.group(), adapter).await;
+        let slot = self.ports.adapters.slot(subject.group()).await;
+        marked.set(Some(self.ports.journal.mark(subject, adapter)), slot);
     }
 
     /// The same of one question of several: what the process dies of may come after what it survives.
@@ -141,8 +148,9 @@ impl Core {
             true => (None, Some(turns.write().await)),
             false => (Some(turns.read().await), None),
         };
-        marked.set(self.serving(subject.group()).map(|adapter| self.ports.journal.mark(subject, &adapter)));
-        Asking { marked, _slot: slot, _beside_others: beside_others, _alone: alone }
+        let mark = self.serving(subject.group()).map(|adapter| self.ports.journal.mark(subject, &adapter));
+        marked.set(mark, slot);
+        Asking { marked, _beside_others: beside_others, _alone: alone }
     }
 
     /// The process has survived it.

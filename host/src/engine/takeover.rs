@@ -27,17 +27,20 @@ pub async fn decide(
         check(core, operation, &question, &needs.digest).await?;
         adapters.provision_by(&needs.digest, question.clone()).await
     };
-    match asked.await {
-        // Whatever the new one makes of it, what began it is still there.
-        Err(AdapterError::Fault(_)) if core.may_go_on(&operation.lane, before).await => {
-            let subject = Subject::Lane(operation.lane.clone());
-            core.hand_on(&subject, marked, before);
-            let answer = adapters.provision_by(before, question).await;
-            core.acquit_of(&subject, before).await;
-            answer
-        }
-        answer => answer,
+    let fault = match asked.await {
+        Err(AdapterError::Fault(fault)) => fault,
+        answer => return answer,
+    };
+    marked.clear();
+    if !core.may_go_on(&operation.lane, before).await {
+        return Err(AdapterError::Fault(fault));
     }
+    // Whatever the new one makes of it, what began it is still there.
+    let subject = Subject::Lane(operation.lane.clone());
+    core.hand_on(&subject, marked, before).await;
+    let answer = adapters.provision_by(before, question).await;
+    core.acquit_of(&subject, before).await;
+    answer
 }
 
 impl Core {

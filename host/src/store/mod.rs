@@ -50,7 +50,7 @@ pub use verify::{Damage, Kind, Report, verify};
 use self::seal::Seal;
 use self::sqlite::copy::is_damage;
 use crate::explain::Code;
-use crate::ports::{Alone, Instances, Journal, Library, World};
+use crate::ports::{Alone, Instances, Journal, JournalError, Library, World};
 
 const DATABASE: &str = "journal.db";
 const KEY: &str = "journal.key";
@@ -252,5 +252,15 @@ fn lock(directory: &Path) -> Result<Lock, OpenError> {
         Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked(directory.to_owned())),
         Err(TryLockError::Error(source)) => Err(unusable(source)),
+    }
+}
+
+/// For each of several whom the same befell.
+fn copied(error: &JournalError) -> JournalError {
+    match error {
+        JournalError::Busy => JournalError::Busy,
+        JournalError::Full => JournalError::Full,
+        JournalError::Failed(why) => JournalError::Failed(why.clone()),
+        other => JournalError::Failed(other.to_string()),
     }
 }

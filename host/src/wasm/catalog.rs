@@ -307,6 +307,12 @@ impl Adapters for Catalog {
         }
     }
 
+    async fn have_at_hand(&self, group: &Group, digest: &Digest) {
+        if self.of(group).is_ok_and(|of| of.by(digest).is_none()) {
+            self.fetched(group, digest).await;
+        }
+    }
+
     async fn slot(&self, group: &Group) -> Slot {
         // Where nothing serves, nothing is computed.
         let Ok(Of { slots, .. }) = self.of(group) else { return Box::new(()) };

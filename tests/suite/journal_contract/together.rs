@@ -70,6 +70,27 @@ async fn of_two_groups_that_speak_of_one_service_at_the_same_moment_the_worse_wo
 }
 
 #[tokio::test]
+async fn many_events_that_come_at_the_same_moment_are_each_taken_once() {
+    every_journal(async |journal| {
+        // Of five accounts, and each delivered twice.
+        let come = (1..=100_u32).chain(1..=100).map(async |number| {
+            let event = event(number, u64::from(number % 5) + 1);
+            let operations = vec![operation(&event, hss()), operation(&event, oms())];
+            journal.accept(event, Work::Operations(operations)).await.expect("stored")
+        });
+        let taken = futures_util::future::join_all(come).await;
+        let count = |what| taken.iter().filter(|taken| **taken == what).count();
+        assert_eq!((count(Acceptance::New), count(Acceptance::Repeated)), (100, 100));
+        for group in [hss(), oms()] {
+            assert_eq!(lease_in(journal, group, at(0)).await.lanes.len(), 5);
+        }
+        let stored = journal.overview().await.expect("reads");
+        assert_eq!(stored.events, 100);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn many_who_lease_at_the_same_moment_get_each_lane_once() {
     every_journal(async |journal| {
         for number in 1..=60 {

@@ -18,7 +18,7 @@ pub struct Operator {
     client: Client,
 }
 
-/// An operation that does not go on without a person.
+/// An operation that is parked, in doubt or overdue.
 pub struct Stuck {
     pub id: String,
     pub code: String,

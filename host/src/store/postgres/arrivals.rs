@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::future::join_all;
 use tokio::sync::{Semaphore, oneshot};
 
+use super::super::copied;
 use super::super::rows::event_place;
 use super::super::seal::Seal;
 use super::super::written::{Taken, WorkRows};
-use super::connection::Connection;
+use super::connection::{Connection, Failure};
 use super::database::{Database, Patience};
 use super::events;
 use super::reach::CONNECT_MAX;
@@ -17,6 +18,9 @@ use crate::domain::Event;
 use crate::ports::{JournalError, Work};
 
 const TOGETHER_MAX: usize = 64;
+const TOGETHER_BYTES_MAX: usize = 1 << 20;
+/// What somebody else holds for longer keeps nobody waiting but him who needs it.
+const TOGETHER_WAITS: &str = "1s";
 /// While one transaction is committed the next one is filled.
 const TRANSACTIONS_MAX: usize = 2;
 /// Waiting events beyond which the doors refuse.
@@ -33,6 +37,10 @@ impl Arrival {
     pub fn of(event: &Event, work: &Work, seal: &Seal) -> Result<Self, JournalError> {
         let body = seal.pack(&event_place(&event.identity.0), event)?;
         Ok(Self { event: event.clone(), body, work: WorkRows::of(work, seal)? })
+    }
+
+    fn bytes(&self) -> usize {
+        self.body.len() + self.work.bytes()
     }
 }
 
@@ -89,19 +97,20 @@ impl Arrivals {
     /// The first one in a transaction takes along all who came by then, and leaves nothing to do for them.
     async fn store_whoever_waits(self: Arc<Self>, number: u64) {
         let turn = tokio::time::timeout(CONNECT_MAX, self.transactions.acquire()).await;
-        if !matches!(turn, Ok(Ok(_))) {
-            return self.refuse(number);
-        }
+        let Ok(Ok(turn)) = turn else { return self.refuse(number) };
         let (arrivals, answers): (Vec<_>, Vec<_>) = self.first().into_iter().unzip();
         match self.committed(&arrivals).await {
             Ok(taken) => answers.into_iter().zip(taken).for_each(|(answer, taken)| tell(answer, Ok(taken))),
-            Err(error) if arrivals.len() == 1 => {
-                answers.into_iter().zip([error]).for_each(|(answer, error)| tell(answer, Err(error)));
-            }
-            // One of them may be the reason, and the others must not suffer for it.
-            Err(_) => {
+            // One of them is the reason, and the others must not suffer for it.
+            Err(failure) if arrivals.len() > 1 && failure.is_the_statements_own() => {
+                tracing::warn!(events = arrivals.len(), error = %failure, "events are stored one by one");
+                drop(turn);
                 let each = arrivals.into_iter().zip(answers);
                 join_all(each.map(|(arrival, answer)| self.store_alone(arrival, answer))).await;
+            }
+            Err(failure) => {
+                let error = JournalError::from(failure);
+                answers.into_iter().for_each(|answer| tell(answer, Err(copied(&error))));
             }
         }
     }
@@ -116,21 +125,34 @@ impl Arrivals {
 
     fn first(&self) -> Vec<(Arrival, Answer)> {
         let mut queue = self.queue();
-        let count = queue.waiting.len().min(TOGETHER_MAX);
+        let mut bytes = 0;
+        let fits = |waiting: &&Waiting| {
+            let begins = bytes == 0;
+            bytes += waiting.arrival.bytes();
+            begins || bytes <= TOGETHER_BYTES_MAX
+        };
+        let count = queue.waiting.iter().take(TOGETHER_MAX).take_while(fits).count();
         queue.waiting.drain(..count).map(|Waiting { arrival, answer, .. }| (arrival, answer)).collect()
     }
 
-    async fn committed(&self, arrivals: &[Arrival]) -> Result<Vec<Taken>, JournalError> {
+    async fn committed(&self, arrivals: &[Arrival]) -> Result<Vec<Taken>, Failure> {
         if arrivals.is_empty() {
             return Ok(Vec::new());
         }
-        let store = |on: Connection| async move { events::accept(&on, arrivals).await };
-        self.database.write(Patience::None, store).await
+        let store = |on: Connection| async move {
+            if arrivals.len() > 1 {
+                on.all("SELECT set_config('lock_timeout', $1, true)", &[&TOGETHER_WAITS]).await?;
+            }
+            events::accept(&on, arrivals).await
+        };
+        self.database.write_or_fail(Patience::None, store).await
     }
 
     async fn store_alone(&self, arrival: Arrival, answer: Answer) {
-        let taken = self.committed(&[arrival]).await;
-        tell(answer, taken.map(|taken| taken.into_iter().next().unwrap_or(Taken::Known)));
+        let taken = self.committed(&[arrival]).await.map_err(JournalError::from);
+        let one = |taken: Vec<Taken>| taken.into_iter().next();
+        let nothing = || JournalError::Failed("nothing is known of the event".to_owned());
+        tell(answer, taken.and_then(|taken| one(taken).ok_or_else(nothing)));
     }
 }
 

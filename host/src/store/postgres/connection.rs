@@ -1,7 +1,7 @@
 //! A connection, as statements are said over it: each is prepared once, and what is begun together is done in the order
 //! in which it is begun, without waiting for the answers in between.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use deadpool_postgres::{Client, PoolError, TimeoutType};
+use futures_util::TryStreamExt as _;
 use futures_util::future::try_join;
+use futures_util::stream::FuturesUnordered;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio_postgres::error::SqlState;
@@ -147,16 +149,24 @@ impl Connection {
     where
         A: Future<Output = Result<T, tokio_postgres::Error>>,
     {
-        let turn = self.0.turn.lock().await;
-        let statement = self.client().prepare_cached(text).await?;
-        let mut answer = pin!(ask(self.client(), statement));
-        // It is on its way when it was looked at once.
-        let begun = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
-        drop(turn);
-        match begun {
-            Poll::Ready(answer) => answer,
-            Poll::Pending => answer.await,
+        let said = async {
+            let turn = self.0.turn.lock().await;
+            let statement = self.client().prepare_cached(text).await?;
+            let mut answer = pin!(ask(self.client(), statement));
+            // It is on its way when it was looked at once.
+            let begun = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
+            drop(turn);
+            match begun {
+                Poll::Ready(answer) => answer,
+                Poll::Pending => answer.await,
+            }
+        };
+        let answer = said.await;
+        // It was begun together with one that failed, and that one says why.
+        if answer.as_ref().is_err_and(|error| error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION)) {
+            pending::<()>().await;
         }
+        answer
     }
 
     pub async fn execute(&self, text: &str, values: Values<'_>) -> Result<u64, Failure> {
@@ -189,6 +199,17 @@ impl Connection {
             async |client: &tokio_postgres::Client, statement| client.query_opt(&statement, values).await;
         self.within(ANSWER_MAX, self.in_turn(text, ask)).await
     }
+}
+
+/// What comes of all of these, begun in their order; or the first failure, as soon as there is one.
+pub async fn all_of<T>(
+    begun: impl IntoIterator<Item = impl Future<Output = Result<T, Failure>>>,
+) -> Result<Vec<T>, Failure> {
+    let numbered =
+        begun.into_iter().enumerate().map(async |(place, it)| it.await.map(|value| (place, value)));
+    let mut values: Vec<(usize, T)> = numbered.collect::<FuturesUnordered<_>>().try_collect().await?;
+    values.sort_unstable_by_key(|(place, _)| *place);
+    Ok(values.into_iter().map(|(_, value)| value).collect())
 }
 
 /// Why something was not done.
@@ -243,8 +264,6 @@ fn running(error: &tokio_postgres::Error) -> Passes {
     };
     match *code {
         SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => Passes::AtOnce,
-        // It was begun together with one that failed, and that one will say why.
-        SqlState::IN_FAILED_SQL_TRANSACTION => Passes::AtOnce,
         SqlState::ADMIN_SHUTDOWN
         | SqlState::CRASH_SHUTDOWN
         | SqlState::CANNOT_CONNECT_NOW

@@ -126,6 +126,18 @@ impl Database {
     where
         F: Future<Output = Result<T, Failure>>,
     {
+        Ok(self.write_or_fail(patience, work).await?)
+    }
+
+    /// The same, with why it failed.
+    pub async fn write_or_fail<T, F>(
+        &self,
+        patience: Patience,
+        work: impl Fn(Connection) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
         let (began, mut again) = (Instant::now(), 0);
         loop {
             let failure = match self.attempt(&work).await {
@@ -139,7 +151,7 @@ impl Database {
                 Passes::Later if patience == Patience::Some && began.elapsed() < PATIENCE => {
                     tokio::time::sleep(PAUSE).await;
                 }
-                Passes::AtOnce | Passes::Later | Passes::Never => return Err(failure.into()),
+                Passes::AtOnce | Passes::Later | Passes::Never => return Err(failure),
             }
         }
     }

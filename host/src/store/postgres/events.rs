@@ -1,11 +1,11 @@
 //! Events, and the operations that they make.
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::try_join;
 
 use super::super::rows::OperationRow;
 use super::super::written::{NewOperation, Taken, WorkRows, name_of, whose};
 use super::arrivals::Arrival;
-use super::connection::{Connection, Failure};
+use super::connection::{Connection, Failure, all_of};
 use super::{fan_outs, lanes};
 use crate::domain::{Event, Lane};
 use crate::ports::DeadLetter;
@@ -15,14 +15,18 @@ pub async fn accept(on: &Connection, arrivals: &[Arrival]) -> Result<Vec<Taken>,
     // In one order, or two who bring the same ones would wait for each other.
     let mut in_order: Vec<usize> = (0..arrivals.len()).collect();
     in_order.sort_by_key(|place| &arrivals[*place].event.identity.0);
-    let taken = try_join_all(in_order.iter().map(|place| take(on, &arrivals[*place]))).await?;
+    let taken = all_of(in_order.iter().map(|place| take(on, &arrivals[*place]))).await?;
     let mut taken: Vec<(usize, Taken)> = in_order.into_iter().zip(taken).collect();
     taken.sort_unstable_by_key(|(place, _)| *place);
     let new =
         taken.iter().filter(|(_, taken)| matches!(taken, Taken::New)).map(|(place, _)| &arrivals[*place]);
-    let new: Vec<&Arrival> = new.collect();
+    let mut new: Vec<&Arrival> = new.collect();
+    // Lanes, too; of those of one account in the order in which they came.
+    new.sort_by_key(|arrival| {
+        arrival.work.operations().first().map(|new| (&new.lane.group.0, new.lane.i_account.0))
+    });
     hold_accounts(on, new.iter().flat_map(|arrival| arrival.work.operations())).await?;
-    try_join_all(new.into_iter().map(|Arrival { event, work, .. }| make(on, event, work))).await?;
+    all_of(new.into_iter().map(|Arrival { event, work, .. }| make(on, event, work))).await?;
     Ok(taken.into_iter().map(|(_, taken)| taken).collect())
 }
 
@@ -46,7 +50,7 @@ async fn make(on: &Connection, event: &Event, work: &WorkRows) -> Result<(), Fai
     match work {
         WorkRows::Operations(operations) => {
             let made = operations.iter().map(|operation| insert_operation(on, event, operation));
-            try_join_all(made).await.map(drop)
+            all_of(made).await.map(drop)
         }
         WorkRows::FanOut(groups) => fan_outs::begin(on, event, groups).await,
     }
@@ -64,7 +68,7 @@ pub async fn hold_accounts(
         let keys: Vec<&str> = of_group.iter().map(|(_, key)| *key).collect();
         lanes::hold_keys(on, of_group[0].0, &keys).await
     });
-    try_join_all(held).await.map(drop)
+    all_of(held).await.map(drop)
 }
 
 /// Writes an operation behind the others of its lane, and gives it the signals that wait for it.

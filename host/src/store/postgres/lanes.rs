@@ -1,13 +1,13 @@
-//! Lanes: who may move what, and when. Every write asks first whether the lease still holds, and holds the lane's
-//! row from then on, so that nobody else writes in the lane before it ends.
+//! Lanes: who may move what, and when. No write stands unless the lease still holds, and it holds the
+//! lane's row, so that nobody else writes in the lane before it ends.
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::try_join;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::super::rows::StoredOperation;
 use super::super::stored::{Beside, Dates, LeasedLane, StoredHead};
-use super::connection::{Connection, Failure};
+use super::connection::{Connection, Failure, all_of};
 use super::database::Database;
 use crate::domain::{Behind, Group, IAccount, OperationId, Timestamp};
 use crate::ports::{Claim, JournalError, Lease};
@@ -23,7 +23,7 @@ pub async fn lease(
         let most = claim.most.saturating_sub(claimed.len());
         claimed.extend(take(on, claim, which, most, database).await?);
     }
-    let heads = try_join_all(claimed.iter().map(|(lane, _)| head(on, *lane))).await?;
+    let heads = all_of(claimed.iter().map(|(lane, _)| head(on, *lane))).await?;
     let mut lanes = Vec::with_capacity(claimed.len());
     for ((lane, epoch), head) in claimed.into_iter().zip(heads) {
         match head {

@@ -1,5 +1,5 @@
 //! The journal on PostgreSQL: a transaction for each write, over a bounded number of connections. PostgreSQL brings
-//! the commits of several to the disk in one go; what comes in by the doors is gathered before.
+//! the commits of several to the disk in one go; events alone are gathered before ([`arrivals`]).
 //!
 //! Each statement sees what is committed at its moment, and whoever decides by what he read holds it first: a lane
 //! by its row, what signals and operations find each other by by its key. The order is keys, lanes, statuses; where

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use futures_util::future::{try_join, try_join_all, try_join3};
+use futures_util::future::{try_join, try_join3};
 
 use super::super::stored::Beside;
 use super::super::written::SaveRows;
-use super::connection::{Connection, Failure};
+use super::connection::{Connection, Failure, all_of};
 use super::database::Database;
 use super::lanes::{beside, claim_kept_signals, hold_keys, take_over_signals};
 use super::statuses;
@@ -69,7 +69,7 @@ const WRITE: &str = "
         SELECT seq, $16, notes.word, notes.note
         FROM written, unnest($21::text[], $22::bytea[]) WITH ORDINALITY AS notes (word, note, place) ORDER BY place
     )
-    SELECT seq FROM written";
+    SELECT written.seq FROM held LEFT JOIN written ON TRUE";
 
 async fn write(
     on: &Connection,
@@ -111,7 +111,9 @@ async fn write(
             ],
         )
         .await?;
-    written.map(|row| row.get(0)).ok_or_else(|| JournalError::LeaseLost.into())
+    let Some(row) = written else { return Err(JournalError::LeaseLost.into()) };
+    let nowhere = || JournalError::Damaged(format!("operation {}: it has no row", rows.operation.id));
+    Ok(row.get::<_, Option<i64>>(0).ok_or_else(nowhere)?)
 }
 
 async fn name_keys(on: &Connection, seq: i64, rows: &SaveRows) -> Result<(), Failure> {
@@ -126,14 +128,14 @@ async fn name_keys(on: &Connection, seq: i64, rows: &SaveRows) -> Result<(), Fai
         };
         try_join(on.execute(name, &[&rows.group.0, key, &seq]), claim).await
     });
-    try_join_all(named).await.map(drop)
+    all_of(named).await.map(drop)
 }
 
 async fn say(on: &Connection, rows: &SaveRows, now: Timestamp) -> Result<(), Failure> {
     let said = rows.statuses.iter().map(async |(service, word, said)| {
         statuses::put(on, &rows.group, rows.i_account, (service, word, said), now).await
     });
-    try_join_all(said).await.map(drop)
+    all_of(said).await.map(drop)
 }
 
 /// The signal that was taken is spent: the first one that stood there, before those that are claimed in the same save

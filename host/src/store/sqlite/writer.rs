@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::super::copied;
 use super::copy;
 use crate::ports::JournalError;
 
@@ -129,13 +130,6 @@ pub fn sql(error: rusqlite::Error) -> JournalError {
 
 fn stopped() -> JournalError {
     JournalError::Failed("the journal has stopped".to_owned())
-}
-
-fn copied(error: &JournalError) -> JournalError {
-    match error {
-        JournalError::Full => JournalError::Full,
-        other => JournalError::Failed(other.to_string()),
-    }
 }
 
 fn run(connection: &Connection, items: &Receiver<Item>, failed: &CancellationToken) {

@@ -62,6 +62,8 @@ impl Adapters for Hand {
         false
     }
 
+    async fn have_at_hand(&self, _group: &Group, _digest: &Digest) {}
+
     async fn slot(&self, _group: &Group) -> Slot {
         Box::new(())
     }
