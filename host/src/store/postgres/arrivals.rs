@@ -7,15 +7,12 @@ use futures_util::future::join_all;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::super::copied;
-use super::super::rows::event_place;
-use super::super::seal::Seal;
-use super::super::written::{Taken, WorkRows};
+use super::super::written::Taken;
 use super::connection::{Connection, Failure};
 use super::database::{Database, Patience};
-use super::events;
+use super::events::{self, Arrival};
 use super::reach::CONNECT_MAX;
-use crate::domain::Event;
-use crate::ports::{JournalError, Work};
+use crate::ports::JournalError;
 
 const TOGETHER_MAX: usize = 64;
 const TOGETHER_BYTES_MAX: usize = 1 << 20;
@@ -25,24 +22,6 @@ const TOGETHER_WAITS: &str = "1s";
 const TRANSACTIONS_MAX: usize = 2;
 /// Waiting events beyond which the doors refuse.
 const WAITING_MAX: usize = 4096;
-
-/// An event, sealed, with what it makes.
-pub struct Arrival {
-    pub event: Event,
-    pub body: Vec<u8>,
-    pub work: WorkRows,
-}
-
-impl Arrival {
-    pub fn of(event: &Event, work: &Work, seal: &Seal) -> Result<Self, JournalError> {
-        let body = seal.pack(&event_place(&event.identity.0), event)?;
-        Ok(Self { event: event.clone(), body, work: WorkRows::of(work, seal)? })
-    }
-
-    fn bytes(&self) -> usize {
-        self.body.len() + self.work.bytes()
-    }
-}
 
 type Answer = oneshot::Sender<Result<Taken, JournalError>>;
 

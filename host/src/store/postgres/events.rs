@@ -2,13 +2,31 @@
 
 use futures_util::future::try_join;
 
-use super::super::rows::OperationRow;
+use super::super::rows::{OperationRow, event_place};
+use super::super::seal::Seal;
 use super::super::written::{NewOperation, Taken, WorkRows, name_of, whose};
-use super::arrivals::Arrival;
 use super::connection::{Connection, Failure, all_of};
 use super::{fan_outs, lanes};
 use crate::domain::{Event, Lane};
-use crate::ports::DeadLetter;
+use crate::ports::{DeadLetter, JournalError, Work};
+
+/// An event, sealed, with what it makes.
+pub struct Arrival {
+    pub event: Event,
+    pub body: Vec<u8>,
+    pub work: WorkRows,
+}
+
+impl Arrival {
+    pub fn of(event: &Event, work: &Work, seal: &Seal) -> Result<Self, JournalError> {
+        let body = seal.pack(&event_place(&event.identity.0), event)?;
+        Ok(Self { event: event.clone(), body, work: WorkRows::of(work, seal)? })
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.body.len() + self.work.bytes()
+    }
+}
 
 /// Takes events, and makes what they make. Of two that are the same the second one is known.
 pub async fn accept(on: &Connection, arrivals: &[Arrival]) -> Result<Vec<Taken>, Failure> {

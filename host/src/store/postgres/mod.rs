@@ -45,9 +45,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use self::arrivals::{Arrival, Arrivals};
+use self::arrivals::Arrivals;
 use self::connection::{Connection, Failure};
 use self::database::{Database, Patience};
+use self::events::Arrival;
 use self::hints::Hints;
 use self::instances::Instance;
 use self::library::Components;
