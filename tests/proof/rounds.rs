@@ -2,7 +2,7 @@
 //! the host ends again and again at moments that chance chooses. In the end the ledgers of the neighbours are compared,
 //! and every notification that was answered is looked for in the journal: an order system that is asked hides its loss.
 
-mod moves;
+pub mod moves;
 mod several;
 
 use std::collections::BTreeSet;
@@ -231,7 +231,10 @@ impl Round {
         let began = Instant::now();
         loop {
             let mut wrong = unrest(&stage.status().await?, self.accounts());
-            if wrong.is_empty() || began.elapsed() > REST_WITHIN.min(self.patience) {
+            if wrong.is_empty() {
+                return Ok(wrong);
+            }
+            if began.elapsed() > REST_WITHIN.min(self.patience) {
                 wrong.extend(Operator::at(stage.admin)?.stuck().await?.iter().map(Stuck::to_string));
                 return Ok(wrong);
             }

@@ -4,14 +4,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use punchdown::cli::judge::judge;
 use punchdown::cli::stage::{Setting, Stage};
 use punchdown_kit::espf::Espf;
 use punchdown_kit::oms::{Manners, Odd, Settings};
 use punchdown_kit::portabilling::{Fault, When};
-use punchdown_tests::rounds::sealed_with;
+use punchdown_tests::rounds::moves;
 use serde_json::{Value, json};
 
 use crate::database::shared;
@@ -129,9 +127,7 @@ async fn a_host_that_was_killed_in_the_middle_goes_on_over_postgresql_and_comes_
     let out = moved(&stage, &["export", text(&file)]).await;
     assert_eq!((&out["events"], &out["open_operations"]), (&json!(ALL), &json!(ALL - 1)));
     let directory = std::fs::read_to_string(&stage.config).expect("a configuration");
-    let database = cluster.database().expect("a database");
-    let key = std::fs::read(folder.path().join("data/journal.key")).expect("a key");
-    sealed_with(&stage, &database, &STANDARD.encode(key)).expect("written");
+    moves::into(&stage, cluster).expect("an empty database");
     let there = moved(&stage, &["import", text(&file)]).await;
     assert_eq!((&there["rows"], &there["open_operations"]), (&out["rows"], &out["open_operations"]));
 
@@ -154,13 +150,10 @@ async fn a_host_that_was_killed_in_the_middle_goes_on_over_postgresql_and_comes_
     stage.stop_host().await.expect("it stops");
     let back = folder.path().join("back");
     moved(&stage, &["export", text(&back)]).await;
-    std::fs::write(&stage.config, directory).expect("written");
+    std::fs::write(&stage.config, &directory).expect("written");
     let over = said(&stage, &["journal", "import", text(&back)]).await;
     assert!(String::from_utf8_lossy(&over.stderr).contains("error[E0506]"), "nothing is written over");
-    std::fs::remove_file(folder.path().join("data/journal.db")).expect("put away");
-    for beside in ["journal.db-wal", "journal.db-shm"] {
-        let _ = std::fs::remove_file(folder.path().join("data").join(beside));
-    }
+    moves::back(&stage, &directory).expect("put away");
     moved(&stage, &["import", text(&back)]).await;
     stage.start_host().await.expect("the host starts");
     assert_eq!(operations(&stage, &["--state", "done"]).await.len(), usize::try_from(ALL).expect("few"));

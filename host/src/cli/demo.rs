@@ -193,7 +193,10 @@ async fn rest(hosts: &Fleet, accounts: u64) -> io::Result<Vec<String>> {
     let began = Instant::now();
     loop {
         let mut unrest = unrest(hosts, accounts).await?;
-        if unrest.is_empty() || began.elapsed() > REST_WITHIN {
+        if unrest.is_empty() {
+            return Ok(unrest);
+        }
+        if began.elapsed() > REST_WITHIN {
             unrest.extend(Operator::at(hosts.admin(0))?.stuck().await?.iter().map(Stuck::to_string));
             return Ok(unrest);
         }

@@ -3,12 +3,13 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use punchdown::cli::stage::Stage;
-use punchdown_kit::postgres::Database;
+use punchdown_kit::postgres::{Cluster, Database};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::Value;
@@ -35,7 +36,7 @@ impl Round {
             let file = self.folder.join(format!("moved-{cycle}"));
             let out = self.moved(stage, "export", &file).await?;
             is_in = match is_in {
-                None => Some(into(stage, database)?),
+                None => Some(into(stage, &database.cluster)?),
                 Some(_) => {
                     back(stage, &directory)?;
                     None
@@ -61,16 +62,22 @@ impl Round {
     }
 }
 
-/// Into an empty database, with the key that lies in the directory.
-fn into(stage: &Stage, beside: &Database) -> io::Result<Database> {
-    let database = beside.cluster.database()?;
+/// Has a stage's journal come into an empty database, with the key that lies in the directory.
+///
+/// # Errors
+/// When there is no database to be had, or no key.
+pub fn into(stage: &Stage, cluster: &Arc<Cluster>) -> io::Result<Database> {
+    let database = cluster.database()?;
     let key = std::fs::read(journal(stage).join("journal.key"))?;
     sealed_with(stage, &database, &STANDARD.encode(key))?;
     Ok(database)
 }
 
-/// Into the directory, from which what was left there is put away.
-fn back(stage: &Stage, directory: &str) -> io::Result<()> {
+/// Has it come back into the directory, as that configuration says, from which what was left there is put away.
+///
+/// # Errors
+/// When a file cannot be written or put away.
+pub fn back(stage: &Stage, directory: &str) -> io::Result<()> {
     std::fs::write(&stage.config, directory)?;
     for name in JOURNAL {
         match std::fs::remove_file(journal(stage).join(name)) {

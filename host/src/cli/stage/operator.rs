@@ -53,7 +53,7 @@ impl Operator {
         let mut stuck = Vec::new();
         for operation in listed["operations"].as_array().into_iter().flatten() {
             let id = operation["id"].as_str().unwrap_or_default().to_owned();
-            let Value::Object(whole) = self.read(&format!("operations/{id}")).await? else { continue };
+            let whole = self.read(&format!("operations/{id}")).await?;
             let text = |of: &Value| of.as_str().unwrap_or_default().to_owned();
             let (code, why) = (text(&whole["trouble"]["code"]), text(&whole["trouble"]["message"]));
             let told = format!("operation {id} of account {}: {code}: {why}", whole["i_account"]);
