@@ -1,7 +1,8 @@
 //! A host whose adapters are its end: it aborts when one of them is asked about what the file `deadly` beside
 //! the configuration names (`account 7`, `notification n-1`, `log-in`), and first writes that into the file
-//! `deaths`. `slow 3` does not kill: the question takes as long as it says so. `stops 3` does not either: the adapter
-//! stops at account 3, as a trap stops it.
+//! `deaths`. `slow 3` does not kill: the question takes as long as it says so, and as long as it takes there is a
+//! file of that name in the folder `slowed`. `stops 3` does not either: the adapter stops at account 3, as a trap
+//! stops it.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use punchdown::domain::{Body, Digest, Errand, Group, Notification, Progress, Reading, Reason};
+use punchdown::domain::{Body, Digest, Errand, Group, IAccount, Notification, Progress, Reading, Reason};
 use punchdown::lifecycle;
 use punchdown::ports::{AdapterError, Adapters, Needs, Ports, Question, Register, Run, Slot};
 
@@ -22,10 +23,14 @@ async fn main() -> ExitCode {
     }
     let Some(file) = std::env::args().nth(3).map(PathBuf::from) else { return ExitCode::from(2) };
     let directory = file.parent().unwrap_or(Path::new(".")).to_owned();
+    // What one was slow at that was killed.
+    let _ = std::fs::remove_dir_all(directory.join(SLOWED));
     let deadly =
         |ports: Ports| Ports { adapters: Box::new(Deadly { adapters: ports.adapters, directory }), ..ports };
     lifecycle::serve_over(&file, deadly).await
 }
+
+const SLOWED: &str = "slowed";
 
 struct Deadly {
     adapters: Box<dyn Adapters>,
@@ -47,6 +52,21 @@ impl Deadly {
         let written = deaths.and_then(|mut deaths| writeln!(deaths, "{what}"));
         written.expect("the last words are written");
         std::process::abort();
+    }
+
+    /// Not before `deadly` says nothing of it any more.
+    async fn dawdle(&self, about: IAccount) {
+        let what = format!("slow {about}");
+        if !self.names(&what) {
+            return;
+        }
+        let slowed = self.directory.join(SLOWED);
+        std::fs::create_dir_all(&slowed).expect("a folder");
+        std::fs::write(slowed.join(&what), "").expect("it is said that it is slow");
+        while self.names(&what) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        std::fs::remove_file(slowed.join(&what)).expect("it is slow no more");
     }
 }
 
@@ -82,9 +102,7 @@ impl Adapters for Deadly {
         question: Question,
     ) -> Result<(Progress, Digest), AdapterError> {
         self.die_of(&format!("account {}", question.i_account));
-        while self.names(&format!("slow {}", question.i_account)) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        self.dawdle(question.i_account).await;
         if self.names(&format!("stops {}", question.i_account)) {
             let stopped = "the adapter stopped (unreachable); its last words: of a subscriber";
             return Err(AdapterError::Fault(Reason::AdapterBroken.trouble(stopped)));
