@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use punchdown::cli::judge::{Verdict, judge, unrest};
+use punchdown::cli::judge::{GROUP, Verdict, judge, unrest};
 use punchdown::cli::stage::{self, HOOK_SECRET, Operator, Setting, Stage, Stuck};
 use punchdown::domain::Reason;
 use punchdown_kit::espf::{Espf, State};
@@ -86,7 +86,7 @@ pub struct Tally {
     pub doubled: u64,
     /// Accounts that never got a last word.
     pub stuck: u64,
-    /// Operations on which three ends in a row fell while their adapter was asked, and that a person had asked again.
+    /// Operations and notifications on which three ends in a row fell while their adapter was asked, and that a person had asked again.
     /// From inside such an end cannot be told from one that the adapter brought about.
     pub accused: u64,
     /// What else does not agree.
@@ -95,7 +95,7 @@ pub struct Tally {
 
 impl Tally {
     pub fn is_clean(&self) -> bool {
-        let chance = u64::from(self.cycles.div_ceil(50));
+        let chance = u64::from(self.cycles.div_ceil(10));
         self.lost + self.doubled + self.stuck == 0 && self.accused <= chance && self.wrong.is_empty()
     }
 
@@ -227,12 +227,18 @@ impl Round {
     }
 
     /// What the host says of itself, once it has nothing more to do, that the ledgers do not explain.
-    async fn rest(&self, stage: &Stage) -> io::Result<Vec<String>> {
+    async fn rest(&self, stage: &Stage, accused: &mut u64) -> io::Result<Vec<String>> {
         let began = Instant::now();
         loop {
-            let mut wrong = unrest(&stage.status().await?, self.accounts());
+            let status = stage.status().await?;
+            let mut wrong = unrest(&status, self.accounts());
             if wrong.is_empty() {
                 return Ok(wrong);
+            }
+            // A notification is set aside for the same reason.
+            if status["notifications_unread"] != 0 && Operator::at(stage.admin)?.release(GROUP).await.is_ok()
+            {
+                *accused += 1;
             }
             if began.elapsed() > REST_WITHIN.min(self.patience) {
                 wrong.extend(Operator::at(stage.admin)?.stuck().await?.iter().map(Stuck::to_string));
@@ -243,8 +249,8 @@ impl Round {
     }
 
     async fn ended(&self, stage: &Stage, espf: &Espf, database: Option<&Database>) -> io::Result<Tally> {
-        let accused = self.settle(stage, espf).await;
-        let wrong = self.rest(stage).await?;
+        let mut accused = self.settle(stage, espf).await;
+        let wrong = self.rest(stage, &mut accused).await?;
         Ok(Tally { accused, ..self.tally(stage, espf, &wrong, database) })
     }
 
@@ -277,10 +283,15 @@ impl Round {
 async fn acquit(stage: &Stage, accused: &mut u64) -> io::Result<()> {
     let operator = Operator::at(stage.admin)?;
     for stuck in operator.stuck().await? {
-        if stuck.code == Reason::AdapterFatal.code() {
-            operator.retry(&stuck).await?;
-            *accused += 1;
+        if stuck.code != Reason::AdapterFatal.code() {
+            continue;
         }
+        // Several such shut the adapter out.
+        if operator.retry(&stuck).await.is_err() {
+            operator.release(GROUP).await?;
+            operator.retry(&stuck).await?;
+        }
+        *accused += 1;
     }
     Ok(())
 }

@@ -87,7 +87,7 @@ async fn what_was_answered_before_a_backup_is_there_after_it_was_brought_back() 
     let copies = folder.path().join("copies");
     std::fs::create_dir(&copies).expect("a folder");
     let made = asked(&stage, &["journal", "backup", text(&copies)]).await;
-    assert!(answered(&espf, SystemTime::now()).len() < 400, "it was made under load");
+    assert!(answered(&espf, SystemTime::now()).len() > before.len(), "it was made under load");
 
     // The disk dies; what is left is the copy, and the key that was kept elsewhere.
     stage.kill_host().await.expect("there is a host");
@@ -112,7 +112,7 @@ async fn what_was_answered_before_a_backup_is_there_after_it_was_brought_back() 
 
     stage.start_host().await.expect("it starts again");
     assert!(espf.drained(SOON).await, "and takes what still comes");
-    until("all that was in it is OK", SOON, async || {
+    until("all that was in it is OK", 3 * SOON, async || {
         stored.iter().all(|account| told(&stage, *account).last().is_some_and(|word| word == "OK"))
     })
     .await;

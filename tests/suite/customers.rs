@@ -47,7 +47,7 @@ async fn every_open_account_is_reached_once_and_a_crash_takes_nobody_along() {
     until("some are reached", SOON, async || (1..=129).any(|one| !told(&stage, one).is_empty())).await;
     stage.kill_host().await.expect("killed");
     stage.start_host().await.expect("the host starts again");
-    until("OK for all", SOON, async || (1..=129).all(|one| is_ok(&stage, one))).await;
+    until("OK for all", 3 * SOON, async || (1..=129).all(|one| is_ok(&stage, one))).await;
     until("the end", SOON, async || counted(&stage, "punchdown_fan_outs ").await == 0).await;
     assert_eq!(stage.oms.ledger().orders.len(), 129, "one order each");
     for untouched in [130, 200, 201, 202] {

@@ -92,7 +92,7 @@ fn looks(stage: &Stage) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deadline_is_told_in_the_groups_own_word_and_a_late_success_is_taken_and_marked() {
-    let Some((_folder, stage)) = running("deadline = \"2s\"\non-deadline = \"FAILED\"", "", 1).await else {
+    let Some((_folder, stage)) = running("deadline = \"10s\"\non-deadline = \"FAILED\"", "", 1).await else {
         return;
     };
     let espf = stage.espf(0.0);
@@ -100,12 +100,12 @@ async fn a_deadline_is_told_in_the_groups_own_word_and_a_late_success_is_taken_a
     until("the deadline is told", SOON, async || told(&stage, 1).last().is_some_and(|word| word == "FAILED"))
         .await;
     let said = stage.billing.final_status(1, "HSS").and_then(|seen| seen.message).expect("a message");
-    assert_eq!(said, "no end was heard of within 2 s");
+    assert_eq!(said, "no end was heard of within 10 s");
     stage.oms.hold_completion(false);
     until("the late success is told", SOON, async || told(&stage, 1).last().is_some_and(|word| word == "OK"))
         .await;
     let said = stage.billing.final_status(1, "HSS").and_then(|seen| seen.message).expect("a message");
-    assert!(said.starts_with("late: after the deadline of 2 s"), "{said}");
+    assert!(said.starts_with("late: after the deadline of 10 s"), "{said}");
     assert_eq!(told(&stage, 1), ["IN_PROGRESS", "FAILED", "OK"]);
     assert_eq!(counted(&stage, "punchdown_late_total{group=\"HSS\"}").await, 1);
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use punchdown::cli::stage::Stage;
 use punchdown_kit::oms::Settings;
-use punchdown_kit::portabilling::{Fault, When};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -25,10 +24,13 @@ async fn running(settings: &str) -> Option<(TempDir, Stage, Client)> {
     let config = config.replace("[events]", &format!("[events]\n{settings}"));
     std::fs::write(&stage.config, config).expect("written");
     // Until somebody has logged in, nobody knows whose events these are.
-    let later = Fault::Delay(Duration::from_secs(2));
-    stage.billing.faults().strike_on("Session/login", later, When::Next(1));
+    stage.billing.faults().hold(&["Session/login"]);
     stage.start_host().await.expect("the host starts");
     Some((folder, stage, Client::builder().no_proxy().build().expect("a client")))
+}
+
+fn may_log_in(stage: &Stage) {
+    stage.billing.faults().hold(&[]);
 }
 
 async fn send(stage: &Stage, client: &Client, name: &str, variables: Value) -> StatusCode {
@@ -61,6 +63,7 @@ async fn an_old_name_goes_where_the_new_one_goes() {
     }
     assert_eq!(counted(&stage, &client, "accepted").await, 1);
     assert_eq!(counted(&stage, &client, "unwanted").await, 1);
+    may_log_in(&stage);
     until("the account is ordered", PATIENCE, async || stage.oms.ledger().orders.len() == 1).await;
 }
 
@@ -70,6 +73,7 @@ async fn an_event_of_another_environment_is_kept_for_a_person() {
     let event = |i_event: u64, i_env: Value| json!({ "i_account": 1, "i_event": i_event, "i_env": i_env });
     let early = send(&stage, &client, "What/Ever", event(1, json!(2))).await;
     assert_eq!(early, StatusCode::OK, "nobody knows yet what PortaBilling's session serves");
+    may_log_in(&stage);
     assert_eq!(send(&stage, &client, "Account/New", event(2, json!(1))).await, StatusCode::OK);
     let read = async || billing_calls(&stage, "Account/get_account_info") > 0;
     until("the account is read", PATIENCE, read).await;
@@ -90,6 +94,7 @@ async fn an_early_event_of_another_environment_is_told_to_nobody() {
     let Some((_folder, stage, client)) = running("").await else { return };
     let event = json!({ "i_account": 1, "i_event": 1, "i_env": 2 });
     assert_eq!(send(&stage, &client, "Account/New", event).await, StatusCode::OK);
+    may_log_in(&stage);
     let parked = async || operations(&stage, &["--state", "parked"]).await;
     until("it is parked", PATIENCE, async || parked().await.len() == 1).await;
     let id = parked().await[0]["id"].as_str().expect("an id").to_owned();
@@ -118,6 +123,7 @@ async fn a_number_that_comes_again_for_another_event_is_taken_as_new_and_warned_
     }
     assert_eq!(counted(&stage, &client, "accepted").await, 2);
     assert_eq!(counted(&stage, &client, "repeated").await, 1, "the second one is known by now");
+    may_log_in(&stage);
     until("both are ordered", PATIENCE, async || stage.oms.ledger().orders.len() == 2).await;
 
     let log = std::fs::read_to_string(stage.log()).expect("a log");

@@ -23,7 +23,7 @@ mod refusals;
 const KI: &str = "465B5CE8B199B49FAA5F0A2EE238A6BC0";
 const SOON: Duration = Duration::from_secs(20);
 const LIMITS: Limits =
-    Limits { memory: 16 << 20, time: Duration::from_millis(200), answer: 1 << 20, log_lines: 3 };
+    Limits { memory: 16 << 20, time: Duration::from_secs(1), answer: 1 << 20, log_lines: 3 };
 
 fn guest_text(name: &str) -> String {
     let path = workspace().join("tests/guests").join(name).with_extension("wat");
@@ -144,7 +144,7 @@ async fn one_that_diverges_is_said_to_diverge() {
 #[tokio::test]
 async fn one_that_spins_is_stopped() {
     let began = Instant::now();
-    fault("spins", Reason::AdapterLimit, &["limits.time", "200 ms"]).await;
+    fault("spins", Reason::AdapterLimit, &["limits.time", "1000 ms"]).await;
     assert!(began.elapsed() < Duration::from_secs(10), "it took {:?}", began.elapsed());
 }
 
@@ -204,7 +204,7 @@ async fn all_who_spin_at_once_hold_nobody_up() {
 
     let began = Instant::now();
     tokio::time::sleep(Duration::from_millis(50)).await;
-    assert!(began.elapsed() < Duration::from_secs(1), "a timer of 50 ms took {:?}", began.elapsed());
+    assert!(began.elapsed() < LIMITS.time, "a timer of 50 ms took {:?}", began.elapsed());
     if good.is_some() {
         let (progress, _) = asked("OMS").await.expect("it is asked").expect("it answers");
         assert_eq!(progress.decision.word(), "finish", "nothing stands, so there is nothing to take away");

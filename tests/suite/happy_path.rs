@@ -6,7 +6,7 @@ use std::time::Duration;
 use punchdown_kit::oms::{Manners, Misdeed, Settings};
 use serde_json::json;
 
-use crate::harness::{PROGRAM, folder, new_accounts, oms_adapter, stage, stage_of, told, until};
+use crate::harness::{PROGRAM, folder, new_accounts, oms_adapter, rewrite, stage, stage_of, told, until};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -145,6 +145,8 @@ async fn a_soft_stop_finishes_the_steps_under_way_and_keeps_the_rest() {
     // Notices that come while no host runs are lost, so the orders are polled.
     let mut stage =
         stage_of(PROGRAM, folder.path(), &adapter, Settings::default(), "", "poll-seconds = 1").await;
+    // However long its answer is held.
+    rewrite(&stage, "timeout = \"5s\"", "timeout = \"40s\"");
     stage.open_accounts(40);
     stage.oms.hold_answers(true);
     stage.start_host().await.expect("the host starts");

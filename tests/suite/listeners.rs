@@ -310,7 +310,7 @@ async fn notifications_can_have_a_listener_of_their_own() {
     let Some(adapter) = oms_adapter() else { return };
     let folder = folder();
     let mut stage = stage(folder.path(), &adapter, Settings::default()).await;
-    let own = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("free");
+    let own = punchdown_kit::free_address().expect("free");
     let config = std::fs::read_to_string(&stage.config).expect("a configuration");
     std::fs::write(&stage.config, format!("{config}\n[notifications]\nlisten = \"{own}\"\n"))
         .expect("written");

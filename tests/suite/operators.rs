@@ -85,7 +85,14 @@ async fn what_is_parked_is_seen_and_begun_anew() {
     })
     .await;
     let restart = ["operation", "restart", &id(problem), "--why", "the profile is there now", "--who", "ann"];
-    let done = asked(&stage, &restart).await;
+    // It is parked a moment before its lane is let go of; until then it is said to try again.
+    let mut done = Value::Null;
+    until("it is restarted", SOON, async || {
+        let output = said(&stage, &[&restart[..], &["-o", "json"]].concat()).await;
+        done = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        output.status.success()
+    })
+    .await;
     ends(&stage, 1, "OK").await;
     let finished = operations(&stage, &["--account", "1", "--state", "done"]).await;
     assert_eq!(finished.iter().map(id).collect::<Vec<_>>(), [done["successor"].as_str().expect("one")]);

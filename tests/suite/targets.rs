@@ -329,17 +329,17 @@ async fn a_target_that_says_when_to_come_again_is_asked_then() {
     stage.open_accounts(3);
     stage.start_host().await.expect("the host starts");
     let espf = stage.espf(0.0);
-    let in_ten_minutes = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(600));
-    let day = "86400".to_owned();
+    let in_ten_minutes = || httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(600));
     for (i_account, status, after, seconds) in [
-        (1, StatusCode::SERVICE_UNAVAILABLE, "1200".to_owned(), 1200),
-        (2, StatusCode::TOO_MANY_REQUESTS, in_ten_minutes, 599),
+        (1, StatusCode::SERVICE_UNAVAILABLE, Some("1200"), 1200),
+        (2, StatusCode::TOO_MANY_REQUESTS, None, 599),
         // Nobody is believed for longer than an hour.
-        (3, StatusCode::SERVICE_UNAVAILABLE, day, 3600),
+        (3, StatusCode::SERVICE_UNAVAILABLE, Some("86400"), 3600),
     ] {
+        let before = now();
+        let after = after.map_or_else(in_ten_minutes, str::to_owned);
         front.demand(later(status, &after));
         let asked = Duration::from_secs(seconds);
-        let before = now();
         espf.emit("Account/New", json!({ "i_account": i_account }));
         let account = i_account.to_string();
         let retrying = async || operations(&stage, &["--state", "retrying", "--account", &account]).await;

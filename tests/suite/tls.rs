@@ -111,7 +111,7 @@ fn log(stage: &Stage) -> String {
 async fn the_espf_and_the_systems_are_served_over_tls_and_nobody_without_it() {
     let ca = Authority::new();
     let Some((_folder, mut stage)) = set(&ca.host()).await else { return };
-    let own = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("free");
+    let own = punchdown_kit::free_address().expect("free");
     with_settings(&stage, "events", TLS);
     replace(&stage, "[admin]\n", &format!("[notifications]\nlisten = \"{own}\"\n{TLS}\n\n[admin]\n"));
     stage.start_host().await.expect("the host starts");

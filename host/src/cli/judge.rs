@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::cli::stage::Stage;
 
-const GROUP: &str = "HSS";
+pub const GROUP: &str = "HSS";
 
 /// What was found, account by account.
 #[derive(Default)]

@@ -3,14 +3,14 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use punchdown_kit::espf::{self, Espf};
+use punchdown_kit::free_address;
 use punchdown_kit::oms::{self, Notify, NotifyAuth, Oms};
 use punchdown_kit::portabilling::{self, Account, PortaBilling};
 
@@ -282,20 +282,4 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
     use std::io::Write as _;
     let mut file = std::fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())
-}
-
-/// An address of this machine that nobody uses now. It is below those that the system gives to
-/// whoever connects, or a caller could have it before the host does.
-///
-/// # Errors
-/// When there is none.
-pub fn free_address() -> io::Result<SocketAddr> {
-    const PORTS: std::ops::Range<u16> = 10_000..32_000;
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let free = |_| {
-        let number = std::process::id().wrapping_mul(97).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = PORTS.start + u16::try_from(number % u32::from(PORTS.end - PORTS.start)).ok()?;
-        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?.local_addr().ok()
-    };
-    (0..1000).find_map(free).ok_or_else(|| io::Error::from(io::ErrorKind::AddrInUse))
 }

@@ -11,6 +11,7 @@
 //!
 //! Nothing here knows Punchdown: a neighbour that did could not find its mistakes.
 
+mod address;
 mod client;
 mod held;
 mod lock;
@@ -28,3 +29,5 @@ pub mod portabilling;
 pub mod postgres;
 pub mod pyhss;
 pub mod spread;
+
+pub use address::free_address;

@@ -6,13 +6,15 @@ mod standby;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::free_address;
 
 /// Its user.
 pub const USER: &str = "punchdown";
@@ -94,7 +96,7 @@ impl Cluster {
             // What is said to our group at its end is not for it.
             .process_group(0)
             .spawn()?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = free_address()?.port();
         Ok(Self { programs, folder, port, runs_as, made: AtomicU32::new(0), keeper })
     }
 

@@ -9,7 +9,7 @@ use punchdown::wasm::{Catalog, Sandbox};
 
 use super::{LIMITS, bent, component, contract, file, folder, loaded, module, question, serving};
 
-const TOO_SLOW: &str = "the adapter did not answer within 200 ms (`limits.time`)";
+const TOO_SLOW: &str = "the adapter did not answer within 1000 ms (`limits.time`)";
 /// Nothing that stops at `limits.time` takes longer, whatever else this machine does.
 const STOPPED_WITHIN: Duration = Duration::from_secs(10);
 const FOR_EVER: &str = "(loop $for_ever (br $for_ever)) (unreachable))";

@@ -75,6 +75,7 @@ pub async fn gather(
     let mut sent = BTreeMap::new();
     let mut callers = tokio::task::JoinSet::new();
     let mut waves = tokio::time::interval(WAVE_EVERY);
+    waves.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for (number, (name, door)) in (0..count).zip(listeners.iter().cycle()) {
         if number % WAVE == 0 {
             waves.tick().await;

@@ -9,6 +9,7 @@ use punchdown::store::{CareError, Settings, export};
 use super::fan_outs::of_customer;
 use super::moves::{exported, imported, refused, sealed_as};
 use super::*;
+use crate::harness::until;
 
 const DAY: u32 = 24 * 3600;
 
@@ -143,6 +144,8 @@ fn is_there(database: &Postgres, since: i64) {
     database.database.ask(&text).expect("said");
 }
 
+const SOON: Duration = Duration::from_secs(60);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_leaves_a_database_while_a_host_may_work_there_that_has_lost_its_lock() {
     let Some(database) = Postgres::new() else { return };
@@ -158,30 +161,71 @@ async fn nothing_leaves_a_database_while_a_host_may_work_there_that_has_lost_its
     is_there(&database, 0);
     let (began, to) = (Instant::now(), file("renewed"));
     let (renewed, ()) = tokio::join!(exports(&there, &to), async {
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        tokio::time::sleep(Duration::from_secs(6)).await;
         is_there(&database, 0);
     });
     let error = renewed.expect_err("a host is there");
     assert_eq!(error.code().to_string(), "E0501", "{error}");
-    assert!(began.elapsed() < Duration::from_secs(15) && !to.exists());
+    assert!(began.elapsed() < SOON && !to.exists());
 
-    is_there(&database, -17_000);
+    is_there(&database, -15_000);
     let began = Instant::now();
     exported(&there, &file("later")).await;
     assert!(began.elapsed() > Duration::from_secs(2), "it waited for what was heard last to be old");
 }
 
-/// Holds the table that is read last for two seconds, and changes it then.
-async fn held(database: &Postgres, change: &str) {
-    let text =
-        format!("BEGIN; LOCK TABLE differing IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(2); {change}; COMMIT");
-    let database = &database.database;
-    tokio::task::block_in_place(|| database.ask(&text)).expect("held");
+/// Somebody who holds the table that is read last until he is let go, and changes it then.
+struct Holder {
+    database: Arc<Postgres>,
+    holding: tokio::task::JoinHandle<()>,
+    leash: tokio::task::JoinHandle<()>,
+}
+
+const HERE: &str =
+    "FROM pg_locks WHERE database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+
+impl Holder {
+    async fn of(database: &Arc<Postgres>, change: &str) -> Self {
+        let says = |text: String| {
+            let database = Arc::clone(database);
+            tokio::task::spawn_blocking(move || {
+                let _ = database.database.ask(&text);
+            })
+        };
+        // He waits for a lock that another one has for as long as he is to hold.
+        let leash = says("SELECT pg_advisory_lock(7, 7); SELECT pg_sleep(300)".to_owned());
+        let held = async |sql: &str| database.database.ask(sql).expect("a number") != "0";
+        let leashed = format!("SELECT count(*) {HERE} AND classid = 7 AND objid = 7 AND granted");
+        until("there is a leash", SOON, async || held(&leashed).await).await;
+        let holding = says(format!(
+            "BEGIN; LOCK TABLE differing IN ACCESS EXCLUSIVE MODE; SELECT pg_advisory_xact_lock(7, 7); {change}; COMMIT"
+        ));
+        let holds = format!(
+            "SELECT count(*) {HERE} AND relation = 'differing'::regclass AND mode = 'AccessExclusiveLock' AND granted"
+        );
+        until("the table is held", SOON, async || held(&holds).await).await;
+        Self { database: Arc::clone(database), holding, leash }
+    }
+
+    /// Somebody else wants to read the table, and waits for this one.
+    async fn is_waited_for(&self) {
+        let waits = format!("SELECT count(*) {HERE} AND relation = 'differing'::regclass AND NOT granted");
+        let is_so = async || self.database.database.ask(&waits).expect("a number") != "0";
+        until("it is waited for", SOON, is_so).await;
+    }
+
+    async fn lets_go(self) {
+        let let_go =
+            format!("SELECT pg_terminate_backend(pid) {HERE} AND classid = 7 AND objid = 7 AND granted");
+        self.database.database.ask(&let_go).expect("let go");
+        self.holding.await.expect("it ends");
+        self.leash.await.expect("it ends");
+    }
 }
 
 const CUT_WHO_HOLDS_THE_LOCK: &str =
     "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    AND classid <> 7 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_is_of_one_moment_and_ends_with_its_lock() {
@@ -189,25 +233,23 @@ async fn an_export_is_of_one_moment_and_ends_with_its_lock() {
     let database = Arc::new(database);
     let folder = harness::folder();
     let there = moved_there(&database, folder.path()).await;
-    let began = |change: &'static str| {
-        let database = Arc::clone(&database);
-        tokio::spawn(async move { held(&database, change).await })
-    };
-    let holding = began("INSERT INTO differing (grp, i_account, how) VALUES ('hss', 424242, 'changed')");
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let later = "INSERT INTO differing (grp, i_account, how) VALUES ('hss', 424242, 'changed')";
+    let holder = Holder::of(&database, later).await;
     let file = folder.path().join("one moment");
-    exported(&there, &file).await;
-    holding.await.expect("held");
+    tokio::join!(exported(&there, &file), async {
+        holder.is_waited_for().await;
+        holder.lets_go().await;
+    });
+    let came = "SELECT count(*) FROM differing WHERE i_account = 424242";
+    assert_eq!(database.database.ask(came).expect("counted"), "1");
     assert!(!fs::read_to_string(&file).expect("text").contains("424242"), "that came later");
 
-    let holding = began("SELECT 1");
-    let (cut, to) = (Arc::clone(&database), folder.path().join("cut"));
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let (holder, to) = (Holder::of(&database, "SELECT 1").await, folder.path().join("cut"));
     let (out, ()) = tokio::join!(exports(&there, &to), async {
-        tokio::time::sleep(Duration::from_millis(700)).await;
-        cut.database.ask(CUT_WHO_HOLDS_THE_LOCK).expect("cut");
+        holder.is_waited_for().await;
+        database.database.ask(CUT_WHO_HOLDS_THE_LOCK).expect("cut");
+        holder.lets_go().await;
     });
-    holding.await.expect("held");
     let told = out.expect_err("its lock is gone").to_string();
     assert!(told.contains("the lock of the database was lost"), "{told}");
     assert!(!to.exists(), "nothing is left of it");
@@ -224,22 +266,20 @@ async fn an_import_looks_once_more_and_leaves_nothing_when_its_lock_is_lost() {
         "event, lane, operation, operation_key, timeline, notification, signal, fan_out, resync, differing";
     database.database.ask(&format!("TRUNCATE {tables}")).expect("emptied");
     let rows = "INSERT INTO differing (grp, i_account, how) VALUES ('hss', 1, 'changed')";
-    let (behind, change) = (Arc::clone(&database), rows);
-    let holding = tokio::spawn(async move { held(&behind, change).await });
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let told = refused(&there, &file, None).await;
+    let holder = Holder::of(&database, rows).await;
+    let (told, ()) = tokio::join!(refused(&there, &file, None), async {
+        holder.is_waited_for().await;
+        holder.lets_go().await;
+    });
     assert!(told.starts_with("E0506"), "somebody wrote meanwhile: {told}");
-    holding.await.expect("held");
 
     database.database.ask("TRUNCATE differing").expect("emptied");
-    let behind = Arc::clone(&database);
-    let holding = tokio::spawn(async move { held(&behind, "SELECT 1").await });
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let holder = Holder::of(&database, "SELECT 1").await;
     let (told, ()) = tokio::join!(refused(&there, &file, None), async {
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        holder.is_waited_for().await;
         database.database.ask(CUT_WHO_HOLDS_THE_LOCK).expect("cut");
+        holder.lets_go().await;
     });
-    holding.await.expect("held");
     assert!(told.contains("the lock of the database was lost"), "{told}");
     assert_eq!(database.database.ask("SELECT COUNT(*) FROM event").expect("counted"), "0");
 }

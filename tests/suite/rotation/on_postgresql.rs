@@ -151,7 +151,7 @@ async fn killed_at_any_moment_it_was_done_or_was_not() {
     let began = Instant::now();
     let (code, said) = scene.rotated(&scene.key(10)).await;
     assert_eq!(code, Some(0), "{said}");
-    let whole = began.elapsed();
+    let mut whole = began.elapsed();
     scene.take_key(&scene.key(10));
 
     let mut chance = StdRng::seed_from_u64(189);
@@ -168,10 +168,13 @@ async fn killed_at_any_moment_it_was_done_or_was_not() {
         // PostgreSQL notices it a moment later, and ends what it was asked for.
         until("nobody is connected", SOON, async || scene.asked(CONNECTED) == "0").await;
         let now = scene.sealed_with();
+        // How long it takes is another thing whenever others work beside it.
         if now == of {
             struck += u32::from(has_begun);
+            whole = whole.mul_f64(1.1);
         } else {
             done += 1;
+            whole = whole.mul_f64(0.8);
             of = now;
             scene.take_key(&key);
             number += 1;

@@ -30,7 +30,7 @@ where
             tokio::spawn(answer(client));
         }
     });
-    (address, targets(address, Duration::from_millis(500)))
+    (address, targets(address, Duration::from_secs(3)))
 }
 
 fn targets(address: SocketAddr, timeout: Duration) -> Targets {

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
+use punchdown_kit::free_address;
 use punchdown_kit::spread::Spread;
 use rustix::process::Signal;
 
-use super::{Process, Stage, free_address};
+use super::{Process, Stage};
 
 const SECTION: &str = "[journal.postgres]\n";
 

@@ -72,6 +72,16 @@ impl Operator {
         self.asked(act.json(&person)).await.map(drop)
     }
 
+    /// Has the adapter of a group asked again about whatever the host died of.
+    ///
+    /// # Errors
+    /// When nothing is held against it, or the host does not answer.
+    pub async fn release(&self, group: &str) -> io::Result<()> {
+        let act = self.client.post(self.url(&format!("groups/{group}/release")));
+        let person = json!({ "who": "the stage", "why": "the host was ended from outside" });
+        self.asked(act.json(&person)).await.map(drop)
+    }
+
     async fn read(&self, what: &str) -> io::Result<Value> {
         self.asked(self.client.get(self.url(what))).await
     }
