@@ -14,6 +14,8 @@ use punchdown::domain::{Body, Digest, Errand, Group, IAccount, Notification, Pro
 use punchdown::lifecycle;
 use punchdown::ports::{AdapterError, Adapters, Needs, Ports, Question, Register, Run, Slot};
 
+const SLOWED: &str = "slowed";
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -23,14 +25,12 @@ async fn main() -> ExitCode {
     }
     let Some(file) = std::env::args().nth(3).map(PathBuf::from) else { return ExitCode::from(2) };
     let directory = file.parent().unwrap_or(Path::new(".")).to_owned();
-    // What one was slow at that was killed.
+    // What a host that was killed was slow at.
     let _ = std::fs::remove_dir_all(directory.join(SLOWED));
     let deadly =
         |ports: Ports| Ports { adapters: Box::new(Deadly { adapters: ports.adapters, directory }), ..ports };
     lifecycle::serve_over(&file, deadly).await
 }
-
-const SLOWED: &str = "slowed";
 
 struct Deadly {
     adapters: Box<dyn Adapters>,
@@ -54,7 +54,7 @@ impl Deadly {
         std::process::abort();
     }
 
-    /// Not before `deadly` says nothing of it any more.
+    /// Waits until `deadly` says nothing of it any more.
     async fn dawdle(&self, about: IAccount) {
         let what = format!("slow {about}");
         if !self.names(&what) {

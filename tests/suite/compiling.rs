@@ -100,7 +100,7 @@ async fn one_that_takes_too_much_is_refused_and_everybody_else_is_answered() {
     let again = said(&stage, &["reload"]).await;
     assert!(String::from_utf8_lossy(&again.stdout).contains("error[E0312]"), "{again:?}");
     let again = began.elapsed();
-    assert!(again < took / 2, "it took {again:?} where it was compiled anew, and {took:?} at first");
+    assert!(again < took / 4, "it took {again:?} where it was compiled anew, and {took:?} at first");
     assert_eq!(reloaded(&stage).await["generation"], 1);
 }
 
@@ -245,7 +245,7 @@ async fn who_compiles_knows_nothing_and_ends_with_its_host() {
     let known = ["", "RAYON_NUM_THREADS=2\0"];
     assert!(known.contains(&environment.as_str()), "{environment}");
     stage.kill_host().await.expect("it dies");
-    until("it is gone", SOON, async || !runs(compiler)).await;
+    until("it is gone", Duration::from_secs(10), async || !runs(compiler)).await;
 }
 
 #[test]

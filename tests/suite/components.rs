@@ -87,8 +87,10 @@ impl Scene {
         told["digest"].as_str().expect("a digest").to_owned()
     }
 
+    /// At the latest when the lease of one that was killed is over.
     async fn is_ok(&self, account: u64) {
-        until("OK", SOON, async || told(&self.stage, account).last().is_some_and(|word| word == "OK")).await;
+        until("OK", 3 * SOON, async || told(&self.stage, account).last().is_some_and(|word| word == "OK"))
+            .await;
     }
 }
 
@@ -217,9 +219,7 @@ async fn what_one_host_began_another_one_goes_on_with_by_the_same_component() {
     scene.fleet.start(1).await.expect("it starts");
     scene.all_serve(&[1], &now).await;
     scene.stage.oms.hold_completion(false);
-    // Its lane is free when the lease of the killed one is over.
-    let is_ok = async || told(&scene.stage, 1).last().is_some_and(|word| word == "OK");
-    until("OK", 3 * SOON, is_ok).await;
+    scene.is_ok(1).await;
     let log = scene.fleet.log(1);
     assert!(log.contains("an adapter that served before goes on") && log.contains(&by), "{log}");
     assert_eq!(scene.stage.oms.ledger().orders.len(), 1, "nothing was sent again");

@@ -68,6 +68,11 @@ async fn retry(stage: &Stage, i_account: u64) -> std::process::Output {
     said(stage, &[&["operation", "retry", &id][..], &SIGNED].concat()).await
 }
 
+/// It is parked a moment before its lane is let go of; until then it is said to try again.
+async fn retried(stage: &Stage, i_account: u64) {
+    until("it is asked again", SOON, async || retry(stage, i_account).await.status.success()).await;
+}
+
 /// To pin it would let in by another door what a person has to release.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_group_is_pinned_to_what_a_process_died_of() {
@@ -115,8 +120,7 @@ async fn the_account_that_three_processes_died_of_is_parked_and_nobody_else() {
     assert_eq!(deaths(&stage).len(), 3);
 
     deadly(&stage, &[]);
-    let retried = retry(&stage, 7).await;
-    assert!(retried.status.success(), "{retried:?}");
+    retried(&stage, 7).await;
     until("OK", SOON, async || is_told(&stage, 7, "OK")).await;
     assert!(operations(&stage, &["--problems"]).await.is_empty(), "nothing is stuck");
     // It was acquitted: three more may come.
@@ -188,8 +192,7 @@ async fn an_adapter_that_is_the_end_for_several_accounts_is_shut_out_until_anoth
     })
     .await;
     for i_account in [7, 9] {
-        let retried = retry(&stage, i_account).await;
-        assert!(retried.status.success(), "{retried:?}");
+        retried(&stage, i_account).await;
         until("OK", SOON, async || is_told(&stage, i_account, "OK")).await;
     }
     assert!(operations(&stage, &["--problems"]).await.is_empty(), "nothing is stuck");
@@ -298,7 +301,7 @@ async fn a_log_in_that_three_processes_died_of_shuts_its_adapter_out() {
     until("both are OK", SOON, async || [1, 2].iter().all(|one| is_told(&stage, *one, "OK"))).await;
 }
 
-/// Those that an adapter is asked about and gives no answer before it may. Of what is merely [marked] the answer may
+/// Those that an adapter is asked about and gives no answer before it may. Of what is merely [`marked`] the answer may
 /// come before a kill does.
 fn slowed(stage: &Stage) -> usize {
     std::fs::read_dir(stage.directory.join("slowed")).map_or(0, Iterator::count)
@@ -402,7 +405,7 @@ async fn all_slow(stage: &Stage, espf: &Espf, event: &str) {
     for i_account in 1..=AT_A_TIME {
         espf.emit(event, json!({ "i_account": i_account }));
     }
-    until("all are asked", SOON, async || slowed(stage) == 4).await;
+    until("all are asked", SOON, async || slowed(stage) as u64 == AT_A_TIME).await;
 }
 
 /// Starts the host again, and sees that one suspect is asked and no other.

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::cli::stage::Stage;
 
+/// The group of a stage whose ledgers are compared.
 pub const GROUP: &str = "HSS";
 
 /// What was found, account by account.

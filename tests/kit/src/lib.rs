@@ -8,6 +8,7 @@
 //! works against them has been through a socket. Each has knobs for the faults
 //! that the real one shows and a ledger of what it was asked. [`postgres`] is no player: it is the real one;
 //! [`spread`] leads to several servers that are one to their callers, and [`mod@line`] to one, as badly as a test wants.
+//! [`free_address`] is for whoever starts later.
 //!
 //! Nothing here knows Punchdown: a neighbour that did could not find its mistakes.
 

@@ -12,7 +12,7 @@ use super::{edition_of, put, reloaded, set};
 use crate::harness::{folder, rewrite, told, until};
 use crate::operators::{asked, operations, said};
 
-/// Two hundred events a second for a minute, while every second something is another one: editions, half files, texts, links and
+/// Two hundred events a second for a minute or more, while about every second something is another one: editions, half files, texts, links and
 /// what is far too large, and beside them a secret, a header, a pace and a configuration that is good or not.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_of_reloads_harms_no_operation() {
@@ -44,13 +44,14 @@ async fn a_storm_of_reloads_harms_no_operation() {
         if second % 5 == 0 {
             let _ = said(&stage, &["reload"]).await;
         }
-        // Each lies there for a whole one.
+        // Each lies there for a whole second, however long a reload takes.
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     changes.end();
     assert!(espf.drained(Duration::from_secs(300)).await, "{} events wait", waiting(&espf));
     let generations = reloaded(&stage).await["generation"].as_u64().expect("a number");
-    assert!(generations > 5, "too little was taken over: {generations}");
+    // Seven there are by the commands alone.
+    assert!(generations > 7, "too little was taken over: {generations}");
     for event in espf.ledger().events {
         assert!(event.answers.iter().all(|answer| answer == "200"), "{event:?}");
     }
