@@ -138,6 +138,10 @@ async fn three_hosts_share_the_work_and_each_order_is_made_once() {
     let Some(cluster) = shared() else { return };
     let Some(mut scene) = set(cluster, 3, 90).await else { return };
     scene.fleet.start_all().await.expect("they start");
+    let (leader, _) = scene.leads().await;
+    for host in 0..3 {
+        scene.knows(host, 3, host == leader).await;
+    }
     let espf = scene.stage.espf(100.0);
     espf.emit_duplicates(0.1);
     new_accounts(&espf, 90);
@@ -412,7 +416,7 @@ async fn five_hosts_share_the_work_and_two_of_them_die_on_the_way() {
     for host in 0..5 {
         scene.knows(host, 5, host == leader).await;
     }
-    let espf = scene.stage.espf(40.0);
+    let espf = scene.stage.espf(20.0);
     espf.emit_duplicates(0.1);
     new_accounts(&espf, 120);
     until("it is under way", SOON, async || scene.stage.oms.ledger().orders.len() > 60).await;

@@ -258,6 +258,9 @@ impl Work {
             let is_accused = shown["trouble"]["code"] == Reason::AdapterFatal.code();
             let wish = if is_accused { "retry" } else { "skip" };
             if is_accused {
+                // Several of them shut their adapter out.
+                let group = shown["group"].as_str().unwrap_or_default();
+                self.sign(self.client.post(format!("{}/admin/v1/groups/{group}/release", self.admin))).await;
                 self.accused.lock().expect("nobody panicked").insert(id.to_owned());
             }
             self.sign(self.client.post(format!("{operation}/{wish}"))).await;
