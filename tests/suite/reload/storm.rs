@@ -12,8 +12,9 @@ use super::{edition_of, put, reloaded, set};
 use crate::harness::{folder, rewrite, told, until};
 use crate::operators::{asked, operations, said};
 
-/// Two hundred events a second for a minute or more, while about every second something is another one: editions, half files, texts, links and
-/// what is far too large, and beside them a secret, a header, a pace and a configuration that is good or not.
+/// Two hundred events a second for a minute or more, while about every second something is another one: editions, half
+/// files, texts, links and what is far too large, and beside them a secret, a header, a pace and a configuration that is
+/// good or not.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_of_reloads_harms_no_operation() {
     const ACCOUNTS: u64 = 300;

@@ -53,7 +53,7 @@ async fn an_address_that_takes_connections_and_says_nothing_keeps_nobody_from_th
     scene.fleet.set_addresses(0, &[dead.address(), cluster.address()]).expect("written");
     let began = Instant::now();
     scene.fleet.start(0).await.expect("it starts");
-    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     let espf = scene.stage.espf(0.0);
     new_accounts(&espf, 5);
     scene.all_are_ok(5).await;
